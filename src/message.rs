@@ -1,0 +1,142 @@
+//! What an application sends and receives.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::protocol::quote;
+
+/// One message: immutable shared text, or bytes on sessions that carry binary.
+///
+/// Cloning copies a pointer. The form in which SockJS clients receive the text (a one-message frame, `a["…"]`) is made at
+/// the first need and kept with the message, so that a message published to ten thousand sessions is encoded once.
+///
+/// ```
+/// use sockeye::Message;
+///
+/// let message = Message::from("hello");
+/// assert_eq!(message.as_text(), Some("hello"));
+/// ```
+#[derive(Clone)]
+pub struct Message(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Text(Arc<Text>),
+    Binary(Bytes),
+}
+
+struct Text {
+    text: Box<str>,
+    // Filled by the first SockJS transport that sends the message; raw WebSocket and the application never need it.
+    frame: OnceLock<Bytes>,
+}
+
+impl Message {
+    /// A text message.
+    pub fn text(text: impl Into<Box<str>>) -> Self {
+        Self(Repr::Text(Arc::new(Text { text: text.into(), frame: OnceLock::new() })))
+    }
+
+    /// A binary message: only for sessions whose [`carries_binary`](crate::Session::carries_binary) is true.
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self(Repr::Binary(bytes.into()))
+    }
+
+    /// The text, if this is a text message.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Text(text) => Some(&text.text),
+            Repr::Binary(_) => None,
+        }
+    }
+
+    /// The bytes, if this is a binary message.
+    pub fn as_binary(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Text(_) => None,
+            Repr::Binary(bytes) => Some(bytes),
+        }
+    }
+
+    /// The size that limits and queues count: bytes of UTF-8 text, or bytes.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Text(text) => text.text.len(),
+            Repr::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the message has no content. An empty message is a message all the same.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The message frame that holds just this message (SockJS 0.3.3, message frames), encoded at most once.
+    ///
+    /// `None` for a binary message, which no SockJS frame can carry.
+    pub(crate) fn frame(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Text(text) => Some(text.frame.get_or_init(|| {
+                let mut frame = Vec::with_capacity(text.text.len() + 5);
+                frame.extend_from_slice(b"a[");
+                quote::quote_into(&text.text, &mut frame);
+                frame.push(b']');
+                frame.into()
+            })),
+            Repr::Binary(_) => None,
+        }
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::binary(bytes)
+    }
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_text() == other.as_text() && self.as_binary() == other.as_binary()
+    }
+}
+
+impl Eq for Message {}
+
+impl PartialEq<str> for Message {
+    fn eq(&self, other: &str) -> bool {
+        self.as_text() == Some(other)
+    }
+}
+
+impl PartialEq<&str> for Message {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_text() == Some(other)
+    }
+}
+
+/// Shows kind and content, cut to 64 characters, so that logging a message can't flood a log.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Text(text) => match text.text.char_indices().nth(64) {
+                None => write!(f, "Text({:?})", text.text),
+                Some((end, _)) => write!(f, "Text({:?}… {} bytes)", &text.text[..end], text.text.len()),
+            },
+            Repr::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
+        }
+    }
+}

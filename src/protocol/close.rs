@@ -1,0 +1,72 @@
+//! Close codes and reasons.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::quote;
+
+/// Why a session ended: a code and a text, as the client's close event shows them (SockJS 0.3.3, close frames).
+///
+/// Applications use 1000 and 3000 to 4999. The constants are the ones that Sockeye itself uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseReason {
+    code: u16,
+    reason: Cow<'static, str>,
+}
+
+impl CloseReason {
+    /// 1000, the default of a session whose handler has returned.
+    pub const NORMAL: Self = Self::fixed(1000, "Normal closure");
+    /// 1002, the transport was lost, or nobody came for the next poll within the disconnect delay.
+    pub const INTERRUPTED: Self = Self::fixed(1002, "Connection interrupted");
+    /// 1003, a binary message on an endpoint that takes text only.
+    pub const BINARY_REFUSED: Self = Self::fixed(1003, "Binary messages are not accepted");
+    /// 1009, a message over `message_size`, or a payload over `payload_size` or `messages_per_payload`.
+    pub const TOO_LARGE: Self = Self::fixed(1009, "Message too large");
+    /// 1011, the handler panicked.
+    pub const HANDLER_FAILED: Self = Self::fixed(1011, "Internal error");
+    /// 1008, the hub gave up on a session whose outbound queue was full.
+    pub const SLOW_CONSUMER: Self = Self::fixed(1008, "slow consumer");
+    /// 1008, the application did not take messages for `send_wait`.
+    pub const INBOUND_FULL: Self = Self::fixed(1008, "inbound queue full");
+    /// 2010, answered to a second receiver of a session; the session itself goes on.
+    pub const IN_USE: Self = Self::fixed(2010, "Another connection still open");
+    /// 3000, a WebSocket client sent what is no JSON array of strings.
+    pub const BROKEN_FRAMING: Self = Self::fixed(3000, "Broken framing.");
+    /// 3000, a WebSocket peer did not answer a ping within `pong_timeout`.
+    pub const NO_PONG: Self = Self::fixed(3000, "No response from heartbeat");
+
+    /// A reason of the application's own.
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    const fn fixed(code: u16, reason: &'static str) -> Self {
+        Self { code, reason: Cow::Borrowed(reason) }
+    }
+
+    /// The code.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The text.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The close frame, `c[code,"reason"]`.
+    pub(crate) fn frame(&self) -> Vec<u8> {
+        let mut frame = format!("c[{},", self.code).into_bytes();
+        quote::quote_into(&self.reason, &mut frame);
+        frame.push(b']');
+        frame
+    }
+}
+
+/// `code reason`.
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.reason)
+    }
+}

@@ -1,0 +1,4 @@
+//! The SockJS wire format: bytes in, bytes out. No sessions, no clock, no HTTP.
+
+pub(crate) mod close;
+pub(crate) mod quote;
