@@ -1,5 +1,9 @@
 //! Skeleton.
+#![allow(dead_code, unused_imports)]
+mod clock;
 mod message;
 mod protocol;
+mod session;
 pub use message::Message;
 pub use protocol::close::CloseReason;
+pub use session::*;

@@ -1,4 +1,5 @@
 //! The SockJS wire format: bytes in, bytes out. No sessions, no clock, no HTTP.
 
 pub(crate) mod close;
+pub(crate) mod frame;
 pub(crate) mod quote;

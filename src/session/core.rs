@@ -1,0 +1,388 @@
+//! The session's state machine: no sockets, no locks, no clock.
+//!
+//! **The driver's contract: call an input (`attach`, `detach`, `push_inbound`, `send`, `close`, …), then wake whoever waits for the
+//! outputs it may have changed (`poll_frame`, `pop_inbound`, `has_space`, `end`), and call `poll_frame` again no later than `next_timeout`.**
+
+use std::time::{Duration, Instant};
+
+use super::queue::{Queue, QueueLimit};
+use crate::Message;
+use crate::protocol::close::CloseReason;
+use crate::protocol::frame::Frame;
+
+/// What bounds a session; shared by all sessions of an endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) inbound: QueueLimit,
+    pub(crate) outbound: QueueLimit,
+    pub(crate) heartbeat_delay: Duration,
+    pub(crate) disconnect_delay: Duration,
+    pub(crate) pong_timeout: Duration,
+}
+
+/// How a session ended, as its application is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionEnd {
+    /// Code and text.
+    pub reason: CloseReason,
+    /// Whose doing it was.
+    pub by: EndedBy,
+    /// Messages that the application sent and that were never handed to a transport.
+    pub undelivered: usize,
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndedBy {
+    /// The handler closed or dropped its session, or panicked, or somebody closed it through a [`Sender`](crate::Sender).
+    Application,
+    /// The client closed, its connection broke, or it did not come back in time.
+    Peer,
+    /// The gateway enforced a limit or the protocol.
+    Gateway,
+}
+
+/// How a receiver's death is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Liveness {
+    /// By writing heartbeats until the connection breaks.
+    Heartbeats,
+    /// By pings that the peer must answer.
+    Pings,
+}
+
+/// What a receiver is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Hand this frame to the socket.
+    Frame(Frame),
+    /// Ping the peer, and report with [`Core::ping_left`] when the ping's bytes have left.
+    Ping,
+}
+
+/// A receiver is attached already.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Attached;
+
+/// How a receiver left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detach {
+    /// The server ended the response by itself; the client may come back within the disconnect delay.
+    Finished,
+    /// The connection is gone.
+    Vanished,
+}
+
+/// One session's state.
+#[derive(Debug)]
+pub(crate) struct Core {
+    phase: Phase,
+    /// The open frame has been taken: it leaves before anything else, also when the application closes at once.
+    opened: bool,
+    inbound: Queue,
+    outbound: Queue,
+    line: Line,
+    taken: u64,
+    delivered: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// Closed; what is queued goes out first, then the close frame.
+    Closing {
+        reason: CloseReason,
+        by: EndedBy,
+    },
+    /// Nothing goes out any more but the close frame, to each receiver that still comes.
+    Closed(SessionEnd),
+}
+
+#[derive(Debug)]
+enum Line {
+    Attached {
+        /// Messages that were queued when the receiver came: they leave as one frame.
+        backlog: usize,
+        heartbeat_at: Instant,
+        pings: Option<Pings>,
+    },
+    Detached {
+        expires_at: Instant,
+    },
+}
+
+#[derive(Debug)]
+struct Pings {
+    /// Anything arrived since `look_at` was set.
+    heard: bool,
+    /// When to look whether the peer was heard, and ping it if not.
+    look_at: Instant,
+    state: Pong,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Pong {
+    Idle,
+    /// A ping is on its way to the socket: the peer can't be blamed yet.
+    Leaving,
+    /// The ping has left; without any sign of life by then the peer is taken for dead.
+    AwaitedBy(Instant),
+    /// The ping has left, but nobody reads the socket, because the application does not receive: the clock stands still.
+    Paused,
+}
+
+impl Core {
+    /// A session that no receiver has attached to yet.
+    pub(crate) fn new(now: Instant, limits: &Limits) -> Self {
+        Self {
+            phase: Phase::Open,
+            opened: false,
+            inbound: Queue::default(),
+            outbound: Queue::default(),
+            line: Line::Detached { expires_at: now + limits.disconnect_delay },
+            taken: 0,
+            delivered: 0,
+        }
+    }
+
+    // The transport's side.
+
+    /// A receiver comes. It is served also when the session has closed: then it gets the close frame.
+    pub(crate) fn attach(&mut self, now: Instant, limits: &Limits, liveness: Liveness) -> Result<(), Attached> {
+        if self.is_attached() {
+            return Err(Attached);
+        }
+        let pings = match liveness {
+            Liveness::Heartbeats => None,
+            Liveness::Pings => Some(Pings { heard: false, look_at: now + limits.heartbeat_delay, state: Pong::Idle }),
+        };
+        self.line = Line::Attached { backlog: self.outbound.len(), heartbeat_at: now + limits.heartbeat_delay, pings };
+        Ok(())
+    }
+
+    /// The receiver leaves. A vanished one ends the session: what was on its way to it is lost.
+    pub(crate) fn detach(&mut self, now: Instant, limits: &Limits, how: Detach) {
+        if !self.is_attached() {
+            return;
+        }
+        self.line = Line::Detached { expires_at: now + limits.disconnect_delay };
+        if how == Detach::Vanished {
+            self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
+        }
+    }
+
+    /// What the attached receiver is to do now; `None`: nothing before an input or [`next_timeout`](Self::next_timeout).
+    ///
+    /// The close frame detaches the receiver: whoever comes next is answered by the session, never with "in use".
+    pub(crate) fn poll_frame(&mut self, now: Instant, limits: &Limits) -> Option<Step> {
+        self.give_up_on_silence(now);
+        let Line::Attached { backlog, heartbeat_at, pings } = &mut self.line else { return None };
+        let frame = match &self.phase {
+            Phase::Closed(end) => Frame::Close(end.reason.clone()),
+            Phase::Open | Phase::Closing { .. } if !self.opened => {
+                self.opened = true;
+                Frame::Open
+            }
+            Phase::Open | Phase::Closing { .. } if !self.outbound.is_empty() => {
+                let count = std::mem::take(backlog).max(1);
+                self.delivered += count as u64;
+                match count {
+                    1 => Frame::Message(self.outbound.pop()?),
+                    _ => Frame::Messages(self.outbound.pop_many(count)),
+                }
+            }
+            Phase::Closing { reason, .. } => Frame::Close(reason.clone()),
+            Phase::Open if now >= *heartbeat_at => Frame::Heartbeat,
+            Phase::Open => {
+                let pings = pings.as_mut().filter(|pings| now >= pings.look_at)?;
+                pings.look_at = now + limits.heartbeat_delay;
+                if std::mem::take(&mut pings.heard) || pings.state != Pong::Idle {
+                    return None;
+                }
+                pings.state = Pong::Leaving;
+                return Some(Step::Ping);
+            }
+        };
+        *heartbeat_at = now + limits.heartbeat_delay;
+        if let Frame::Close(_) = frame {
+            self.line = Line::Detached { expires_at: now + limits.disconnect_delay };
+            if let Phase::Closing { reason, by } = &self.phase {
+                let (reason, by) = (reason.clone(), *by);
+                self.end(reason, by);
+            }
+        }
+        Some(Step::Frame(frame))
+    }
+
+    /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone.
+    pub(crate) fn next_timeout(&self) -> Instant {
+        match &self.line {
+            Line::Detached { expires_at } => *expires_at,
+            Line::Attached { heartbeat_at, pings: None, .. } => *heartbeat_at,
+            Line::Attached { heartbeat_at, pings: Some(pings), .. } => {
+                let due = (*heartbeat_at).min(pings.look_at);
+                if let Pong::AwaitedBy(at) = pings.state { due.min(at) } else { due }
+            }
+        }
+    }
+
+    /// A ping's bytes have left.
+    pub(crate) fn ping_left(&mut self, now: Instant, limits: &Limits) {
+        if let Some(pings) = self.pings()
+            && pings.state == Pong::Leaving
+        {
+            pings.state = Pong::AwaitedBy(now + limits.pong_timeout);
+        }
+    }
+
+    /// Something arrived from the peer: it lives, whatever it said.
+    pub(crate) fn heard(&mut self) {
+        if let Some(pings) = self.pings() {
+            pings.heard = true;
+            if pings.state != Pong::Leaving {
+                pings.state = Pong::Idle;
+            }
+        }
+    }
+
+    /// The socket is not read for now: the pong that may wait in it can't be seen.
+    pub(crate) fn reading_paused(&mut self) {
+        if let Some(pings) = self.pings()
+            && let Pong::AwaitedBy(_) = pings.state
+        {
+            pings.state = Pong::Paused;
+        }
+    }
+
+    /// The socket is read again: the peer gets the whole time anew.
+    pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits) {
+        if let Some(pings) = self.pings()
+            && pings.state == Pong::Paused
+        {
+            pings.state = Pong::AwaitedBy(now + limits.pong_timeout);
+        }
+    }
+
+    /// Takes messages from the client, all or none; `None` means there is no room for them now.
+    ///
+    /// A session that is closing takes them and drops them: its client can't know yet.
+    pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+        if !self.is_open() {
+            return Ok(());
+        }
+        let bytes = messages.iter().map(Message::len).sum();
+        if !self.inbound.fits(limits.inbound, messages.len(), bytes) {
+            return Err(messages);
+        }
+        self.taken += messages.len() as u64;
+        for message in messages {
+            self.inbound.push(message);
+        }
+        Ok(())
+    }
+
+    /// The client said goodbye, with a code if its transport carries one.
+    pub(crate) fn peer_closed(&mut self, reason: CloseReason) {
+        self.end(reason, EndedBy::Peer);
+    }
+
+    /// The protocol or a limit was broken: nothing more is delivered.
+    pub(crate) fn abort(&mut self, reason: CloseReason) {
+        self.end(reason, EndedBy::Gateway);
+    }
+
+    /// Ends a session whose client did not come back in time. True when the session is over and may be forgotten.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        match self.line {
+            Line::Detached { expires_at } if now >= expires_at => {
+                self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    // The application's side.
+
+    /// Whether the outbound queue has room for `message` now.
+    pub(crate) fn has_space(&self, limits: &Limits, message: &Message) -> bool {
+        self.outbound.fits(limits.outbound, 1, message.len())
+    }
+
+    /// Whether the outbound queue has room for any message at all.
+    pub(crate) fn has_any_space(&self, limits: &Limits) -> bool {
+        self.outbound.fits(limits.outbound, 1, 0)
+    }
+
+    /// Queues a message; only after [`has_space`](Self::has_space) said yes, on a session that [`is_open`](Self::is_open).
+    pub(crate) fn send(&mut self, message: Message) {
+        self.outbound.push(message);
+    }
+
+    /// Ends the session in order: what is queued goes out first.
+    pub(crate) fn close(&mut self, reason: CloseReason, by: EndedBy) {
+        if self.is_open() {
+            // Who closes a session of its own will receive no more; a limit of the gateway's takes nothing from the application.
+            if by == EndedBy::Application {
+                self.inbound.clear();
+            }
+            self.phase = Phase::Closing { reason, by };
+        }
+    }
+
+    /// The oldest message from the client.
+    pub(crate) fn pop_inbound(&mut self) -> Option<Message> {
+        self.inbound.pop()
+    }
+
+    // What it is.
+
+    /// Whether messages may still be sent, by either side.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    pub(crate) fn is_attached(&self) -> bool {
+        matches!(self.line, Line::Attached { .. })
+    }
+
+    /// How the session ended, once nothing more can be handed to a transport.
+    pub(crate) fn ended(&self) -> Option<&SessionEnd> {
+        match &self.phase {
+            Phase::Closed(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Messages taken from the client, and handed to a transport.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.taken, self.delivered)
+    }
+
+    fn pings(&mut self) -> Option<&mut Pings> {
+        match &mut self.line {
+            Line::Attached { pings, .. } => pings.as_mut(),
+            Line::Detached { .. } => None,
+        }
+    }
+
+    fn give_up_on_silence(&mut self, now: Instant) {
+        if let Some(Pings { state: Pong::AwaitedBy(at), .. }) = self.pings()
+            && now >= *at
+        {
+            self.end(CloseReason::NO_PONG, EndedBy::Gateway);
+        }
+    }
+
+    /// The first end counts. A close that was under way keeps its own reason; only its queued messages are lost.
+    fn end(&mut self, reason: CloseReason, by: EndedBy) {
+        let (reason, by) = match &self.phase {
+            Phase::Closed(_) => return,
+            Phase::Closing { reason, by } => (reason.clone(), *by),
+            Phase::Open => (reason, by),
+        };
+        self.phase = Phase::Closed(SessionEnd { reason, by, undelivered: self.outbound.clear() });
+    }
+}

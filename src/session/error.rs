@@ -1,0 +1,46 @@
+//! What can go wrong when an application sends.
+
+use crate::Message;
+
+/// Why [`send`](crate::Session::send) did not queue a message; each gives it back.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The session has ended or is closing.
+    #[error("the session is closed")]
+    Closed(Message),
+    /// A binary message on a session that carries text only.
+    #[error("the session carries no binary messages")]
+    NotCarried(Message),
+}
+
+impl SendError {
+    /// The message that was not sent.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Closed(message) | Self::NotCarried(message) => message,
+        }
+    }
+}
+
+/// Why [`try_send`](crate::Session::try_send) did not queue a message; each gives it back.
+#[derive(Debug, thiserror::Error)]
+pub enum TrySendError {
+    /// The outbound queue is full (`outbound_messages`, `outbound_bytes`): the client reads more slowly than the application writes.
+    #[error("the outbound queue is full")]
+    Full(Message),
+    /// The session has ended or is closing.
+    #[error("the session is closed")]
+    Closed(Message),
+    /// A binary message on a session that carries text only.
+    #[error("the session carries no binary messages")]
+    NotCarried(Message),
+}
+
+impl TrySendError {
+    /// The message that was not sent.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Full(message) | Self::Closed(message) | Self::NotCarried(message) => message,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The session: what an application sees of a client, whichever transport carries it.
+
+mod core;
+mod error;
+mod info;
+mod queue;
+mod shared;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_sink::Sink;
+use tokio_stream::Stream;
+
+use crate::Message;
+use crate::protocol::close::CloseReason;
+
+pub use self::core::{EndedBy, SessionEnd};
+pub(crate) use self::core::{Limits, Liveness, Step};
+pub use self::error::{SendError, TrySendError};
+pub(crate) use self::info::ConnectInfoParts;
+pub use self::info::{ConnectInfo, SessionId};
+pub(crate) use self::queue::QueueLimit;
+pub(crate) use self::shared::{InUse, Inbound, Owner, Receiver, Shared};
+
+/// One client, over whatever transport it came.
+///
+/// A [handler](crate::Handler) owns its session; the session ends when the handler drops it (code 1000), closes it, panics
+/// (1011), or when the client goes. Messages arrive and leave in order. Nothing is delivered twice; what could not be handed to
+/// a transport is counted and told by [`ended`](Self::ended).
+///
+/// It is also a [`Stream`] of messages and a [`Sink`] for them.
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// The next message from the client, or `None` when no more can come: the session has ended, or is about to.
+    ///
+    /// What the client sent before it went is still delivered. A handler that does not call this fills the inbound queue,
+    /// and with that stops the client: a WebSocket is no longer read, an `xhr_send` waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message is taken in the very poll that returns it.
+    pub async fn recv(&mut self) -> Option<Message> {
+        std::future::poll_fn(|cx| self.shared.poll_recv(cx)).await
+    }
+
+    /// Queues a message for the client, waiting while the outbound queue is full.
+    ///
+    /// `Ok` means queued, in order behind all that was sent before; how many messages no transport has taken is told at the end of the session.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] gives the message back: the session has ended or is closing, or does not carry binary messages.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe in that the message is either queued or not; a cancelled call drops it when it was not.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.shared.send(message.into()).await
+    }
+
+    /// Queues a message for the client if there is room now.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] gives the message back and says why it was not taken.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.shared.try_send(message.into())
+    }
+
+    /// Ends the session: what is queued still goes out, then the client sees `code` and `reason`.
+    ///
+    /// Applications use 1000 and 3000 to 4999. The first close of a session counts; later ones change nothing. Messages that
+    /// came from the client and were not yet received are dropped.
+    ///
+    /// # Ordering
+    ///
+    /// After everything that was sent before.
+    pub fn close(&self, code: u16, reason: impl Into<std::borrow::Cow<'static, str>>) {
+        self.shared.close(CloseReason::new(code, reason), EndedBy::Application);
+    }
+
+    /// A handle that sends and closes, to keep elsewhere.
+    pub fn sender(&self) -> Sender {
+        Sender { shared: Arc::clone(&self.shared) }
+    }
+
+    /// What identifies this session, unique in the process and beyond.
+    pub fn id(&self) -> SessionId {
+        self.shared.info().id()
+    }
+
+    /// Where the client came from, and with which request.
+    pub fn info(&self) -> &ConnectInfo {
+        self.shared.info()
+    }
+
+    /// Whether binary messages can be sent on this session.
+    pub fn carries_binary(&self) -> bool {
+        self.shared.carries_binary()
+    }
+
+    /// Waits for the very end: the client has been told (or is gone), and nothing more will be handed to a transport.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe; it may be called again.
+    pub async fn ended(&self) -> SessionEnd {
+        std::future::poll_fn(|cx| self.shared.poll_ended(cx)).await
+    }
+}
+
+/// Ends with `None` like [`Session::recv`].
+impl Stream for Session {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.shared.poll_recv(cx)
+    }
+}
+
+/// Ready while the outbound queue has room. Flushing and closing wait for nothing: a message that is queued is on its way, and
+/// what was not delivered is told by [`Session::ended`]. Closing the sink closes the session with 1000.
+impl Sink<Message> for Session {
+    type Error = TrySendError;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
+        // Ready on a closed session too: `start_send` then has the message to give back.
+        self.shared.poll_space(cx).map(Ok)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), TrySendError> {
+        self.shared.try_send(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
+        self.shared.close(CloseReason::NORMAL, EndedBy::Application);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A handler that panics drops its session while unwinding; 1000 would tell the client that all went well.
+        let reason = if std::thread::panicking() { CloseReason::HANDLER_FAILED } else { CloseReason::NORMAL };
+        self.shared.close(reason, EndedBy::Application);
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Session").field(&self.id()).finish()
+    }
+}
+
+/// Sends to a session and closes it; cheap to clone, and keeps no session alive that has ended.
+#[derive(Clone)]
+pub struct Sender {
+    shared: Arc<Shared>,
+}
+
+impl Sender {
+    /// As [`Session::send`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] gives the message back.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Session::send`].
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.shared.send(message.into()).await
+    }
+
+    /// As [`Session::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] gives the message back and says why it was not taken.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.shared.try_send(message.into())
+    }
+
+    /// Ends the session as [`Session::close`] does.
+    pub fn close(&self, reason: CloseReason) {
+        self.shared.close(reason, EndedBy::Application);
+    }
+
+    /// The session's id.
+    pub fn id(&self) -> SessionId {
+        self.shared.info().id()
+    }
+
+    /// Whether binary messages can be sent on this session.
+    pub fn carries_binary(&self) -> bool {
+        self.shared.carries_binary()
+    }
+
+    /// Whether the session takes no more messages.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sender").field(&self.id()).finish()
+    }
+}

@@ -1,0 +1,124 @@
+//! A queue of messages that is bounded by count and by bytes.
+
+use std::collections::VecDeque;
+
+use crate::Message;
+
+/// How much a queue holds at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueLimit {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Messages waiting, oldest first.
+///
+/// The limit is an argument of [`fits`](Queue::fits), so that a hundred thousand sessions share one copy of it.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+/// Capacity that an emptied queue may keep: a session that once had a burst must not pay for it ever after.
+const KEPT_CAPACITY: usize = 4;
+
+impl Queue {
+    /// Whether `messages` more with `bytes` in all may enter.
+    ///
+    /// An empty queue takes anything: what is larger than the whole queue must not wait for ever. Such a thing was already
+    /// bounded where it came from (`payload_size`, or the application's own message).
+    pub(crate) fn fits(&self, limit: QueueLimit, messages: usize, bytes: usize) -> bool {
+        self.messages.is_empty()
+            || (self.messages.len() + messages <= limit.messages && self.bytes.saturating_add(bytes) <= limit.bytes)
+    }
+
+    pub(crate) fn push(&mut self, message: Message) {
+        self.bytes += message.len();
+        self.messages.push_back(message);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.len();
+        self.give_back();
+        Some(message)
+    }
+
+    /// Takes the oldest `count` messages.
+    pub(crate) fn pop_many(&mut self, count: usize) -> Vec<Message> {
+        let count = count.min(self.messages.len());
+        let taken: Vec<Message> = self.messages.drain(..count).collect();
+        self.bytes -= taken.iter().map(Message::len).sum::<usize>();
+        self.give_back();
+        taken
+    }
+
+    /// Drops everything and tells how many that were.
+    pub(crate) fn clear(&mut self) -> usize {
+        let dropped = self.messages.len();
+        *self = Self::default();
+        dropped
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    fn give_back(&mut self) {
+        if self.messages.is_empty() && self.messages.capacity() > KEPT_CAPACITY {
+            self.messages = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: QueueLimit = QueueLimit { messages: 2, bytes: 10 };
+
+    fn queue(texts: &[&str]) -> Queue {
+        let mut queue = Queue::default();
+        for text in texts {
+            queue.push(Message::from(*text));
+        }
+        queue
+    }
+
+    #[test]
+    fn count_and_bytes_both_bound() {
+        assert!(queue(&["a"]).fits(LIMIT, 1, 9));
+        assert!(!queue(&["a"]).fits(LIMIT, 1, 10), "11 bytes in all");
+        assert!(!queue(&["a"]).fits(LIMIT, 2, 2), "3 messages in all");
+        assert!(!queue(&["a"]).fits(LIMIT, 1, usize::MAX), "no overflow");
+    }
+
+    #[test]
+    fn an_empty_queue_takes_what_is_larger_than_itself() {
+        assert!(queue(&[]).fits(LIMIT, 5, 500));
+    }
+
+    #[test]
+    fn bytes_are_counted_down_again() {
+        let mut queue = queue(&["abcde", "fghij"]);
+        assert_eq!(queue.pop().as_ref().and_then(Message::as_text), Some("abcde"));
+        assert!(queue.fits(LIMIT, 1, 5));
+        assert_eq!(queue.pop_many(9).len(), 1);
+        assert_eq!((queue.len(), queue.bytes), (0, 0));
+    }
+
+    #[test]
+    fn an_emptied_queue_gives_its_memory_back() {
+        let mut queue = Queue::default();
+        for _ in 0..100 {
+            queue.push(Message::from("x"));
+        }
+        queue.pop_many(100);
+        assert_eq!(queue.messages.capacity(), 0);
+    }
+}

@@ -1,0 +1,521 @@
+//! A session as its application and its transport share it: the state machine behind a lock, and who waits for what.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::time::Sleep;
+
+use super::core::{Core, Detach, EndedBy, Limits, Liveness, SessionEnd, Step};
+use super::{ConnectInfo, SendError, TrySendError};
+use crate::Message;
+use crate::clock;
+use crate::protocol::close::CloseReason;
+
+/// Keeps the sessions of an endpoint, and is told when one needs no keeping or a date to look at it again.
+pub(crate) trait Owner: Send + Sync {
+    /// No receiver is attached; at `expires_at` the session is to be looked at, unless one comes.
+    fn parked(&self, session: &Arc<Shared>, expires_at: Instant);
+    /// The session is over and nobody is attached: forget it now.
+    fn over(&self, session: &Arc<Shared>);
+}
+
+/// A receiver is attached already and did not go in time.
+#[derive(Debug)]
+pub(crate) struct InUse;
+
+/// What became of messages that a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Inbound {
+    /// Queued for the application, or dropped because the session is closing.
+    Taken,
+    /// The application did not make room in time; the session closes.
+    Full,
+    /// Too many payloads of this session wait already.
+    Crowded,
+}
+
+/// One session.
+pub(crate) struct Shared {
+    info: ConnectInfo,
+    /// The session segment of the URL, by which an HTTP transport finds the session; a WebSocket is found by nobody.
+    segment: Option<Box<str>>,
+    binary: bool,
+    limits: Arc<Limits>,
+    owner: Arc<dyn Owner>,
+    created: Instant,
+    /// Payloads that wait for room do so in the order they came (a fair semaphore), else a small late one would overtake a large early one.
+    turn: Semaphore,
+    // `std::sync`: held for a push or a pop, never across an await. Order: hub before session; wakers are called after unlocking.
+    state: Mutex<State>,
+}
+
+struct State {
+    core: Core,
+    /// The application, in `recv`.
+    application: Option<Waker>,
+    /// The attached transport side.
+    receiver: Option<Waker>,
+    /// Senders waiting for room in the outbound queue.
+    senders: Waiting,
+    /// Transports waiting for room in the inbound queue or for another receiver to go, and whoever waits for the end: all rare.
+    others: Waiting,
+    waiting_payloads: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        info: ConnectInfo,
+        segment: Option<Box<str>>,
+        binary: bool,
+        limits: Arc<Limits>,
+        owner: Arc<dyn Owner>,
+    ) -> Arc<Self> {
+        let created = clock::now();
+        let state = State {
+            core: Core::new(created, &limits),
+            application: None,
+            receiver: None,
+            senders: Waiting::default(),
+            others: Waiting::default(),
+            waiting_payloads: 0,
+        };
+        Arc::new(Self {
+            info,
+            segment,
+            binary,
+            limits,
+            owner,
+            created,
+            turn: Semaphore::const_new(1),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn info(&self) -> &ConnectInfo {
+        &self.info
+    }
+
+    pub(crate) fn segment(&self) -> Option<&str> {
+        self.segment.as_deref()
+    }
+
+    pub(crate) fn carries_binary(&self) -> bool {
+        self.binary
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.lock().core.is_open()
+    }
+
+    pub(crate) fn end(&self) -> Option<SessionEnd> {
+        self.lock().core.ended().cloned()
+    }
+
+    // The application's side.
+
+    pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.with(|state, wakes| match state.core.pop_inbound() {
+            Some(message) => {
+                wakes.add_all(&mut state.others);
+                Poll::Ready(Some(message))
+            }
+            None if !state.core.is_open() => Poll::Ready(None),
+            None => {
+                register(&mut state.application, cx);
+                Poll::Pending
+            }
+        })
+    }
+
+    pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
+        let mut message = Some(message);
+        poll_fn(|cx| {
+            // Empty only when polled again after it was ready, which an async fn never does.
+            let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
+            match self.offer(offered, Some(cx)) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
+                Err(TrySendError::NotCarried(message)) => Poll::Ready(Err(SendError::NotCarried(message))),
+                Err(TrySendError::Full(refused)) => {
+                    message = Some(refused);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn try_send(&self, message: Message) -> Result<(), TrySendError> {
+        self.offer(message, None)
+    }
+
+    pub(crate) fn poll_space(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !state.core.is_open() || state.core.has_any_space(&self.limits) {
+            return Poll::Ready(());
+        }
+        state.senders.register(cx);
+        Poll::Pending
+    }
+
+    pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
+        let mut state = self.lock();
+        if let Some(end) = state.core.ended() {
+            return Poll::Ready(end.clone());
+        }
+        state.others.register(cx);
+        Poll::Pending
+    }
+
+    pub(crate) fn close(&self, reason: CloseReason, by: EndedBy) {
+        self.with(|state, wakes| {
+            state.core.close(reason, by);
+            wakes.add(&mut state.application);
+            wakes.add(&mut state.receiver);
+            wakes.add_all(&mut state.senders);
+            wakes.add_all(&mut state.others);
+        });
+    }
+
+    fn offer(&self, message: Message, cx: Option<&mut Context<'_>>) -> Result<(), TrySendError> {
+        if message.as_binary().is_some() && !self.binary {
+            return Err(TrySendError::NotCarried(message));
+        }
+        self.with(|state, wakes| {
+            if !state.core.is_open() {
+                return Err(TrySendError::Closed(message));
+            }
+            if !state.core.has_space(&self.limits, &message) {
+                if let Some(cx) = cx {
+                    state.senders.register(cx);
+                }
+                return Err(TrySendError::Full(message));
+            }
+            state.core.send(message);
+            wakes.add(&mut state.receiver);
+            Ok(())
+        })
+    }
+
+    // The transport's side, for what comes from the client.
+
+    /// Queues a whole payload for the application, waiting for room up to `patience`.
+    pub(crate) async fn deliver(&self, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
+        let Some(_place) = Place::take(self, crowd) else { return Inbound::Crowded };
+        let mut messages = Some(messages);
+        let admitted = tokio::time::timeout(patience, async {
+            // Never closed; and without a turn the payload is still admitted whole.
+            let _turn = self.turn.acquire().await;
+            poll_fn(|cx| {
+                let Some(offered) = messages.take() else { return Poll::Ready(()) };
+                self.with(|state, wakes| match state.core.push_inbound(&self.limits, offered) {
+                    Ok(()) => {
+                        wakes.add(&mut state.application);
+                        Poll::Ready(())
+                    }
+                    Err(refused) => {
+                        messages = Some(refused);
+                        state.others.register(cx);
+                        Poll::Pending
+                    }
+                })
+            })
+            .await;
+        });
+        if admitted.await.is_ok() {
+            return Inbound::Taken;
+        }
+        self.close(CloseReason::INBOUND_FULL, EndedBy::Gateway);
+        Inbound::Full
+    }
+
+    /// The protocol or a limit was broken.
+    pub(crate) fn fail(self: &Arc<Self>, reason: CloseReason) {
+        let attached = self.with(|state, wakes| {
+            state.core.abort(reason);
+            wakes.add(&mut state.receiver);
+            state.core.is_attached()
+        });
+        if !attached {
+            self.owner.parked(self, clock::now() + self.limits.disconnect_delay);
+        }
+    }
+
+    /// Ends the session if its client did not come back in time; false: somebody is attached, or it is too early.
+    pub(crate) fn expire(&self, now: Instant) -> bool {
+        self.with(|state, _| state.core.expire(now))
+    }
+
+    /// When to look again at a session that did not expire; `None` while a receiver is attached.
+    pub(crate) fn expires_at(&self) -> Option<Instant> {
+        let state = self.lock();
+        (!state.core.is_attached()).then(|| state.core.next_timeout())
+    }
+
+    /// Runs `change` under the lock, then wakes; tells everyone who waits when the change has ended the session.
+    fn with<T>(&self, change: impl FnOnce(&mut State, &mut Wakes) -> T) -> T {
+        let mut wakes = Wakes::default();
+        let mut ended = None;
+        let result = {
+            let mut state = self.lock();
+            let before = state.core.ended().is_some();
+            let result = change(&mut state, &mut wakes);
+            if !before && let Some(end) = state.core.ended() {
+                ended = Some((end.clone(), state.core.counts()));
+                wakes.add(&mut state.application);
+                wakes.add_all(&mut state.senders);
+                wakes.add_all(&mut state.others);
+            }
+            result
+        };
+        wakes.wake();
+        if let Some((end, counts)) = ended {
+            self.log_end(&end, counts);
+        }
+        result
+    }
+
+    fn log_end(&self, end: &SessionEnd, (received, sent): (u64, u64)) {
+        tracing::debug!(
+            session = %self.info.id(),
+            transport = self.info.transport(),
+            age = ?clock::now().saturating_duration_since(self.created),
+            received,
+            sent,
+            undelivered = end.undelivered,
+            reason = %end.reason,
+            by = ?end.by,
+            "session ended"
+        );
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics under this lock; were it so, the state would still be whole between two statements of `Core`.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The attached transport side of a session. Dropping it means that the connection is gone.
+pub(crate) struct Receiver {
+    shared: Arc<Shared>,
+    attached: bool,
+    // One timer, only while attached. Traffic does not move it: when it fires, the core tells the next date.
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Receiver {
+    /// Attaches, waiting up to `patience` for another receiver to go: its connection may have ended unnoticed, on another thread.
+    pub(crate) async fn attach(shared: Arc<Shared>, liveness: Liveness, patience: Duration) -> Result<Self, InUse> {
+        let attached = tokio::time::timeout(patience, poll_fn(|cx| shared.poll_attach(cx, liveness))).await;
+        attached.map_err(|_| InUse)?;
+        Ok(Self::attached(shared))
+    }
+
+    /// Attaches to a session that nobody else can know of.
+    pub(crate) fn first(shared: Arc<Shared>, liveness: Liveness) -> Self {
+        shared.with(|state, _| {
+            let taken = state.core.attach(clock::now(), &shared.limits, liveness);
+            debug_assert!(taken.is_ok(), "a new session has no receiver");
+        });
+        Self::attached(shared)
+    }
+
+    fn attached(shared: Arc<Shared>) -> Self {
+        let due = shared.lock().core.next_timeout();
+        Self { shared, attached: true, sleep: Box::pin(tokio::time::sleep_until(due.into())) }
+    }
+
+    /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        loop {
+            let now = clock::now();
+            let shared = &self.shared;
+            let (step, due, attached) = shared.with(|state, wakes| {
+                let step = state.core.poll_frame(now, &shared.limits);
+                match step {
+                    None => register(&mut state.receiver, cx),
+                    Some(_) => wakes.add_all(&mut state.senders),
+                }
+                (step, state.core.next_timeout(), state.core.is_attached())
+            });
+            if let Some(step) = step {
+                if !attached {
+                    self.left(due);
+                }
+                return Poll::Ready(step);
+            }
+            if self.sleep.is_elapsed() || due < self.sleep.deadline().into_std() {
+                self.sleep.as_mut().reset(due.into());
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The server ended the response by itself; the client may come back.
+    pub(crate) fn finish(&mut self) {
+        self.detach(Detach::Finished);
+    }
+
+    /// A ping's bytes have left.
+    pub(crate) fn ping_left(&self) {
+        self.shared.lock().core.ping_left(clock::now(), &self.shared.limits);
+    }
+
+    /// Something arrived from the peer.
+    pub(crate) fn heard(&self) {
+        self.shared.lock().core.heard();
+    }
+
+    /// Queues messages for the application; gives them back when there is no room, and wakes `cx` when there may be some.
+    ///
+    /// An application that runs in the very task that calls this is not woken: the caller polls it next.
+    pub(crate) fn push_inbound(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+        self.shared.with(|state, wakes| match state.core.push_inbound(&self.shared.limits, messages) {
+            Ok(()) => {
+                if state.application.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    state.application = None;
+                }
+                wakes.add(&mut state.application);
+                state.core.reading_resumed(clock::now(), &self.shared.limits);
+                Ok(())
+            }
+            Err(refused) => {
+                state.others.register(cx);
+                state.core.reading_paused();
+                Err(refused)
+            }
+        })
+    }
+
+    /// Nobody needs to wake the receiver's task now: it runs, and asks again before it rests.
+    pub(crate) fn awake(&self) {
+        self.shared.lock().receiver = None;
+    }
+
+    /// The peer ended the session, saying why.
+    pub(crate) fn peer_closed(&mut self, reason: CloseReason) {
+        self.shared.with(|state, _| state.core.peer_closed(reason));
+        self.detach(Detach::Vanished);
+    }
+
+    /// The protocol or a limit was broken: nothing more is delivered.
+    pub(crate) fn abort(&mut self, reason: CloseReason) {
+        self.shared.with(|state, _| state.core.abort(reason));
+        self.detach(Detach::Vanished);
+    }
+
+    fn detach(&mut self, how: Detach) {
+        if !self.attached {
+            return;
+        }
+        let expires_at = self.shared.with(|state, wakes| {
+            state.core.detach(clock::now(), &self.shared.limits, how);
+            wakes.add_all(&mut state.others);
+            state.core.next_timeout()
+        });
+        match how {
+            Detach::Finished => self.left(expires_at),
+            Detach::Vanished => {
+                self.attached = false;
+                self.shared.owner.over(&self.shared);
+            }
+        }
+    }
+
+    fn left(&mut self, expires_at: Instant) {
+        self.attached = false;
+        self.shared.owner.parked(&self.shared, expires_at);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.detach(Detach::Vanished);
+    }
+}
+
+impl Shared {
+    fn poll_attach(&self, cx: &mut Context<'_>, liveness: Liveness) -> Poll<()> {
+        let mut state = self.lock();
+        match state.core.attach(clock::now(), &self.limits, liveness) {
+            Ok(()) => Poll::Ready(()),
+            Err(_) => {
+                state.others.register(cx);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// One payload's place among those that wait.
+struct Place<'s>(&'s Shared);
+
+impl<'s> Place<'s> {
+    fn take(shared: &'s Shared, crowd: usize) -> Option<Self> {
+        let mut state = shared.lock();
+        if state.waiting_payloads >= crowd {
+            return None;
+        }
+        state.waiting_payloads += 1;
+        Some(Self(shared))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting_payloads -= 1;
+    }
+}
+
+/// Tasks that wait for the same thing.
+#[derive(Default)]
+struct Waiting(Vec<Waker>);
+
+impl Waiting {
+    /// A task stands here once, however often it asks: a `select!` loop that drops its `send` each turn must not grow the list.
+    fn register(&mut self, cx: &mut Context<'_>) {
+        if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.0.push(cx.waker().clone());
+        }
+    }
+}
+
+/// Wakers taken under the lock, to be called after it.
+#[derive(Default)]
+struct Wakes {
+    one: [Option<Waker>; 2],
+    many: Vec<Waker>,
+}
+
+impl Wakes {
+    fn add(&mut self, waker: &mut Option<Waker>) {
+        let Some(waker) = waker.take() else { return };
+        match self.one.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(waker),
+            None => self.many.push(waker),
+        }
+    }
+
+    fn add_all(&mut self, waiting: &mut Waiting) {
+        if !waiting.0.is_empty() {
+            self.many.append(&mut waiting.0);
+        }
+    }
+
+    fn wake(self) {
+        self.one.into_iter().flatten().chain(self.many).for_each(Waker::wake);
+    }
+}
+
+fn register(slot: &mut Option<Waker>, cx: &mut Context<'_>) {
+    match slot {
+        Some(waker) if waker.will_wake(cx.waker()) => {}
+        _ => *slot = Some(cx.waker().clone()),
+    }
+}
