@@ -2,4 +2,5 @@
 
 pub(crate) mod close;
 pub(crate) mod frame;
+pub(crate) mod payload;
 pub(crate) mod quote;
