@@ -29,14 +29,15 @@ enum Repr {
 
 struct Text {
     text: Box<str>,
-    // Filled by the first SockJS transport that sends the message; raw WebSocket and the application never need it.
-    frame: OnceLock<Bytes>,
+    // The message frame and a line end, filled by the first SockJS transport that sends the message; raw WebSocket and the
+    // application never need it. With the line end, xhr takes it as it is, and WebSocket all but the last byte.
+    line: OnceLock<Bytes>,
 }
 
 impl Message {
     /// A text message.
     pub fn text(text: impl Into<Box<str>>) -> Self {
-        Self(Repr::Text(Arc::new(Text { text: text.into(), frame: OnceLock::new() })))
+        Self(Repr::Text(Arc::new(Text { text: text.into(), line: OnceLock::new() })))
     }
 
     /// A binary message: only for sessions whose [`carries_binary`](crate::Session::carries_binary) is true.
@@ -73,17 +74,17 @@ impl Message {
         self.len() == 0
     }
 
-    /// The message frame that holds just this message (SockJS 0.3.3, message frames), encoded at most once.
+    /// The message frame that holds just this message (SockJS 0.3.3, message frames) and a line end, encoded at most once.
     ///
     /// `None` for a binary message, which no SockJS frame can carry.
-    pub(crate) fn frame(&self) -> Option<&Bytes> {
+    pub(crate) fn line(&self) -> Option<&Bytes> {
         match &self.0 {
-            Repr::Text(text) => Some(text.frame.get_or_init(|| {
-                let mut frame = Vec::with_capacity(text.text.len() + 5);
-                frame.extend_from_slice(b"a[");
-                quote::quote_into(&text.text, &mut frame);
-                frame.push(b']');
-                frame.into()
+            Repr::Text(text) => Some(text.line.get_or_init(|| {
+                let mut line = Vec::with_capacity(text.text.len() + 6);
+                line.extend_from_slice(b"a[");
+                quote::quote_into(&text.text, &mut line);
+                line.extend_from_slice(b"]\n");
+                line.into()
             })),
             Repr::Binary(_) => None,
         }

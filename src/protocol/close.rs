@@ -19,6 +19,10 @@ impl CloseReason {
     pub const NORMAL: Self = Self::fixed(1000, "Normal closure");
     /// 1002, the transport was lost, or nobody came for the next poll within the disconnect delay.
     pub const INTERRUPTED: Self = Self::fixed(1002, "Connection interrupted");
+    /// 1002, a WebSocket peer broke RFC 6455.
+    pub const PROTOCOL_ERROR: Self = Self::fixed(1002, "Protocol error");
+    /// 1007, a WebSocket peer sent text that is no UTF-8.
+    pub const NOT_UTF8: Self = Self::fixed(1007, "Invalid UTF-8");
     /// 1003, a binary message on an endpoint that takes text only.
     pub const BINARY_REFUSED: Self = Self::fixed(1003, "Binary messages are not accepted");
     /// 1009, a message over `message_size`, or a payload over `payload_size` or `messages_per_payload`.

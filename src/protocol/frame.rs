@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::close::CloseReason;
-use super::quote;
 use crate::Message;
 
 /// One frame, before any transport has wrapped it (SockJS 0.3.3, protocol and framing).
@@ -23,43 +22,47 @@ pub(crate) enum Frame {
 
 impl Frame {
     /// The frame's bytes.
+    pub(crate) fn bytes(&self) -> Bytes {
+        let line = self.line();
+        line.slice(..line.len() - 1)
+    }
+
+    /// The frame and a line end.
     ///
     /// Binary messages have no form here: a session that carries none never queues one.
-    pub(crate) fn bytes(&self) -> Bytes {
+    pub(crate) fn line(&self) -> Bytes {
         match self {
-            Self::Open => Bytes::from_static(b"o"),
-            Self::Heartbeat => Bytes::from_static(b"h"),
-            Self::Message(message) => message.frame().cloned().unwrap_or_else(|| Bytes::from_static(b"a[]")),
+            Self::Open => Bytes::from_static(b"o\n"),
+            Self::Heartbeat => Bytes::from_static(b"h\n"),
+            Self::Message(message) => message.line().cloned().unwrap_or_else(|| batch(&[])),
             Self::Messages(messages) => batch(messages),
-            Self::Close(reason) => reason.frame().into(),
+            Self::Close(reason) => {
+                let mut line = reason.frame();
+                line.push(b'\n');
+                line.into()
+            }
         }
     }
 }
 
 /// Joins the messages' own frames, which may already be encoded for others.
 fn batch(messages: &[Message]) -> Bytes {
-    let frames: Vec<&[u8]> = messages.iter().filter_map(Message::frame).map(element).collect();
-    let mut batch = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 1).sum::<usize>() + 3);
+    let elements: Vec<&[u8]> = messages.iter().filter_map(Message::line).map(element).collect();
+    let mut batch = Vec::with_capacity(elements.iter().map(|element| element.len() + 1).sum::<usize>() + 4);
     batch.extend_from_slice(b"a[");
-    for (index, frame) in frames.iter().enumerate() {
+    for (index, element) in elements.iter().enumerate() {
         if index > 0 {
             batch.push(b',');
         }
-        batch.extend_from_slice(frame);
+        batch.extend_from_slice(element);
     }
-    batch.push(b']');
+    batch.extend_from_slice(b"]\n");
     batch.into()
 }
 
-/// The quoted string inside `a["…"]`.
-fn element(frame: &Bytes) -> &[u8] {
-    &frame[2..frame.len() - 1]
-}
-
-/// A JSON string that holds a whole frame, for the transports that pass frames as script.
-pub(crate) fn quoted(frame: &[u8], out: &mut Vec<u8>) {
-    // Frames are made of JSON text only, so this never replaces anything.
-    quote::quote_into(&String::from_utf8_lossy(frame), out);
+/// The quoted string inside `a["…"]` and its line end.
+fn element(line: &Bytes) -> &[u8] {
+    &line[2..line.len() - 2]
 }
 
 #[cfg(test)]

@@ -283,6 +283,26 @@ impl Core {
         Ok(())
     }
 
+    /// Takes the last messages of a client that is gone, room or not.
+    pub(crate) fn push_last(&mut self, messages: Vec<Message>) {
+        if self.is_open() {
+            self.taken += messages.len() as u64;
+            messages.into_iter().for_each(|message| self.inbound.push(message));
+        }
+    }
+
+    /// Whether the peer has left a ping unanswered: then the session has ended. Otherwise when to look again, if a pong is awaited.
+    pub(crate) fn poll_silence(&mut self, now: Instant) -> Result<(), Option<Instant>> {
+        self.give_up_on_silence(now);
+        if self.ended().is_some() {
+            return Ok(());
+        }
+        match self.pings() {
+            Some(Pings { state: Pong::AwaitedBy(at), .. }) => Err(Some(*at)),
+            _ => Err(None),
+        }
+    }
+
     /// The client said goodbye, with a code if its transport carries one.
     pub(crate) fn peer_closed(&mut self, reason: CloseReason) {
         self.end(reason, EndedBy::Peer);

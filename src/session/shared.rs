@@ -42,7 +42,7 @@ pub(crate) enum Inbound {
 pub(crate) struct Shared {
     info: ConnectInfo,
     /// The session segment of the URL, by which an HTTP transport finds the session; a WebSocket is found by nobody.
-    segment: Option<Box<str>>,
+    segment: Option<Arc<str>>,
     binary: bool,
     limits: Arc<Limits>,
     owner: Arc<dyn Owner>,
@@ -69,7 +69,7 @@ struct State {
 impl Shared {
     pub(crate) fn new(
         info: ConnectInfo,
-        segment: Option<Box<str>>,
+        segment: Option<Arc<str>>,
         binary: bool,
         limits: Arc<Limits>,
         owner: Arc<dyn Owner>,
@@ -99,8 +99,8 @@ impl Shared {
         &self.info
     }
 
-    pub(crate) fn segment(&self) -> Option<&str> {
-        self.segment.as_deref()
+    pub(crate) fn segment(&self) -> Option<&Arc<str>> {
+        self.segment.as_ref()
     }
 
     pub(crate) fn carries_binary(&self) -> bool {
@@ -231,18 +231,6 @@ impl Shared {
         }
         self.close(CloseReason::INBOUND_FULL, EndedBy::Gateway);
         Inbound::Full
-    }
-
-    /// The protocol or a limit was broken.
-    pub(crate) fn fail(self: &Arc<Self>, reason: CloseReason) {
-        let attached = self.with(|state, wakes| {
-            state.core.abort(reason);
-            wakes.add(&mut state.receiver);
-            state.core.is_attached()
-        });
-        if !attached {
-            self.owner.parked(self, clock::now() + self.limits.disconnect_delay);
-        }
     }
 
     /// Ends the session if its client did not come back in time; false: somebody is attached, or it is too early.
@@ -391,6 +379,34 @@ impl Receiver {
                 Err(refused)
             }
         })
+    }
+
+    /// Queues what the client sent last, room or not: it is in memory already, and the session ends.
+    pub(crate) fn push_last(&self, messages: Vec<Message>) {
+        self.shared.with(|state, wakes| {
+            state.core.push_last(messages);
+            wakes.add(&mut state.application);
+        });
+    }
+
+    /// Ready when the peer has left a ping unanswered; for while the socket takes no frames.
+    pub(crate) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = clock::now();
+            match self.shared.with(|state, _| state.core.poll_silence(now)) {
+                Ok(()) => return Poll::Ready(()),
+                Err(None) => return Poll::Pending,
+                Err(Some(due)) => self.sleep.as_mut().reset(due.into()),
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Ends the session for a limit's sake, behind all that is queued.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.shared.close(reason, EndedBy::Gateway);
     }
 
     /// Nobody needs to wake the receiver's task now: it runs, and asks again before it rests.

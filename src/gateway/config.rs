@@ -1,0 +1,194 @@
+//! What can be set for an endpoint.
+
+use std::time::Duration;
+
+use http::{HeaderName, header};
+
+use crate::protocol::payload::PayloadLimits;
+use crate::session::{Limits, QueueLimit};
+
+/// How one endpoint behaves: transports, limits, delays.
+///
+/// ```
+/// use sockeye::EndpointConfig;
+///
+/// let config = EndpointConfig { response_limit: 4096, ..EndpointConfig::default() };
+/// # assert_eq!(config.message_size, 64 * 1024);
+/// ```
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// Which transports clients may use. Default: all.
+    pub transports: Transports,
+    /// Whether raw WebSockets carry binary messages; elsewhere one closes its session with 1003. Default: no.
+    pub binary: bool,
+    /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session with 1009. Default: 64 KiB.
+    pub message_size: usize,
+    /// The largest payload taken from a client, in bytes: the body of an `xhr_send` or `jsonp_send`, or one WebSocket message with
+    /// SockJS framing. It holds the messages as JSON, up to six bytes for each byte of text. More closes the session with 1009.
+    /// Default: 1 MiB.
+    pub payload_size: usize,
+    /// Messages in one payload; more closes the session with 1009. Default: 1,024.
+    pub messages_per_payload: usize,
+    /// Messages from the client that wait for the application. When they are this many a WebSocket is no longer read and an `xhr_send`
+    /// waits. An empty queue takes any payload whole. Default: 1,024.
+    pub inbound_messages: usize,
+    /// The same in bytes. Default: 1 MiB.
+    pub inbound_bytes: usize,
+    /// Messages of the application that wait for the client. When they are this many, [`send`](crate::Session::send) waits and
+    /// [`try_send`](crate::Session::try_send) says `Full`. An empty queue takes any message. Default: 1,024.
+    pub outbound_messages: usize,
+    /// The same in bytes. Default: 1 MiB.
+    pub outbound_bytes: usize,
+    /// How long a payload waits for room in the inbound queue; then it is answered with 503, and the session closes with 1008
+    /// "inbound queue full". Default: 10 s.
+    pub send_wait: Duration,
+    /// Payloads of one session that may wait at the same time; one more is answered with 503. SockJS clients send one at a time. Default: 4.
+    pub waiting_payloads: usize,
+    /// Bytes of frames after which a streaming response ends, so that the client's buffer and those on the way can be freed; the client
+    /// comes again at once. Default: 128 KiB.
+    pub response_limit: usize,
+    /// A heartbeat goes out when nothing else did for this long. Keep it below the idle limits of proxies (60 s in many) and below 35 s,
+    /// after which JSONP clients give up. Default: 25 s.
+    pub heartbeat_delay: Duration,
+    /// How long a session waits for its client's next request, how long a closed session is remembered, and how long a WebSocket waits
+    /// for the other side to finish closing. Default: 5 s.
+    pub disconnect_delay: Duration,
+    /// How long a WebSocket peer may stay silent after a ping has left; anything it sends counts. Default: 10 s.
+    pub pong_timeout: Duration,
+    /// How long a receiver waits for another one of the same session to go, before it is told 2010 "Another connection still open": the
+    /// other's connection may have ended unnoticed. Default: 50 ms.
+    pub attach_wait: Duration,
+    /// Live sessions; a client that would open one more is answered with 503. Default: 100,000.
+    pub sessions: usize,
+    /// Where the page of the iframe transports loads sockjs-client from: a path, or a URL that begins with `http`. Its version must be the
+    /// very one of the embedding page. Default: sockjs-client 1.6.1 from a public CDN.
+    pub client_url: String,
+    /// Tells clients to use another base URL for everything but the info request. Default: none.
+    pub base_url: Option<String>,
+    /// Sets a cookie for load balancers that bind a session to a server by one. Default: none.
+    pub cookies: Option<CookieConfig>,
+    /// The request headers that [`ConnectInfo`](crate::ConnectInfo) keeps; the others are dropped, for they would cost memory as long as
+    /// the session lives. Default: those that tell who and where the client is (`host`, `origin`, `referer`, `user-agent`, `cookie`,
+    /// `authorization`, `accept-language`, `forwarded`, `via`, `x-real-ip`, `x-forwarded-for`, `-host`, `-port`, `-proto`).
+    pub kept_headers: Vec<HeaderName>,
+}
+
+/// Which transports an endpoint offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transports {
+    /// WebSocket with SockJS frames. Info tells clients whether it is on.
+    pub websocket: bool,
+    /// WebSocket without frames, at `/websocket` and at the bare prefix.
+    pub raw_websocket: bool,
+    /// Long polling.
+    pub xhr: bool,
+    /// Streaming over one long response.
+    pub xhr_streaming: bool,
+    /// Server-sent events.
+    pub eventsource: bool,
+    /// Streaming into a hidden iframe.
+    pub htmlfile: bool,
+    /// Long polling by script elements.
+    pub jsonp: bool,
+}
+
+impl Transports {
+    /// All transports.
+    pub const ALL: Self = Self {
+        websocket: true,
+        raw_websocket: true,
+        xhr: true,
+        xhr_streaming: true,
+        eventsource: true,
+        htmlfile: true,
+        jsonp: true,
+    };
+    /// All but the two WebSocket ones.
+    pub const HTTP: Self = Self { websocket: false, raw_websocket: false, ..Self::ALL };
+
+    /// Whether anything is on that sends through `xhr_send`.
+    pub(crate) fn send_by_xhr(self) -> bool {
+        self.xhr || self.xhr_streaming || self.eventsource || self.htmlfile
+    }
+}
+
+/// The cookie `JSESSIONID`, for load balancers (SockJS 0.3.3, cookies).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CookieConfig {
+    /// `SameSite`. Pages of another site send the cookie back only with [`SameSite::None`] and `secure`. Default: not said.
+    pub same_site: Option<SameSite>,
+    /// `Secure`: only over HTTPS. Default: no.
+    pub secure: bool,
+}
+
+/// The values of a cookie's `SameSite`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// Sent from pages of the same site only.
+    Strict,
+    /// The same, and when a link leads to the site.
+    Lax,
+    /// Sent from everywhere; browsers want `Secure` with it.
+    None,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            transports: Transports::ALL,
+            binary: false,
+            message_size: 64 * 1024,
+            payload_size: 1024 * 1024,
+            messages_per_payload: 1024,
+            inbound_messages: 1024,
+            inbound_bytes: 1024 * 1024,
+            outbound_messages: 1024,
+            outbound_bytes: 1024 * 1024,
+            send_wait: Duration::from_secs(10),
+            waiting_payloads: 4,
+            response_limit: 128 * 1024,
+            heartbeat_delay: Duration::from_secs(25),
+            disconnect_delay: Duration::from_secs(5),
+            pong_timeout: Duration::from_secs(10),
+            attach_wait: Duration::from_millis(50),
+            sessions: 100_000,
+            client_url: "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js".to_owned(),
+            base_url: None,
+            cookies: None,
+            kept_headers: KEPT_HEADERS.to_vec(),
+        }
+    }
+}
+
+const KEPT_HEADERS: [HeaderName; 14] = [
+    header::HOST,
+    header::ORIGIN,
+    header::REFERER,
+    header::USER_AGENT,
+    header::COOKIE,
+    header::AUTHORIZATION,
+    header::ACCEPT_LANGUAGE,
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
+
+impl EndpointConfig {
+    pub(crate) fn session_limits(&self) -> Limits {
+        Limits {
+            inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
+            outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
+            heartbeat_delay: self.heartbeat_delay,
+            disconnect_delay: self.disconnect_delay,
+            pong_timeout: self.pong_timeout,
+        }
+    }
+
+    pub(crate) fn payload_limits(&self) -> PayloadLimits {
+        PayloadLimits { message_size: self.message_size, messages: self.messages_per_payload }
+    }
+}

@@ -1,0 +1,365 @@
+//! One prefix: an application, its configuration and its sessions.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::config::EndpointConfig;
+use super::handler::{Contained, Handler};
+use super::prefix::Prefix;
+use super::registry::{Keeper, Lookup, Registry, TooManySessions};
+use super::request::{Decoration, connect_info};
+use super::route::{NoRoute, Resource, Route, route};
+use super::{headers, iframe, info};
+use crate::Message;
+use crate::protocol::close::CloseReason;
+use crate::protocol::payload::{self, PayloadError};
+use crate::session::{EndedBy, Inbound, Limits, Liveness, Owner, Receiver, Shared};
+use crate::transport::jsonp::{Callback, CallbackError};
+use crate::transport::websocket::{Framing, Settings};
+use crate::transport::{Body, Source, eventsource, htmlfile, jsonp, with_status, xhr};
+
+/// What the gateway needs of a request's body.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+
+pub(super) struct Endpoint {
+    pub(super) prefix: Prefix,
+    pub(super) config: EndpointConfig,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) owner: Arc<dyn Owner>,
+    pub(super) websocket: Arc<Settings>,
+    iframe: iframe::Page,
+}
+
+impl Endpoint {
+    pub(super) fn new(prefix: Prefix, config: EndpointConfig, handler: Arc<dyn Handler>) -> Self {
+        let registry = Arc::new(Registry::new(config.sessions));
+        Self {
+            prefix,
+            limits: Arc::new(config.session_limits()),
+            owner: Arc::new(Keeper(Arc::clone(&registry))),
+            registry,
+            websocket: Arc::new(Settings {
+                binary: config.binary,
+                payload_size: config.payload_size,
+                payload: config.payload_limits(),
+                read_ahead: (config.inbound_bytes, config.inbound_messages),
+                linger: config.disconnect_delay,
+            }),
+            iframe: iframe::page(&config.client_url),
+            handler,
+            config,
+        }
+    }
+
+    /// Answers a request whose raw path goes on with `below` after the prefix.
+    pub(super) async fn answer<B>(&self, request: Request<B>, below: &str) -> Response<Body>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        let route = match route(request.method(), below) {
+            Ok(route) => route,
+            Err(NoRoute::NotFound) => return not_found(),
+            Err(NoRoute::MethodNotAllowed { allow }) => return method_not_allowed(allow),
+        };
+        match route {
+            Route::Greeting if self.config.transports.raw_websocket && asks_for_websocket(request.headers()) => {
+                self.upgrade(request, Framing::Raw)
+            }
+            Route::Greeting => plain(StatusCode::OK, "Welcome to SockJS!\n"),
+            Route::Iframe => self.iframe(request.headers()),
+            Route::Info => self.info(request.headers()),
+            Route::Preflight { methods } => self.preflight(request.headers(), methods),
+            Route::RawWebSocket if !self.config.transports.raw_websocket => not_found(),
+            Route::RawWebSocket => self.upgrade(request, Framing::Raw),
+            Route::Session { resource, .. } if !self.offers(resource) => not_found(),
+            Route::Session { session, resource, .. } => self.session(request, session, resource).await,
+        }
+    }
+
+    fn offers(&self, resource: Resource) -> bool {
+        let transports = self.config.transports;
+        match resource {
+            Resource::WebSocket => transports.websocket,
+            Resource::Xhr => transports.xhr,
+            Resource::XhrStreaming => transports.xhr_streaming,
+            Resource::XhrSend => transports.send_by_xhr(),
+            Resource::EventSource => transports.eventsource,
+            Resource::HtmlFile => transports.htmlfile,
+            Resource::Jsonp | Resource::JsonpSend => transports.jsonp,
+        }
+    }
+
+    fn iframe(&self, request: &HeaderMap) -> Response<Body> {
+        let mut response = if headers::matches(request, &self.iframe.tag) {
+            let mut unchanged = Response::new(Body::empty());
+            *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+            unchanged
+        } else {
+            with_status(StatusCode::OK, "text/html; charset=UTF-8", Body::whole(self.iframe.html.clone()))
+        };
+        headers::long_cache(response.headers_mut());
+        // The tag is made of hexadecimal digits in quotes.
+        if let Ok(tag) = HeaderValue::from_str(&self.iframe.tag) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+
+    fn info(&self, request: &HeaderMap) -> Response<Body> {
+        let body = Body::whole(info::json(&self.config));
+        let mut response = with_status(StatusCode::OK, "application/json; charset=UTF-8", body);
+        headers::no_cache(response.headers_mut());
+        headers::cors(request, response.headers_mut());
+        response
+    }
+
+    fn preflight(&self, request: &HeaderMap, methods: &'static str) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        headers::long_cache(response.headers_mut());
+        headers::cors(request, response.headers_mut());
+        headers::preflight(methods, response.headers_mut());
+        if let Some(config) = self.config.cookies {
+            headers::cookie(config, request, response.headers_mut());
+        }
+        response
+    }
+
+    async fn session<B>(&self, request: Request<B>, segment: &str, resource: Resource) -> Response<Body>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        if resource == Resource::WebSocket {
+            return self.upgrade(request, Framing::SockJs);
+        }
+        let decoration = Decoration::new(request.headers(), resource, self.config.cookies);
+        let version = request.version();
+        let mut response = match resource {
+            Resource::XhrSend | Resource::JsonpSend => self.send(request, segment, resource).await,
+            _ => self.receive(request, segment, resource).await.unwrap_or_else(|refusal| refusal),
+        };
+        decoration.apply(&mut response);
+        if version == Version::HTTP_10 && !http_body::Body::size_hint(response.body()).exact().is_some() {
+            // Without chunks the end of the connection is the only end there is, whatever the client asked for.
+            *response.version_mut() = Version::HTTP_10;
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn receive<B>(
+        &self,
+        request: Request<B>,
+        segment: &str,
+        resource: Resource,
+    ) -> Result<Response<Body>, Response<Body>>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        // Before any session is touched: a request that can't be answered must open none.
+        let callback = match resource {
+            Resource::HtmlFile => Some(callback(&request, usize::MAX)?),
+            Resource::Jsonp => Some(callback(&request, 32)?),
+            _ => None,
+        };
+        let (parts, body) = request.into_parts();
+        // Read to its end, though nothing in it counts: hyper does not notice that a client is gone while bytes of its wait to be read.
+        self.read(body).await?;
+        let source = self.source(parts, segment, resource).await?;
+        let limit = self.config.response_limit;
+        Ok(match (resource, callback) {
+            (Resource::HtmlFile, Some(callback)) => htmlfile::stream(source, &callback, limit),
+            (Resource::Jsonp, Some(callback)) => jsonp::poll(source, &callback).await,
+            (Resource::EventSource, _) => eventsource::stream(source, limit),
+            (Resource::XhrStreaming, _) => xhr::stream(source, limit),
+            _ => xhr::poll(source).await,
+        })
+    }
+
+    /// Attaches to the session, new or old, or says why not.
+    async fn source(
+        &self,
+        mut parts: http::request::Parts,
+        segment: &str,
+        resource: Resource,
+    ) -> Result<Source, Response<Body>> {
+        let lookup = self.registry.find_or_create(segment, |segment| {
+            let info = connect_info(&mut parts, name(resource), &self.config.kept_headers);
+            Shared::new(info, Some(segment), false, Arc::clone(&self.limits), Arc::clone(&self.owner))
+        });
+        // The rest of the request must not live as long as a poll waits.
+        drop(parts);
+        match lookup {
+            Err(TooManySessions) => Err(self.too_many_sessions()),
+            Ok(Lookup::Ended(reason)) => Ok(Source::Refused(reason)),
+            Ok(Lookup::Created(session)) => {
+                let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+                tokio::spawn(Contained::new(Arc::clone(&self.handler), session));
+                Ok(Source::Session(receiver))
+            }
+            Ok(Lookup::Found(session)) => {
+                let attached =
+                    Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, self.config.attach_wait).await;
+                let Ok(receiver) = attached else { return Ok(Source::Refused(CloseReason::IN_USE)) };
+                if session.end().is_some() {
+                    // It may have ended while this receiver waited: then this is the one that is told, and nobody after it.
+                    self.registry.forget_end(segment);
+                }
+                Ok(Source::Session(receiver))
+            }
+        }
+    }
+
+    async fn send<B>(&self, request: Request<B>, segment: &str, resource: Resource) -> Response<Body>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        let is_form = resource == Resource::JsonpSend && is_form(request.headers());
+        let body = match self.read(request.into_body()).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                if refusal.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    self.end_for_size(segment);
+                }
+                return refusal;
+            }
+        };
+        let limits = self.config.payload_limits();
+        let parsed = if is_form { payload::parse_form(&body, &limits) } else { payload::parse(&body, &limits) };
+        drop(body);
+        let messages = match parsed {
+            Ok(messages) => messages,
+            Err(error) => return self.refuse_payload(segment, error),
+        };
+        let Some(session) = self.registry.find(segment) else { return not_found() };
+        match self.deliver(&session, messages).await {
+            Inbound::Taken if resource == Resource::JsonpSend => plain(StatusCode::OK, "ok"),
+            Inbound::Taken => with_status(StatusCode::NO_CONTENT, PLAIN, Body::empty()),
+            Inbound::Full => plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "The application took no messages for send_wait ({:?}): the session is closed.\n",
+                    self.config.send_wait
+                ),
+            ),
+            Inbound::Crowded => plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "Too many payloads of this session wait already: waiting_payloads is {}. Send one at a time.\n",
+                    self.config.waiting_payloads
+                ),
+            ),
+        }
+    }
+
+    async fn deliver(&self, session: &Shared, messages: Vec<Message>) -> Inbound {
+        if messages.is_empty() {
+            return Inbound::Taken;
+        }
+        session.deliver(messages, self.config.send_wait, self.config.waiting_payloads).await
+    }
+
+    fn refuse_payload(&self, segment: &str, error: PayloadError) -> Response<Body> {
+        tracing::debug!(prefix = %self.prefix, %error, "payload refused");
+        if error.is_limit() {
+            self.end_for_size(segment);
+            return plain(StatusCode::PAYLOAD_TOO_LARGE, error.to_string());
+        }
+        plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+
+    /// What was refused for its size is lost, and the client will not send it again: the session must not go on as if nothing had been.
+    fn end_for_size(&self, segment: &str) {
+        if let Some(session) = self.registry.find(segment) {
+            session.close(CloseReason::TOO_LARGE, EndedBy::Gateway);
+        }
+    }
+
+    async fn read<B>(&self, body: B) -> Result<Bytes, Response<Body>>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+    {
+        match Limited::new(body, self.config.payload_size).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(plain(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!(
+                    "Payload too large: payload_size is {} bytes. Send less at a time, or raise payload_size.\n",
+                    self.config.payload_size
+                ),
+            )),
+            Err(error) => Err(plain(StatusCode::BAD_REQUEST, format!("The request body could not be read: {error}\n"))),
+        }
+    }
+
+    pub(super) fn too_many_sessions(&self) -> Response<Body> {
+        tracing::warn!(
+            prefix = %self.prefix,
+            sessions = self.config.sessions,
+            "session refused: the endpoint is full; raise `sessions`, or spread the load"
+        );
+        plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("Too many sessions: this endpoint takes {}.\n", self.config.sessions),
+        )
+    }
+}
+
+const PLAIN: &str = "text/plain; charset=UTF-8";
+
+pub(super) fn plain(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response<Body> {
+    let body = match text.into() {
+        Cow::Borrowed(text) => Body::whole(text),
+        Cow::Owned(text) => Body::whole(text),
+    };
+    with_status(status, PLAIN, body)
+}
+
+pub(super) fn not_found() -> Response<Body> {
+    plain(StatusCode::NOT_FOUND, "Not found.\n")
+}
+
+fn method_not_allowed(allow: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+fn callback<B>(request: &Request<B>, longest: usize) -> Result<Callback, Response<Body>> {
+    Callback::from_query(request.uri().query(), longest)
+        .map_err(|error: CallbackError| plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let essence = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers::lists(headers, header::UPGRADE, "websocket")
+}
+
+/// The transport's name for logs.
+fn name(resource: Resource) -> &'static str {
+    match resource {
+        Resource::WebSocket => "websocket",
+        Resource::Xhr | Resource::XhrSend => "xhr",
+        Resource::XhrStreaming => "xhr_streaming",
+        Resource::EventSource => "eventsource",
+        Resource::HtmlFile => "htmlfile",
+        Resource::Jsonp | Resource::JsonpSend => "jsonp",
+    }
+}

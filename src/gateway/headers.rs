@@ -1,0 +1,141 @@
+//! Header groups: caching, cross-origin access, the cookie.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::config::{CookieConfig, SameSite};
+
+/// For everything that is made for one client at one time (SockJS 0.3.3, caching). `X-Accel-Buffering` asks nginx to pass on what it gets.
+pub(super) fn no_cache(headers: &mut HeaderMap) {
+    const NO_CACHE: HeaderValue =
+        HeaderValue::from_static("no-store, no-cache, no-transform, must-revalidate, max-age=0");
+    headers.insert(header::CACHE_CONTROL, NO_CACHE);
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+}
+
+/// For what stays the same for a year (SockJS 0.3.3, caching).
+pub(super) fn long_cache(headers: &mut HeaderMap) {
+    const YEAR: Duration = Duration::from_secs(31_536_000);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000"));
+    // An HTTP date is plain ASCII, which a header value takes.
+    if let Ok(expires) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now() + YEAR)) {
+        headers.insert(header::EXPIRES, expires);
+    }
+}
+
+/// Access from pages of any origin (SockJS 0.3.3, CORS). The origin is echoed, `null` as well, because browsers refuse `*` for requests
+/// with credentials, and sockjs-client's are.
+pub(super) fn cors(request: &HeaderMap, response: &mut HeaderMap) {
+    response.insert(header::VARY, HeaderValue::from_static("Origin"));
+    match request.get(header::ORIGIN) {
+        Some(origin) => {
+            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        None => {
+            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
+    }
+    if let Some(wanted) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|wanted| !wanted.is_empty()) {
+        response.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+}
+
+/// What a preflight answer has beside [`cors`] and [`long_cache`].
+pub(super) fn preflight(methods: &'static str, response: &mut HeaderMap) {
+    response.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+    response.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("31536000"));
+}
+
+/// `JSESSIONID` with the value that the client sent, or `dummy` (SockJS 0.3.3, cookies).
+pub(super) fn cookie(config: CookieConfig, request: &HeaderMap, response: &mut HeaderMap) {
+    let value = request.get_all(header::COOKIE).iter().find_map(session_cookie).unwrap_or("dummy");
+    let mut cookie = format!("JSESSIONID={value}; path=/");
+    cookie.push_str(match config.same_site {
+        Some(SameSite::Strict) => "; SameSite=Strict",
+        Some(SameSite::Lax) => "; SameSite=Lax",
+        Some(SameSite::None) => "; SameSite=None",
+        None => "",
+    });
+    if config.secure {
+        cookie.push_str("; Secure");
+    }
+    // The value has been found to be a cookie's, the rest is ours.
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.insert(header::SET_COOKIE, cookie);
+    }
+}
+
+/// The cookie's value, if it holds nothing that could end it or its header (RFC 6265, cookie-octet).
+fn session_cookie(header: &HeaderValue) -> Option<&str> {
+    let pairs = header.to_str().ok()?.split(';');
+    let value = pairs.filter_map(|pair| pair.trim().strip_prefix("JSESSIONID=")).next()?;
+    let octet = |byte: u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
+    (!value.is_empty() && value.bytes().all(octet)).then_some(value)
+}
+
+/// Whether `If-None-Match` names this tag: a list of tags, weak ones too, or `*` (RFC 9110, If-None-Match).
+pub(super) fn matches(request: &HeaderMap, tag: &str) -> bool {
+    request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
+        value.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    })
+}
+
+/// Whether a header with a list of words holds `word`, in any case.
+pub(super) fn lists(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_cookie_is_echoed_only_when_it_is_one() {
+        for (sent, set) in [
+            ("JSESSIONID=abc", "JSESSIONID=abc; path=/"),
+            ("a=b; JSESSIONID=x_y-1.node; c=d", "JSESSIONID=x_y-1.node; path=/"),
+            ("JSESSIONID=a b", "JSESSIONID=dummy; path=/"),
+            ("JSESSIONID=\"quoted\"", "JSESSIONID=dummy; path=/"),
+            ("JSESSIONID=", "JSESSIONID=dummy; path=/"),
+            ("XJSESSIONID=abc", "JSESSIONID=dummy; path=/"),
+        ] {
+            let mut response = HeaderMap::new();
+            cookie(CookieConfig::default(), &headers(header::COOKIE, sent), &mut response);
+            assert_eq!(response[header::SET_COOKIE], set, "{sent}");
+        }
+    }
+
+    #[test]
+    fn cookie_attributes_follow_the_path() {
+        let mut response = HeaderMap::new();
+        let config = CookieConfig { same_site: Some(SameSite::None), secure: true };
+        cookie(config, &HeaderMap::new(), &mut response);
+        assert_eq!(response[header::SET_COOKIE], "JSESSIONID=dummy; path=/; SameSite=None; Secure");
+    }
+
+    #[test]
+    fn entity_tags_match_in_lists_weakly_and_by_star() {
+        for (value, expected) in
+            [("\"t\"", true), ("W/\"t\"", true), ("\"a\", \"t\"", true), ("*", true), ("\"a\"", false), ("t", false)]
+        {
+            assert_eq!(matches(&headers(header::IF_NONE_MATCH, value), "\"t\""), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn words_in_lists() {
+        let headers = headers(header::CONNECTION, "keep-alive, Upgrade");
+        assert!(lists(&headers, header::CONNECTION, "upgrade"));
+        assert!(!lists(&headers, header::CONNECTION, "up"));
+    }
+}

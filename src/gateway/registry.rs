@@ -1,0 +1,276 @@
+//! Which sessions an endpoint has, and which it had a moment ago.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::protocol::close::CloseReason;
+use crate::session::{Owner, SessionId, Shared};
+
+/// How long the id of an ended session is remembered.
+const MEMORY: Duration = Duration::from_secs(60);
+/// How many such ids are remembered; the oldest go first.
+const MEMORIES: usize = 10_000;
+
+/// All live sessions of one endpoint.
+///
+/// Sessions of HTTP transports are found by the session segment of the URL. WebSocket sessions are found by nobody (two sockets may
+/// carry the same segment, SockJS 0.3.3, WebSocket) and stand here so that limits count them.
+pub(crate) struct Registry {
+    // Held for look-ups and entries only. Order: registry before session.
+    tables: Mutex<Tables>,
+    sessions: usize,
+}
+
+#[derive(Default)]
+struct Tables {
+    by_segment: HashMap<Arc<str>, Entry>,
+    sockets: HashMap<SessionId, Arc<Shared>>,
+    /// Dates to look at sessions that had no receiver, one a session at the most: a client that polls a thousand times a second must not
+    /// leave five thousand dates behind. The date is early when the session was used since; then it gets a new one.
+    dates: BinaryHeap<Reverse<Date>>,
+    next_ticket: u64,
+    reaping: bool,
+    memory: Memory,
+}
+
+struct Entry {
+    session: Arc<Shared>,
+    /// The date that stands for this session, if any.
+    ticket: Option<u64>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Date {
+    at: Instant,
+    ticket: u64,
+    segment: Arc<str>,
+}
+
+/// What a session segment stands for.
+pub(crate) enum Lookup {
+    /// A session that lives, or has closed a moment ago.
+    Found(Arc<Shared>),
+    /// It ended; this was its reason. The segment is free from now on.
+    Ended(CloseReason),
+    /// Made just now.
+    Created(Arc<Shared>),
+}
+
+/// The endpoint has as many sessions as its configuration allows.
+pub(crate) struct TooManySessions;
+
+impl Registry {
+    pub(crate) fn new(sessions: usize) -> Self {
+        Self { tables: Mutex::default(), sessions }
+    }
+
+    /// The session of an HTTP transport.
+    pub(crate) fn find(&self, segment: &str) -> Option<Arc<Shared>> {
+        self.lock().by_segment.get(segment).map(|entry| Arc::clone(&entry.session))
+    }
+
+    /// The session of an HTTP transport, for a receiver: one that has ended is answered once, an unknown one is made.
+    pub(crate) fn find_or_create(
+        &self,
+        segment: &str,
+        create: impl FnOnce(Arc<str>) -> Arc<Shared>,
+    ) -> Result<Lookup, TooManySessions> {
+        let mut tables = self.lock();
+        if let Some(entry) = tables.by_segment.get(segment) {
+            return Ok(Lookup::Found(Arc::clone(&entry.session)));
+        }
+        if let Some(reason) = tables.memory.recall(segment, clock::now()) {
+            return Ok(Lookup::Ended(reason));
+        }
+        if tables.live() >= self.sessions {
+            return Err(TooManySessions);
+        }
+        let segment: Arc<str> = segment.into();
+        let session = create(Arc::clone(&segment));
+        tables.by_segment.insert(segment, Entry { session: Arc::clone(&session), ticket: None });
+        Ok(Lookup::Created(session))
+    }
+
+    /// Enters a WebSocket's session.
+    pub(crate) fn enter_socket(&self, create: impl FnOnce() -> Arc<Shared>) -> Result<Arc<Shared>, TooManySessions> {
+        let mut tables = self.lock();
+        if tables.live() >= self.sessions {
+            return Err(TooManySessions);
+        }
+        let session = create();
+        tables.sockets.insert(session.info().id(), Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Forgets how the session of this segment ended: its receiver has been told already.
+    pub(crate) fn forget_end(&self, segment: &str) {
+        self.lock().memory.recall(segment, clock::now());
+    }
+
+    /// Live sessions of all transports.
+    pub(crate) fn live(&self) -> usize {
+        self.lock().live()
+    }
+
+    fn schedule(self: &Arc<Self>, session: &Arc<Shared>, at: Instant) {
+        let Some(segment) = session.segment() else { return self.remove(session) };
+        let mut tables = self.lock();
+        let tables = &mut *tables;
+        let Some(entry) = tables.by_segment.get_mut(segment) else { return };
+        if entry.ticket.is_some() || !Arc::ptr_eq(&entry.session, session) {
+            return;
+        }
+        tables.next_ticket += 1;
+        entry.ticket = Some(tables.next_ticket);
+        tables.dates.push(Reverse(Date { at, ticket: tables.next_ticket, segment: Arc::clone(segment) }));
+        if !std::mem::replace(&mut tables.reaping, true) {
+            tokio::spawn(Arc::clone(self).reap());
+        }
+    }
+
+    fn remove(&self, session: &Arc<Shared>) {
+        let mut tables = self.lock();
+        let Some(segment) = session.segment() else {
+            tables.sockets.remove(&session.info().id());
+            return;
+        };
+        if tables.by_segment.get(segment).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
+            tables.by_segment.remove(segment);
+            let reason = session.end().map_or(CloseReason::INTERRUPTED, |end| end.reason);
+            tables.memory.keep(Arc::clone(segment), reason, clock::now());
+        }
+    }
+
+    /// Ends sessions whose clients did not come back; rests while no date stands, and ends when there is none left.
+    async fn reap(self: Arc<Self>) {
+        loop {
+            let next = {
+                let mut tables = self.lock();
+                match tables.dates.peek() {
+                    Some(Reverse(date)) => date.at,
+                    None => {
+                        tables.reaping = false;
+                        return;
+                    }
+                }
+            };
+            // A date entered meanwhile is never earlier than this one: the delay is the same for all sessions of an endpoint.
+            tokio::time::sleep_until(next.into()).await;
+            let now = clock::now();
+            for session in self.due(now) {
+                if session.expire(now) {
+                    self.remove(&session);
+                } else if let Some(at) = session.expires_at() {
+                    self.schedule(&session, at);
+                }
+            }
+        }
+    }
+
+    fn due(&self, now: Instant) -> Vec<Arc<Shared>> {
+        let mut tables = self.lock();
+        let mut due = Vec::new();
+        while tables.dates.peek().is_some_and(|Reverse(date)| date.at <= now) {
+            let Some(Reverse(date)) = tables.dates.pop() else { break };
+            if let Some(entry) = tables.by_segment.get_mut(&date.segment)
+                && entry.ticket == Some(date.ticket)
+            {
+                entry.ticket = None;
+                due.push(Arc::clone(&entry.session));
+            }
+        }
+        due
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        // Entries are whole between two statements; a panic elsewhere must not take the endpoint down.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tables {
+    fn live(&self) -> usize {
+        self.by_segment.len() + self.sockets.len()
+    }
+}
+
+/// The registry as sessions see it.
+pub(crate) struct Keeper(pub(crate) Arc<Registry>);
+
+impl Owner for Keeper {
+    fn parked(&self, session: &Arc<Shared>, expires_at: Instant) {
+        self.0.schedule(session, expires_at);
+    }
+
+    fn over(&self, session: &Arc<Shared>) {
+        self.0.remove(session);
+    }
+}
+
+/// How sessions ended whose ids a client may still use: its late poll must not open a new session as if nothing had been lost.
+#[derive(Default)]
+struct Memory {
+    reasons: HashMap<Arc<str>, (CloseReason, Instant)>,
+    order: VecDeque<(Instant, Arc<str>)>,
+}
+
+impl Memory {
+    fn keep(&mut self, segment: Arc<str>, reason: CloseReason, now: Instant) {
+        while self.order.len() >= MEMORIES || self.order.front().is_some_and(|(at, _)| now >= *at + MEMORY) {
+            let Some((at, oldest)) = self.order.pop_front() else { break };
+            // The same segment may have ended again since: then a later place in the order stands for it.
+            if self.reasons.get(&oldest).is_some_and(|(_, kept)| *kept == at) {
+                self.reasons.remove(&oldest);
+            }
+        }
+        self.order.push_back((now, Arc::clone(&segment)));
+        self.reasons.insert(segment, (reason, now));
+    }
+
+    fn recall(&mut self, segment: &str, now: Instant) -> Option<CloseReason> {
+        let (reason, at) = self.reasons.remove(segment)?;
+        (now < at + MEMORY).then_some(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(memory: &mut Memory, segment: &str, now: Instant) -> bool {
+        memory.recall(segment, now).is_some()
+    }
+
+    #[test]
+    fn an_end_is_told_once_and_for_a_minute() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        memory.keep("a".into(), CloseReason::NORMAL, now);
+        memory.keep("b".into(), CloseReason::NORMAL, now);
+        assert!(kept(&mut memory, "a", now + MEMORY - Duration::from_millis(1)));
+        assert!(!kept(&mut memory, "a", now));
+        assert!(!kept(&mut memory, "b", now + MEMORY));
+    }
+
+    #[test]
+    fn the_oldest_ends_are_forgotten_first() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        for n in 0..=MEMORIES {
+            memory.keep(n.to_string().into(), CloseReason::NORMAL, now);
+        }
+        assert_eq!((memory.reasons.len(), memory.order.len()), (MEMORIES, MEMORIES));
+        assert!(!kept(&mut memory, "0", now));
+        assert!(kept(&mut memory, "1", now));
+    }
+
+    #[test]
+    fn an_id_that_ended_twice_keeps_its_later_reason() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        memory.keep("a".into(), CloseReason::NORMAL, now);
+        memory.keep("a".into(), CloseReason::NO_PONG, now + Duration::from_secs(30));
+        memory.keep("b".into(), CloseReason::NORMAL, now + MEMORY);
+        assert_eq!(memory.recall("a", now + MEMORY), Some(CloseReason::NO_PONG));
+    }
+}

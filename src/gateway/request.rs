@@ -1,0 +1,96 @@
+//! What is kept of a request when the rest of it goes.
+
+use std::net::SocketAddr;
+
+use http::Response;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+
+use super::config::CookieConfig;
+use super::headers;
+use super::route::Resource;
+use crate::session::{ConnectInfo, ConnectInfoParts};
+use crate::transport::Body;
+
+/// The address of a connection's other end, as a request extension.
+///
+/// A server puts it into each request so that [`ConnectInfo::peer`](crate::ConnectInfo::peer) knows it. With axum its own
+/// `ConnectInfo<SocketAddr>` does as well (feature `axum`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddr(pub SocketAddr);
+
+/// Takes from a request what its session shall know of it.
+///
+/// Header values are copied: those of hyper are slices of the connection's read buffer, and one of them would keep its 8 KiB.
+pub(super) fn connect_info(parts: &mut Parts, transport: &'static str, kept: &[HeaderName]) -> ConnectInfo {
+    let mut extensions = std::mem::take(&mut parts.extensions);
+    extensions.remove::<hyper::upgrade::OnUpgrade>();
+    let kept = parts.headers.iter().filter(|(name, _)| kept.contains(name));
+    ConnectInfo::new(ConnectInfoParts {
+        peer: peer(&extensions),
+        transport,
+        path: parts.uri.path().into(),
+        query: parts.uri.query().map(Into::into),
+        headers: kept.filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect(),
+        extensions,
+    })
+}
+
+fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
+    let told = extensions.get::<PeerAddr>().map(|peer| peer.0);
+    #[cfg(feature = "axum")]
+    let told = told.or_else(|| extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0));
+    told
+}
+
+/// The headers that an answer takes from its request, and from nothing else.
+///
+/// Made before the answer is: a poll waits for up to `heartbeat_delay`, and its request should not.
+pub(super) struct Decoration {
+    request: HeaderMap,
+    cors: bool,
+    cookies: Option<CookieConfig>,
+}
+
+impl Decoration {
+    pub(super) fn new(request: &HeaderMap, resource: Resource, cookies: Option<CookieConfig>) -> Self {
+        let cors =
+            matches!(resource, Resource::Xhr | Resource::XhrStreaming | Resource::XhrSend | Resource::EventSource);
+        let mut kept = HeaderMap::new();
+        let mut keep = |name: HeaderName| {
+            for value in request.get_all(&name) {
+                if let Some(value) = copy(value) {
+                    kept.append(name.clone(), value);
+                }
+            }
+        };
+        if cors {
+            keep(header::ORIGIN);
+            keep(header::ACCESS_CONTROL_REQUEST_HEADERS);
+        }
+        if cookies.is_some() {
+            keep(header::COOKIE);
+        }
+        if resource == Resource::EventSource && kept.get(header::ORIGIN).is_some_and(|origin| origin == "null") {
+            // As sockjs-node: an EventSource of sockjs-client sends no credentials, so `*` serves a page without origin.
+            kept.remove(header::ORIGIN);
+        }
+        Self { request: kept, cors, cookies }
+    }
+
+    pub(super) fn apply(&self, response: &mut Response<Body>) {
+        let response = response.headers_mut();
+        headers::no_cache(response);
+        if self.cors {
+            headers::cors(&self.request, response);
+        }
+        if let Some(config) = self.cookies {
+            headers::cookie(config, &self.request, response);
+        }
+    }
+}
+
+fn copy(value: &HeaderValue) -> Option<HeaderValue> {
+    // What was a header value is one again.
+    HeaderValue::from_bytes(value.as_bytes()).ok()
+}

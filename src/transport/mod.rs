@@ -1,0 +1,69 @@
+//! The transports: each turns a session's frames into what its client reads.
+
+mod body;
+pub(crate) mod eventsource;
+pub(crate) mod htmlfile;
+pub(crate) mod jsonp;
+pub(crate) mod websocket;
+pub(crate) mod xhr;
+
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+pub use self::body::Body;
+pub(crate) use self::body::Streaming;
+use crate::protocol::close::CloseReason;
+use crate::protocol::frame::Frame;
+use crate::session::{Receiver, Step};
+
+/// Where an HTTP response gets its frames from.
+pub(crate) enum Source {
+    /// A session that this response is attached to.
+    Session(Receiver),
+    /// One close frame, for a receiver that no session serves.
+    Refused(CloseReason),
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
+        match self {
+            Self::Refused(reason) => Poll::Ready(Frame::Close(reason.clone())),
+            Self::Session(receiver) => loop {
+                match receiver.poll_step(cx) {
+                    Poll::Ready(Step::Frame(frame)) => return Poll::Ready(frame),
+                    // Only a WebSocket can be pinged; HTTP receivers attach without pings.
+                    Poll::Ready(Step::Ping) => {}
+                    Poll::Pending => return Poll::Pending,
+                }
+            },
+        }
+    }
+
+    /// The frame for a response that holds just one; the session then waits for its next receiver.
+    async fn one_frame(mut self) -> Frame {
+        let frame = std::future::poll_fn(|cx| self.poll_frame(cx)).await;
+        // Before the response leaves: the client may be back before this task runs again.
+        self.finish();
+        frame
+    }
+
+    fn finish(&mut self) {
+        if let Self::Session(receiver) = self {
+            receiver.finish();
+        }
+    }
+}
+
+/// 200 with this type.
+fn ok(content_type: &'static str, body: Body) -> Response<Body> {
+    with_status(StatusCode::OK, content_type, body)
+}
+
+/// A response with this status and type.
+pub(crate) fn with_status(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

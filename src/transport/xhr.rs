@@ -1,0 +1,27 @@
+//! Long polling and streaming by XMLHttpRequest.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{Body, Source, ok};
+use crate::protocol::frame::Frame;
+
+const TYPE: &str = "application/javascript; charset=UTF-8";
+
+/// What browsers want to have seen before they show the first bytes of a stream to a script: 2,048 times `h` and a line end.
+static PRELUDE: [u8; 2049] = {
+    let mut prelude = [b'h'; 2049];
+    prelude[2048] = b'\n';
+    prelude
+};
+
+/// One frame and the end (SockJS 0.3.3, xhr-polling).
+pub(crate) async fn poll(source: Source) -> Response<Body> {
+    let frame = source.one_frame().await;
+    ok(TYPE, Body::whole(frame.line()))
+}
+
+/// A line for each frame (SockJS 0.3.3, xhr-streaming).
+pub(crate) fn stream(source: Source, limit: usize) -> Response<Body> {
+    ok(TYPE, Body::streaming(Bytes::from_static(&PRELUDE), source, Frame::line, limit))
+}
