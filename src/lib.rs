@@ -1,5 +1,53 @@
-//! Skeleton.
-#![allow(dead_code, unused_imports)]
+//! A real-time gateway that speaks SockJS: one session abstraction over every transport a browser, or a proxy on the way, still lets
+//! through.
+//!
+//! Applications see a [`Session`]: messages in, messages out, in order. Whether it is carried by a WebSocket, by streaming
+//! responses or by long polling is settled between client and gateway, and the application is the same.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use hyper::server::conn::http1;
+//! use hyper_util::rt::TokioIo;
+//! use sockeye::{Gateway, Session};
+//!
+//! async fn echo(mut session: Session) {
+//!     while let Some(message) = session.recv().await {
+//!         if session.send(message).await.is_err() {
+//!             break; // the client is gone
+//!         }
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let gateway = Gateway::new().endpoint("/echo", echo);
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
+//!     loop {
+//!         let (stream, _) = listener.accept().await?;
+//!         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
+//!         tokio::spawn(connection.with_upgrades());
+//!     }
+//! }
+//! ```
+//!
+//! In a browser, `new SockJS('http://127.0.0.1:8081/echo')` now finds it; so does `new WebSocket('ws://127.0.0.1:8081/echo')`. With axum,
+//! merge `Gateway::into_axum()` into a router (feature `axum`). What every endpoint can be told is in [`EndpointConfig`].
+//!
+//! # Layout
+//!
+//! - [`Gateway`] holds endpoints: a prefix, an [`EndpointConfig`] and a [`Handler`] each. It is a hyper and a tower service.
+//! - [`Session`] is what a handler gets; [`Sender`] is the part of it to keep elsewhere; [`Message`] is what both carry.
+//! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a transport.
+
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `cli` | yes | the `sockeye` binary; switch it off (`default-features = false`) to use the library |
+//! | `axum` | no | `Gateway::into_axum()` |
+
 mod clock;
 mod gateway;
 mod message;
@@ -7,9 +55,7 @@ mod protocol;
 mod session;
 mod transport;
 
-pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, Transports,
-};
+pub use gateway::{CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, Transports};
 pub use message::Message;
 pub use protocol::close::CloseReason;
 pub use session::{ConnectInfo, EndedBy, SendError, Sender, Session, SessionEnd, SessionId, TrySendError};

@@ -1,26 +1,26 @@
 //! One prefix: an application, its configuration and its sessions.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::config::EndpointConfig;
 use super::handler::{Contained, Handler};
 use super::prefix::Prefix;
+use super::refusal::Refusal;
 use super::registry::{Keeper, Lookup, Registry, TooManySessions};
 use super::request::{Decoration, connect_info};
 use super::route::{NoRoute, Resource, Route, route};
-use super::{headers, iframe, info};
+use super::{PLAIN, headers, iframe, info, plain};
 use crate::Message;
 use crate::protocol::close::CloseReason;
-use crate::protocol::payload::{self, PayloadError};
+use crate::protocol::payload;
 use crate::session::{EndedBy, Inbound, Limits, Liveness, Owner, Receiver, Shared};
-use crate::transport::jsonp::{Callback, CallbackError};
+use crate::transport::jsonp::Callback;
 use crate::transport::websocket::{Framing, Settings};
 use crate::transport::{Body, Source, eventsource, htmlfile, jsonp, with_status, xhr};
 
@@ -65,24 +65,32 @@ impl Endpoint {
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,
     {
-        let route = match route(request.method(), below) {
-            Ok(route) => route,
-            Err(NoRoute::NotFound) => return not_found(),
-            Err(NoRoute::MethodNotAllowed { allow }) => return method_not_allowed(allow),
-        };
-        match route {
+        self.serve(request, below).await.unwrap_or_else(Into::into)
+    }
+
+    async fn serve<B>(&self, request: Request<B>, below: &str) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        let route = route(request.method(), below).map_err(|error| match error {
+            NoRoute::NotFound => Refusal::NotFound,
+            NoRoute::MethodNotAllowed { allow } => Refusal::MethodNotAllowed { allow },
+        })?;
+        Ok(match route {
             Route::Greeting if self.config.transports.raw_websocket && asks_for_websocket(request.headers()) => {
-                self.upgrade(request, Framing::Raw)
+                self.upgrade(request, Framing::Raw)?
             }
             Route::Greeting => plain(StatusCode::OK, "Welcome to SockJS!\n"),
             Route::Iframe => self.iframe(request.headers()),
             Route::Info => self.info(request.headers()),
             Route::Preflight { methods } => self.preflight(request.headers(), methods),
-            Route::RawWebSocket if !self.config.transports.raw_websocket => not_found(),
-            Route::RawWebSocket => self.upgrade(request, Framing::Raw),
-            Route::Session { resource, .. } if !self.offers(resource) => not_found(),
+            Route::RawWebSocket if !self.config.transports.raw_websocket => return Err(Refusal::NotFound),
+            Route::RawWebSocket => self.upgrade(request, Framing::Raw)?,
+            Route::Session { resource, .. } if !self.offers(resource) => return Err(Refusal::NotFound),
+            Route::Session { resource: Resource::WebSocket, .. } => self.upgrade(request, Framing::SockJs)?,
             Route::Session { session, resource, .. } => self.session(request, session, resource).await,
-        }
+        })
     }
 
     fn offers(&self, resource: Resource) -> bool {
@@ -139,17 +147,15 @@ impl Endpoint {
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,
     {
-        if resource == Resource::WebSocket {
-            return self.upgrade(request, Framing::SockJs);
-        }
         let decoration = Decoration::new(request.headers(), resource, self.config.cookies);
         let version = request.version();
         let mut response = match resource {
             Resource::XhrSend | Resource::JsonpSend => self.send(request, segment, resource).await,
-            _ => self.receive(request, segment, resource).await.unwrap_or_else(|refusal| refusal),
-        };
+            _ => self.receive(request, segment, resource).await,
+        }
+        .unwrap_or_else(Into::into);
         decoration.apply(&mut response);
-        if version == Version::HTTP_10 && !http_body::Body::size_hint(response.body()).exact().is_some() {
+        if version == Version::HTTP_10 && http_body::Body::size_hint(response.body()).exact().is_none() {
             // Without chunks the end of the connection is the only end there is, whatever the client asked for.
             *response.version_mut() = Version::HTTP_10;
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -162,15 +168,15 @@ impl Endpoint {
         request: Request<B>,
         segment: &str,
         resource: Resource,
-    ) -> Result<Response<Body>, Response<Body>>
+    ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,
     {
         // Before any session is touched: a request that can't be answered must open none.
         let callback = match resource {
-            Resource::HtmlFile => Some(callback(&request, usize::MAX)?),
-            Resource::Jsonp => Some(callback(&request, 32)?),
+            Resource::HtmlFile => Some(Callback::from_query(request.uri().query(), usize::MAX)?),
+            Resource::Jsonp => Some(Callback::from_query(request.uri().query(), 32)?),
             _ => None,
         };
         let (parts, body) = request.into_parts();
@@ -193,7 +199,7 @@ impl Endpoint {
         mut parts: http::request::Parts,
         segment: &str,
         resource: Resource,
-    ) -> Result<Source, Response<Body>> {
+    ) -> Result<Source, Refusal> {
         let lookup = self.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, name(resource), &self.config.kept_headers);
             Shared::new(info, Some(segment), false, Arc::clone(&self.limits), Arc::clone(&self.owner))
@@ -221,126 +227,83 @@ impl Endpoint {
         }
     }
 
-    async fn send<B>(&self, request: Request<B>, segment: &str, resource: Resource) -> Response<Body>
+    async fn send<B>(&self, request: Request<B>, segment: &str, resource: Resource) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,
     {
         let is_form = resource == Resource::JsonpSend && is_form(request.headers());
-        let body = match self.read(request.into_body()).await {
-            Ok(body) => body,
+        // The payload comes before the session: a bad one is told also to a client whose session is gone, as sockjs-node does.
+        let messages = match self.payload(request.into_body(), is_form).await {
+            Ok(messages) => messages,
             Err(refusal) => {
-                if refusal.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    self.end_for_size(segment);
-                }
-                return refusal;
+                tracing::debug!(prefix = %self.prefix, error = %refusal, "payload refused");
+                self.end_for_size(segment, &refusal);
+                return Err(refusal);
             }
         };
-        let limits = self.config.payload_limits();
-        let parsed = if is_form { payload::parse_form(&body, &limits) } else { payload::parse(&body, &limits) };
-        drop(body);
-        let messages = match parsed {
-            Ok(messages) => messages,
-            Err(error) => return self.refuse_payload(segment, error),
-        };
-        let Some(session) = self.registry.find(segment) else { return not_found() };
-        match self.deliver(&session, messages).await {
-            Inbound::Taken if resource == Resource::JsonpSend => plain(StatusCode::OK, "ok"),
-            Inbound::Taken => with_status(StatusCode::NO_CONTENT, PLAIN, Body::empty()),
-            Inbound::Full => plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!(
-                    "The application took no messages for send_wait ({:?}): the session is closed.\n",
-                    self.config.send_wait
-                ),
-            ),
-            Inbound::Crowded => plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!(
-                    "Too many payloads of this session wait already: waiting_payloads is {}. Send one at a time.\n",
-                    self.config.waiting_payloads
-                ),
-            ),
+        let session = self.registry.find(segment).ok_or(Refusal::NotFound)?;
+        if !messages.is_empty() {
+            self.deliver(&session, messages).await?;
         }
+        Ok(match resource {
+            Resource::JsonpSend => plain(StatusCode::OK, "ok"),
+            _ => with_status(StatusCode::NO_CONTENT, PLAIN, Body::empty()),
+        })
     }
 
-    async fn deliver(&self, session: &Shared, messages: Vec<Message>) -> Inbound {
-        if messages.is_empty() {
-            return Inbound::Taken;
-        }
-        session.deliver(messages, self.config.send_wait, self.config.waiting_payloads).await
+    async fn payload<B>(&self, body: B, is_form: bool) -> Result<Vec<Message>, Refusal>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+    {
+        let body = self.read(body).await?;
+        let limits = &self.websocket.payload;
+        let parsed = if is_form { payload::parse_form(&body, limits) } else { payload::parse(&body, limits) };
+        Ok(parsed?)
     }
 
-    fn refuse_payload(&self, segment: &str, error: PayloadError) -> Response<Body> {
-        tracing::debug!(prefix = %self.prefix, %error, "payload refused");
-        if error.is_limit() {
-            self.end_for_size(segment);
-            return plain(StatusCode::PAYLOAD_TOO_LARGE, error.to_string());
+    async fn deliver(&self, session: &Shared, messages: Vec<Message>) -> Result<(), Refusal> {
+        let (waited, limit) = (self.config.send_wait, self.config.waiting_payloads);
+        match session.deliver(messages, waited, limit).await {
+            Inbound::Taken => Ok(()),
+            Inbound::Full => Err(Refusal::InboundFull { waited }),
+            Inbound::Crowded => Err(Refusal::Crowded { limit }),
         }
-        plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 
     /// What was refused for its size is lost, and the client will not send it again: the session must not go on as if nothing had been.
-    fn end_for_size(&self, segment: &str) {
-        if let Some(session) = self.registry.find(segment) {
+    fn end_for_size(&self, segment: &str, refusal: &Refusal) {
+        let for_size = match refusal {
+            Refusal::PayloadTooLarge { .. } => true,
+            Refusal::Payload(error) => error.is_limit(),
+            _ => false,
+        };
+        if for_size && let Some(session) = self.registry.find(segment) {
             session.close(CloseReason::TOO_LARGE, EndedBy::Gateway);
         }
     }
 
-    async fn read<B>(&self, body: B) -> Result<Bytes, Response<Body>>
+    async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send,
     {
         match Limited::new(body, self.config.payload_size).collect().await {
             Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(plain(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!(
-                    "Payload too large: payload_size is {} bytes. Send less at a time, or raise payload_size.\n",
-                    self.config.payload_size
-                ),
-            )),
-            Err(error) => Err(plain(StatusCode::BAD_REQUEST, format!("The request body could not be read: {error}\n"))),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(Refusal::PayloadTooLarge { limit: self.config.payload_size })
+            }
+            Err(error) => {
+                tracing::debug!(prefix = %self.prefix, %error, "request body could not be read");
+                Err(Refusal::BodyBroken)
+            }
         }
     }
 
-    pub(super) fn too_many_sessions(&self) -> Response<Body> {
-        tracing::warn!(
-            prefix = %self.prefix,
-            sessions = self.config.sessions,
-            "session refused: the endpoint is full; raise `sessions`, or spread the load"
-        );
-        plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("Too many sessions: this endpoint takes {}.\n", self.config.sessions),
-        )
+    pub(super) fn too_many_sessions(&self) -> Refusal {
+        let limit = self.config.sessions;
+        tracing::warn!(prefix = %self.prefix, sessions = limit, "session refused: the endpoint is full; raise `sessions`, or spread the load");
+        Refusal::TooManySessions { limit }
     }
-}
-
-const PLAIN: &str = "text/plain; charset=UTF-8";
-
-pub(super) fn plain(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response<Body> {
-    let body = match text.into() {
-        Cow::Borrowed(text) => Body::whole(text),
-        Cow::Owned(text) => Body::whole(text),
-    };
-    with_status(status, PLAIN, body)
-}
-
-pub(super) fn not_found() -> Response<Body> {
-    plain(StatusCode::NOT_FOUND, "Not found.\n")
-}
-
-fn method_not_allowed(allow: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-fn callback<B>(request: &Request<B>, longest: usize) -> Result<Callback, Response<Body>> {
-    Callback::from_query(request.uri().query(), longest)
-        .map_err(|error: CallbackError| plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

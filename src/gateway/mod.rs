@@ -9,6 +9,7 @@ mod headers;
 mod iframe;
 mod info;
 pub(crate) mod prefix;
+mod refusal;
 mod registry;
 mod request;
 pub(crate) mod route;
@@ -21,14 +22,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
 
 pub use self::config::{CookieConfig, EndpointConfig, SameSite, Transports};
 use self::endpoint::{BoxError, Endpoint};
 pub use self::handler::Handler;
 pub use self::prefix::{Prefix, PrefixError};
+use self::refusal::Refusal;
 pub use self::request::PeerAddr;
-use crate::transport::Body;
+use crate::transport::{Body, with_status};
 
 /// Serves SockJS endpoints: a service for hyper and tower, and a router for axum.
 ///
@@ -101,7 +104,7 @@ impl Gateway {
         let uri = request.uri().clone();
         match self.find(uri.path()) {
             Some((endpoint, below)) => endpoint.answer(request, below).await,
-            None => endpoint::not_found(),
+            None => Refusal::NotFound.into(),
         }
     }
 
@@ -151,6 +154,12 @@ where
     fn call(&self, request: Request<B>) -> ResponseFuture {
         self.boxed(request)
     }
+}
+
+const PLAIN: &str = "text/plain; charset=UTF-8";
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    with_status(status, PLAIN, Body::whole(text))
 }
 
 impl fmt::Debug for Gateway {

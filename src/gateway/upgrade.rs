@@ -9,9 +9,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::endpoint::{Endpoint, asks_for_websocket, plain};
+use super::endpoint::{Endpoint, asks_for_websocket};
 use super::handler::Contained;
 use super::headers;
+use super::refusal::Refusal;
 use super::registry::TooManySessions;
 use super::request::connect_info;
 use crate::session::{Liveness, Receiver, Shared};
@@ -20,16 +21,13 @@ use crate::transport::websocket::{self, Framing, Settings};
 
 impl Endpoint {
     /// Answers a WebSocket handshake and starts its session when the connection has changed hands (SockJS 0.3.3, WebSocket).
-    pub(super) fn upgrade<B>(&self, mut request: Request<B>, framing: Framing) -> Response<Body> {
-        let accept = match accept_key(request.headers()) {
-            Ok(accept) => accept,
-            Err(refusal) => return refusal,
-        };
+    pub(super) fn upgrade<B>(&self, mut request: Request<B>, framing: Framing) -> Result<Response<Body>, Refusal> {
+        let accept = accept_key(request.headers())?;
         if request.extensions().get::<OnUpgrade>().is_none() {
             tracing::error!(
                 "WebSocket refused: the server does not offer upgrades; serve connections with hyper's `with_upgrades`"
             );
-            return plain(StatusCode::NOT_IMPLEMENTED, "This server offers no WebSocket upgrades.\n");
+            return Err(Refusal::UpgradesNotServed);
         }
         let on_upgrade = hyper::upgrade::on(&mut request);
         let (mut parts, _) = request.into_parts();
@@ -41,10 +39,7 @@ impl Endpoint {
             let info = connect_info(&mut parts, transport, &self.config.kept_headers);
             Shared::new(info, None, binary, Arc::clone(&self.limits), Arc::clone(&self.owner))
         });
-        let session = match entered {
-            Ok(session) => session,
-            Err(TooManySessions) => return self.too_many_sessions(),
-        };
+        let session = entered.map_err(|TooManySessions| self.too_many_sessions())?;
         let start = Start {
             receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),
             application: Contained::new(Arc::clone(&self.handler), session),
@@ -57,7 +52,7 @@ impl Endpoint {
                 Err(error) => tracing::debug!(%error, "the connection broke during the WebSocket handshake"),
             }
         });
-        switching_protocols(accept)
+        Ok(switching_protocols(accept))
     }
 }
 
@@ -89,25 +84,20 @@ impl Start {
 }
 
 /// Checks the handshake (RFC 6455, the server's opening handshake) and gives `Sec-WebSocket-Accept`.
-fn accept_key(request: &HeaderMap) -> Result<HeaderValue, Response<Body>> {
-    let refuse = |text| Err(plain(StatusCode::BAD_REQUEST, text));
+fn accept_key(request: &HeaderMap) -> Result<HeaderValue, Refusal> {
     if !asks_for_websocket(request) {
-        return refuse("Can \"Upgrade\" only to \"WebSocket\".");
+        return Err(Refusal::NoUpgrade);
     }
     if !headers::lists(request, header::CONNECTION, "upgrade") {
-        return refuse("\"Connection\" must be \"Upgrade\".");
+        return Err(Refusal::NoConnectionUpgrade);
     }
     // 8 is the draft that became 13; on the wire they are the same.
     if !request.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13" || version == "8") {
-        let mut response = plain(StatusCode::BAD_REQUEST, "\"Sec-WebSocket-Version\" must be 13.\n");
-        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Err(response);
+        return Err(Refusal::WebSocketVersion);
     }
-    let Some(key) = request.get(header::SEC_WEBSOCKET_KEY) else {
-        return refuse("\"Sec-WebSocket-Key\" expected.\n");
-    };
-    // Base64 is plain ASCII.
-    HeaderValue::try_from(derive_accept_key(key.as_bytes())).or_else(|_| refuse("\"Sec-WebSocket-Key\" expected.\n"))
+    let key = request.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::NoWebSocketKey)?;
+    // What is derived is base64, which a header value takes.
+    HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| Refusal::NoWebSocketKey)
 }
 
 fn switching_protocols(accept: HeaderValue) -> Response<Body> {

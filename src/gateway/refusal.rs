@@ -1,0 +1,87 @@
+//! Why a request is not served, and what its sender is told.
+
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::plain;
+use crate::protocol::payload::PayloadError;
+use crate::transport::Body;
+use crate::transport::jsonp::CallbackError;
+
+/// The one place where errors become statuses. The texts that the protocol fixes are those of the errors themselves.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("Not found.\n")]
+    NotFound,
+    #[error("")]
+    MethodNotAllowed { allow: &'static str },
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error("Payload too large: payload_size is {limit} bytes. Send less at a time, or raise payload_size.\n")]
+    PayloadTooLarge { limit: usize },
+    #[error("The request body could not be read.\n")]
+    BodyBroken,
+    #[error("Too many sessions: this endpoint's `sessions` is {limit}.\n")]
+    TooManySessions { limit: usize },
+    #[error("The application took no messages for send_wait ({waited:?}): the session is closed.\n")]
+    InboundFull { waited: Duration },
+    #[error("Too many payloads of this session wait already: waiting_payloads is {limit}. Send one at a time.\n")]
+    Crowded { limit: usize },
+    #[error("Can \"Upgrade\" only to \"WebSocket\".")]
+    NoUpgrade,
+    #[error("\"Connection\" must be \"Upgrade\".")]
+    NoConnectionUpgrade,
+    #[error("\"Sec-WebSocket-Version\" must be 13.\n")]
+    WebSocketVersion,
+    #[error("\"Sec-WebSocket-Key\" expected.\n")]
+    NoWebSocketKey,
+    #[error("This server offers no WebSocket upgrades.\n")]
+    UpgradesNotServed,
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Payload(error) if error.is_limit() => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            // 500 is what the protocol wants for these two (SockJS 0.3.3, xhr_send and callback names).
+            Self::Payload(_) | Self::Callback(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TooManySessions { .. } | Self::InboundFull { .. } | Self::Crowded { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::BodyBroken
+            | Self::NoUpgrade
+            | Self::NoConnectionUpgrade
+            | Self::WebSocketVersion
+            | Self::NoWebSocketKey => StatusCode::BAD_REQUEST,
+            Self::UpgradesNotServed => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+}
+
+impl From<Refusal> for Response<Body> {
+    fn from(refusal: Refusal) -> Self {
+        let status = refusal.status();
+        match refusal {
+            // No body and no type (SockJS 0.3.3, URLs).
+            Refusal::MethodNotAllowed { allow } => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = status;
+                response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+                response
+            }
+            Refusal::WebSocketVersion => {
+                let mut response = plain(status, refusal.to_string());
+                response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                response
+            }
+            _ => plain(status, refusal.to_string()),
+        }
+    }
+}
