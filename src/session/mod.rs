@@ -23,7 +23,7 @@ pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;
 pub use self::info::{ConnectInfo, SessionId};
 pub(crate) use self::queue::QueueLimit;
-pub(crate) use self::shared::{InUse, Inbound, Owner, Receiver, Shared};
+pub(crate) use self::shared::{Inbound, Owner, Receiver, Shared};
 
 /// One client, over whatever transport it came.
 ///

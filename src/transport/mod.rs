@@ -12,7 +12,6 @@ use std::task::{Context, Poll};
 use http::{HeaderValue, Response, StatusCode, header};
 
 pub use self::body::Body;
-pub(crate) use self::body::Streaming;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::session::{Receiver, Step};
