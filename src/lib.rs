@@ -55,8 +55,10 @@ mod protocol;
 mod session;
 mod transport;
 
-pub use gateway::{CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, Transports};
+pub use gateway::{
+    CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, Transports,
+};
 pub use message::Message;
 pub use protocol::close::CloseReason;
 pub use session::{ConnectInfo, EndedBy, SendError, Sender, Session, SessionEnd, SessionId, TrySendError};
-pub use transport::Body;
+pub use transport::{Body, PeerWatch, WatchedStream};

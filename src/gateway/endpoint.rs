@@ -22,7 +22,7 @@ use crate::protocol::payload;
 use crate::session::{EndedBy, Inbound, Limits, Liveness, Owner, Receiver, Shared};
 use crate::transport::jsonp::Callback;
 use crate::transport::websocket::{Framing, Settings};
-use crate::transport::{Body, Source, eventsource, htmlfile, jsonp, with_status, xhr};
+use crate::transport::{Body, PeerWatch, Source, eventsource, htmlfile, jsonp, with_status, xhr};
 
 /// What the gateway needs of a request's body.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -200,6 +200,7 @@ impl Endpoint {
         segment: &str,
         resource: Resource,
     ) -> Result<Source, Refusal> {
+        let watch = parts.extensions.remove::<PeerWatch>();
         let lookup = self.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, name(resource), &self.config.kept_headers);
             Shared::new(info, Some(segment), false, Arc::clone(&self.limits), Arc::clone(&self.owner))
@@ -212,7 +213,7 @@ impl Endpoint {
             Ok(Lookup::Created(session)) => {
                 let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
                 tokio::spawn(Contained::new(Arc::clone(&self.handler), session));
-                Ok(Source::Session(receiver))
+                Ok(Source::session(receiver, watch))
             }
             Ok(Lookup::Found(session)) => {
                 let attached =
@@ -222,7 +223,7 @@ impl Endpoint {
                     // It may have ended while this receiver waited: then this is the one that is told, and nobody after it.
                     self.registry.forget_end(segment);
                 }
-                Ok(Source::Session(receiver))
+                Ok(Source::session(receiver, watch))
             }
         }
     }

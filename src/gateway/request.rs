@@ -10,7 +10,7 @@ use super::config::CookieConfig;
 use super::headers;
 use super::route::Resource;
 use crate::session::{ConnectInfo, ConnectInfoParts};
-use crate::transport::Body;
+use crate::transport::{Body, PeerWatch};
 
 /// The address of a connection's other end, as a request extension.
 ///
@@ -25,6 +25,8 @@ pub struct PeerAddr(pub SocketAddr);
 pub(super) fn connect_info(parts: &mut Parts, transport: &'static str, kept: &[HeaderName]) -> ConnectInfo {
     let mut extensions = std::mem::take(&mut parts.extensions);
     extensions.remove::<hyper::upgrade::OnUpgrade>();
+    // It would keep the connection open as long as the session lives.
+    extensions.remove::<PeerWatch>();
     let kept = parts.headers.iter().filter(|(name, _)| kept.contains(name));
     ConnectInfo::new(ConnectInfoParts {
         peer: peer(&extensions),

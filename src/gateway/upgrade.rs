@@ -16,8 +16,8 @@ use super::refusal::Refusal;
 use super::registry::TooManySessions;
 use super::request::connect_info;
 use crate::session::{Liveness, Receiver, Shared};
-use crate::transport::Body;
 use crate::transport::websocket::{self, Framing, Settings};
+use crate::transport::{Body, WatchedStream};
 
 impl Endpoint {
     /// Answers a WebSocket handshake and starts its session when the connection has changed hands (SockJS 0.3.3, WebSocket).
@@ -68,12 +68,9 @@ impl Start {
     /// The session gets a task of its own: the one that waited for the upgrade still holds what hyper left there.
     fn on(self, upgraded: Upgraded) {
         let Self { receiver, application, framing, settings } = self;
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(UpgradedParts { io, read_buf, .. }) => {
-                // Copied: even an empty slice of hyper's read buffer keeps all of it.
-                let read = read_buf.to_vec();
-                drop(read_buf);
-                tokio::spawn(websocket::run(io.into_inner(), read, receiver, application, framing, settings));
+        match bare(upgraded) {
+            Ok((stream, read)) => {
+                tokio::spawn(websocket::run(stream, read, receiver, application, framing, settings));
             }
             Err(upgraded) => {
                 let stream = TokioIo::new(upgraded);
@@ -81,6 +78,19 @@ impl Start {
             }
         }
     }
+}
+
+/// The bare connection, and what was read of it already: without what hyper has around it.
+fn bare(upgraded: Upgraded) -> Result<(WatchedStream, Vec<u8>), Upgraded> {
+    let (stream, read) = match upgraded.downcast::<TokioIo<WatchedStream>>() {
+        Ok(UpgradedParts { io, read_buf, .. }) => (io.into_inner(), read_buf),
+        Err(upgraded) => {
+            let UpgradedParts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>()?;
+            (WatchedStream::new(io.into_inner()), read_buf)
+        }
+    };
+    // Copied: even an empty slice of hyper's read buffer keeps all of it.
+    Ok((stream, read.to_vec()))
 }
 
 /// Checks the handshake (RFC 6455, the server's opening handshake) and gives `Sec-WebSocket-Accept`.

@@ -59,7 +59,10 @@ impl Streaming {
             return Poll::Ready(Some(prelude));
         }
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
-        let frame = ready!(source.poll_frame(cx));
+        let Some(frame) = ready!(source.poll_frame(cx)) else {
+            self.source = None;
+            return Poll::Ready(None);
+        };
         let chunk = (self.wrap)(&frame);
         self.left = self.left.saturating_sub(chunk.len());
         if self.left == 0 || matches!(frame, Frame::Close(_)) {

@@ -45,7 +45,7 @@ impl fmt::Display for Callback {
 
 /// A call with one frame, and the end (SockJS 0.3.3, jsonp-polling). The comment in front keeps the answer from being taken for a Flash file.
 pub(crate) async fn poll(source: Source, callback: &Callback) -> Response<Body> {
-    let frame = source.one_frame().await.bytes();
+    let frame = source.one_frame().await.map(|frame| frame.bytes()).unwrap_or_default();
     let mut script = format!("/**/{callback}(").into_bytes();
     script.reserve(frame.len() + 32);
     quote::quote_script_into(&frame, false, &mut script);

@@ -4,14 +4,18 @@ mod body;
 pub(crate) mod eventsource;
 pub(crate) mod htmlfile;
 pub(crate) mod jsonp;
+mod watch;
 pub(crate) mod websocket;
 pub(crate) mod xhr;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{HeaderValue, Response, StatusCode, header};
 
 pub use self::body::Body;
+pub use self::watch::{PeerWatch, WatchedStream};
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::session::{Receiver, Step};
@@ -19,36 +23,47 @@ use crate::session::{Receiver, Step};
 /// Where an HTTP response gets its frames from.
 pub(crate) enum Source {
     /// A session that this response is attached to.
-    Session(Receiver),
+    Session {
+        receiver: Receiver,
+        /// The client's end, where the server lets it be watched.
+        gone: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    },
     /// One close frame, for a receiver that no session serves.
     Refused(CloseReason),
 }
 
 impl Source {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
+    pub(crate) fn session(receiver: Receiver, watch: Option<PeerWatch>) -> Self {
+        Self::Session { receiver, gone: watch.map(PeerWatch::gone) }
+    }
+
+    /// The next frame; `None` when the client is gone.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         match self {
-            Self::Refused(reason) => Poll::Ready(Frame::Close(reason.clone())),
-            Self::Session(receiver) => loop {
+            Self::Refused(reason) => Poll::Ready(Some(Frame::Close(reason.clone()))),
+            Self::Session { receiver, gone } => loop {
                 match receiver.poll_step(cx) {
-                    Poll::Ready(Step::Frame(frame)) => return Poll::Ready(frame),
+                    Poll::Ready(Step::Frame(frame)) => return Poll::Ready(Some(frame)),
                     // Only a WebSocket can be pinged; HTTP receivers attach without pings.
                     Poll::Ready(Step::Ping) => {}
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        break gone.as_mut().map_or(Poll::Pending, |gone| gone.as_mut().poll(cx).map(|()| None));
+                    }
                 }
             },
         }
     }
 
     /// The frame for a response that holds just one; the session then waits for its next receiver.
-    async fn one_frame(mut self) -> Frame {
-        let frame = std::future::poll_fn(|cx| self.poll_frame(cx)).await;
+    async fn one_frame(mut self) -> Option<Frame> {
+        let frame = std::future::poll_fn(|cx| self.poll_frame(cx)).await?;
         // Before the response leaves: the client may be back before this task runs again.
         self.finish();
-        frame
+        Some(frame)
     }
 
     fn finish(&mut self) {
-        if let Self::Session(receiver) = self {
+        if let Self::Session { receiver, .. } = self {
             receiver.finish();
         }
     }

@@ -18,7 +18,7 @@ static PRELUDE: [u8; 2049] = {
 /// One frame and the end (SockJS 0.3.3, xhr-polling).
 pub(crate) async fn poll(source: Source) -> Response<Body> {
     let frame = source.one_frame().await;
-    ok(TYPE, Body::whole(frame.line()))
+    ok(TYPE, frame.map_or_else(Body::empty, |frame| Body::whole(frame.line())))
 }
 
 /// A line for each frame (SockJS 0.3.3, xhr-streaming).

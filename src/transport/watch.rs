@@ -1,0 +1,116 @@
+//! Noticing that a client has gone while its request waits.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A TCP connection that can be watched for its client's end while hyper serves it.
+///
+/// hyper alone notices a lost client only while nothing of it waits to be read: a stray line end behind a request is enough to hide the
+/// end of the connection until the next heartbeat fails. And by default it gives no answer at all to a client that closes its sending
+/// side right after the request. A server cures both: it serves a `WatchedStream` with `half_close(true)`, and puts its
+/// [`watch`](Self::watch) into the extensions of each request.
+#[derive(Debug)]
+pub struct WatchedStream(Arc<TcpStream>);
+
+/// Tells receivers that the client has closed its sending side: a request extension, made by [`WatchedStream::watch`].
+#[derive(Clone)]
+pub struct PeerWatch(Arc<TcpStream>);
+
+impl WatchedStream {
+    /// Takes a connection.
+    pub fn new(stream: TcpStream) -> Self {
+        Self(Arc::new(stream))
+    }
+
+    /// What requests on this connection need as an extension.
+    pub fn watch(&self) -> PeerWatch {
+        PeerWatch(Arc::clone(&self.0))
+    }
+}
+
+impl PeerWatch {
+    /// Resolves when the client has closed its sending side, or the connection is broken.
+    pub(crate) fn gone(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            // Not ready by plain data, which may wait for long; only by the end of the read side. (Urgent data would count too, but
+            // tokio does not ask for it on a `TcpStream`.)
+            let _ = self.0.ready(Interest::PRIORITY).await;
+        })
+    }
+}
+
+impl AsyncRead for WatchedStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            let room = buffer.initialize_unfilled();
+            let mut read = 0;
+            let outcome = self.0.try_io(Interest::READABLE, || {
+                read = (&*SockRef::from(&*self.0)).read(room)?;
+                // A read that did not fill the buffer has emptied the socket: saying so here saves the system call that would find
+                // it out, as tokio's own `poll_read` does.
+                if read > 0 && read < room.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match outcome {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && read == 0 => {}
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                _ => {
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for WatchedStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, || self.0.try_write(bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_with(cx, || self.0.try_write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
+    }
+}
+
+impl WatchedStream {
+    fn poll_with(&self, cx: &mut Context<'_>, mut write: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            match write() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PeerWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PeerWatch")
+    }
+}
