@@ -49,6 +49,9 @@
 //! | `axum` | no | `Gateway::into_axum()` |
 
 mod clock;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod gateway;
 mod message;
 mod protocol;

@@ -173,6 +173,9 @@ impl<'de> Visitor<'de> for Payload<'_> {
         if self.form == Form::Array {
             return Err(E::invalid_type(Unexpected::Str(text), &self));
         }
+        if self.limits.messages == 0 {
+            return Err(refuse(self.exceeded, PayloadError::TooManyMessages { limit: 0 }));
+        }
         Element { limit: self.limits.message_size, exceeded: self.exceeded }
             .visit_str(text)
             .map(|message| vec![message])
@@ -378,6 +381,7 @@ mod tests {
         let none = PayloadLimits { message_size: 8, messages: 0 };
         assert_eq!(texts(parse(b"[]", &none)), ok(&[]));
         assert_eq!(texts(parse(b"[\"\"]", &none)), Err(PayloadError::TooManyMessages { limit: 0 }));
+        assert_eq!(texts(parse_frame("\"\"", &none)), Err(PayloadError::TooManyMessages { limit: 0 }));
 
         let text = PayloadError::MessageTooLarge { limit: 8 }.to_string();
         assert!(text.contains("message_size is 8 bytes"), "{text}");
