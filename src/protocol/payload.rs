@@ -3,7 +3,7 @@
 use std::fmt;
 
 use percent_encoding::percent_decode;
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Unexpected, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::message::Message;
 
@@ -171,7 +171,7 @@ impl<'de> Visitor<'de> for Payload<'_> {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         if self.form == Form::Array {
-            return Err(E::invalid_type(Unexpected::Str(text), &self));
+            return Err(E::custom("one string, where an array must be"));
         }
         if self.limits.messages == 0 {
             return Err(refuse(self.exceeded, PayloadError::TooManyMessages { limit: 0 }));
@@ -355,7 +355,8 @@ mod tests {
         assert_eq!(body(r#"["\ud83d\u0041"]"#), ok(&["\u{fffd}A"]));
         assert_eq!(body(r#"["\\ud800"]"#), ok(&[r"\ud800"]), "an escaped backslash, and no surrogate");
         assert_eq!(body(r#"["\\\ud800"]"#), ok(&["\\\u{fffd}"]));
-        assert_eq!(body(r#"["\\ud800\ud800"]"#), Err(PayloadError::MessageTooLarge { limit: 8 }));
+        assert_eq!(body(r#"["\\ud800","\ud800"]"#), ok(&[r"\ud800", "\u{fffd}"]), "nor beside one");
+        assert_eq!(body(r#"["\ud800\ud800\ud800"]"#), Err(PayloadError::MessageTooLarge { limit: 8 }));
         assert_eq!(frame(r#""\ud800""#), ok(&["\u{fffd}"]));
         assert_eq!(form("d=%5B%22%5Cud800%22%5D"), ok(&["\u{fffd}"]));
     }
