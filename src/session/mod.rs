@@ -5,6 +5,8 @@ mod error;
 mod info;
 mod queue;
 mod shared;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::fmt;
 use std::pin::Pin;
@@ -198,6 +200,12 @@ impl Sender {
     /// Ends the session as [`Session::close`] does.
     pub fn close(&self, reason: CloseReason) {
         self.shared.close(reason, EndedBy::Application);
+    }
+
+    /// Ends the session because a limit says so, as [`Session::close`] does but for what the client has sent, which the
+    /// application still receives. False: it was closed already.
+    pub(crate) fn give_up(&self, reason: CloseReason) -> bool {
+        self.shared.close(reason, EndedBy::Gateway)
     }
 
     /// The session's id.

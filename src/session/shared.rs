@@ -171,14 +171,19 @@ impl Shared {
         Poll::Pending
     }
 
-    pub(crate) fn close(&self, reason: CloseReason, by: EndedBy) {
+    /// Closes the session; false: it was closed already, and nothing has changed.
+    pub(crate) fn close(&self, reason: CloseReason, by: EndedBy) -> bool {
         self.with(|state, wakes| {
+            if !state.core.is_open() {
+                return false;
+            }
             state.core.close(reason, by);
             wakes.add(&mut state.application);
             wakes.add(&mut state.receiver);
             wakes.add_all(&mut state.senders);
             wakes.add_all(&mut state.others);
-        });
+            true
+        })
     }
 
     fn offer(&self, message: Message, cx: Option<&mut Context<'_>>) -> Result<(), TrySendError> {

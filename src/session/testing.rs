@@ -1,0 +1,111 @@
+//! Sessions without sockets: the application's end as it is, and a client to hold the other.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Extensions;
+
+use super::core::{Limits, Liveness, SessionEnd, Step};
+use super::shared::{Inbound, Owner, Receiver, Shared};
+use super::{ConnectInfo, ConnectInfoParts, QueueLimit, Session};
+use crate::Message;
+use crate::protocol::close::CloseReason;
+use crate::protocol::frame::Frame;
+
+/// Limits that no test meets by chance.
+pub(crate) fn limits() -> Limits {
+    let queue = QueueLimit { messages: 4096, bytes: 1 << 20 };
+    Limits {
+        inbound: queue,
+        outbound: queue,
+        heartbeat_delay: Duration::from_secs(25),
+        disconnect_delay: Duration::from_secs(5),
+        pong_timeout: Duration::from_secs(10),
+    }
+}
+
+/// A session and its client.
+pub(crate) fn session() -> (Session, Client) {
+    session_with(limits())
+}
+
+/// A session with limits of the test's own, and its client.
+pub(crate) fn session_with(limits: Limits) -> (Session, Client) {
+    let info = ConnectInfo::new(ConnectInfoParts {
+        peer: None,
+        transport: "test",
+        path: "/test".into(),
+        query: None,
+        headers: Box::default(),
+        extensions: Extensions::new(),
+    });
+    let shared = Shared::new(info, None, false, Arc::new(limits), Arc::new(Nobody));
+    let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+    (Session::new(Arc::clone(&shared)), Client { shared, receiver: Some(receiver), heard: Vec::new() })
+}
+
+/// The client of a session; dropping it is a connection that breaks. It reads only when it is asked to.
+pub(crate) struct Client {
+    shared: Arc<Shared>,
+    receiver: Option<Receiver>,
+    /// Messages of a frame that have not been asked for, newest first.
+    heard: Vec<Message>,
+}
+
+impl Client {
+    /// Sends a message to the application.
+    pub(crate) async fn say(&self, message: impl Into<Message>) {
+        let outcome = self.shared.deliver(vec![message.into()], Duration::from_secs(60), 1).await;
+        assert_eq!(outcome, Inbound::Taken, "the application does not receive");
+    }
+
+    /// The next message, or the reason of the close.
+    pub(crate) async fn next(&mut self) -> Result<Message, CloseReason> {
+        loop {
+            if let Some(message) = self.heard.pop() {
+                return Ok(message);
+            }
+            let receiver = self.receiver.as_mut().expect("asked for a message after the close");
+            match poll_fn(|cx| receiver.poll_step(cx)).await {
+                Step::Frame(Frame::Message(message)) => return Ok(message),
+                Step::Frame(Frame::Messages(messages)) => self.heard.extend(messages.into_iter().rev()),
+                Step::Frame(Frame::Close(reason)) => {
+                    self.receiver = None;
+                    return Err(reason);
+                }
+                Step::Frame(Frame::Heartbeat) => panic!("no message came before the heartbeat"),
+                Step::Frame(Frame::Open) | Step::Ping => {}
+            }
+        }
+    }
+
+    /// The next message's text.
+    pub(crate) async fn hear(&mut self) -> String {
+        let message = self.next().await.expect("a message");
+        message.as_text().expect("a text message").to_owned()
+    }
+
+    /// All messages that are there, up to the moment when nothing moves any more. Needs a paused clock.
+    pub(crate) async fn hear_all(&mut self) -> Vec<String> {
+        let mut heard = Vec::new();
+        // A paused clock advances only when every task waits.
+        while let Ok(message) = tokio::time::timeout(Duration::from_millis(1), self.hear()).await {
+            heard.push(message);
+        }
+        heard
+    }
+
+    /// How the session ended, if it has.
+    pub(crate) fn end(&self) -> Option<SessionEnd> {
+        self.shared.end()
+    }
+}
+
+/// Nobody keeps the session.
+struct Nobody;
+
+impl Owner for Nobody {
+    fn parked(&self, _: &Arc<Shared>, _: Instant) {}
+    fn over(&self, _: &Arc<Shared>) {}
+}
