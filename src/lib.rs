@@ -39,7 +39,7 @@
 //! - [`Gateway`] holds endpoints: a prefix, an [`EndpointConfig`] and a [`Handler`] each. It is a hyper and a tower service.
 //! - [`Session`] is what a handler gets; [`Sender`] is the part of it to keep elsewhere; [`Message`] is what both carry.
 //! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a transport.
-
+//! - [`hub`] publishes to many sessions; [`apps`] are handlers ready to use.
 //!
 //! # Features
 //!
@@ -48,11 +48,13 @@
 //! | `cli` | yes | the `sockeye` binary; switch it off (`default-features = false`) to use the library |
 //! | `axum` | no | `Gateway::into_axum()` |
 
+pub mod apps;
 mod clock;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod gateway;
+pub mod hub;
 mod message;
 mod protocol;
 mod session;

@@ -1,0 +1,14 @@
+//! Applications that run over a [`Session`](crate::Session): to be mounted, and to be read as examples.
+//!
+//! None of them knows which transport carries a session.
+
+mod broadcast;
+mod echo;
+
+use std::pin::Pin;
+
+pub use self::broadcast::broadcast;
+pub use self::echo::echo;
+
+/// A session being served: what a handler that holds shared state returns.
+pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;

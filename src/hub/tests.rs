@@ -1,0 +1,262 @@
+use super::*;
+use crate::session::testing::{Client, limits, session, session_with};
+use crate::{Session, session::QueueLimit};
+
+fn member(topic: &Topic) -> (Membership, Session, Client) {
+    let (session, client) = session();
+    (topic.join(session.sender()), session, client)
+}
+
+/// A session that takes one message and then is full until its client reads.
+fn narrow() -> (Session, Client) {
+    let mut limits = limits();
+    limits.outbound = QueueLimit { messages: 1, bytes: 1 << 20 };
+    session_with(limits)
+}
+
+fn delivery(reached: usize, undelivered: usize) -> Delivery {
+    Delivery { reached, undelivered }
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_hear_what_is_published_while_they_are_members() {
+    let hub = Hub::new();
+    let topic = hub.topic("news");
+    assert_eq!(topic.publish("before"), delivery(0, 0));
+    let (membership, _session, mut client) = member(&topic);
+    let (_other, _session, mut elsewhere) = member(&hub.topic("weather"));
+    assert_eq!(topic.publish("one"), delivery(1, 0));
+    assert_eq!(hub.topic("news").publish("two"), delivery(1, 0));
+    assert_eq!(membership.topic().name(), "news");
+    drop(membership);
+    assert_eq!(topic.publish("after"), delivery(0, 0));
+    assert_eq!(client.hear_all().await, ["one", "two"]);
+    assert!(elsewhere.hear_all().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_excepted_session_hears_nothing() {
+    let topic = Hub::new().topic("news");
+    let (_ann, session, mut ann) = member(&topic);
+    let (_bob, _session, mut bob) = member(&topic);
+    assert_eq!(topic.publish_except("for the others", session.id()), delivery(1, 0));
+    assert!(ann.hear_all().await.is_empty());
+    assert_eq!(bob.hear_all().await, ["for the others"]);
+}
+
+#[tokio::test]
+async fn a_message_is_encoded_once_for_all() {
+    let topic = Hub::new().topic("news");
+    let (_ann, _session, mut ann) = member(&topic);
+    let (_bob, _session, mut bob) = member(&topic);
+    topic.publish("shared");
+    let (first, second) = (ann.next().await.expect("a message"), bob.next().await.expect("a message"));
+    let frame = |message: &Message| message.frame().expect("text has a frame").as_ptr();
+    assert_eq!(frame(&first), frame(&second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_is_closed_and_disturbs_nobody() {
+    let hub = Hub::new();
+    let topic = hub.topic("news");
+    let (_ann, _session, mut ann) = member(&topic);
+    let (slow, mut client) = narrow();
+    let _slow = topic.join(slow.sender());
+    assert_eq!(topic.publish("one"), delivery(2, 0));
+    assert_eq!(topic.publish("two"), delivery(1, 1), "closed as slow");
+    assert_eq!(topic.publish("three"), delivery(1, 1), "skipped as closed");
+    assert_eq!((hub.slow_consumers(), hub.undelivered()), (1, 2));
+    assert_eq!(ann.hear_all().await, ["one", "two", "three"]);
+    assert_eq!(client.hear().await, "one", "what was queued before still goes out");
+    assert_eq!(client.next().await, Err(CloseReason::SLOW_CONSUMER));
+    let end = client.end().expect("an end");
+    assert_eq!((end.reason, end.by, end.undelivered), (CloseReason::SLOW_CONSUMER, crate::EndedBy::Gateway, 0));
+}
+
+#[tokio::test]
+async fn a_slow_session_is_counted_once_however_many_topics_it_follows() {
+    let hub = Hub::new();
+    let (slow, _client) = narrow();
+    let _memberships = ["a", "b"].map(|name| hub.topic(name).join(slow.sender()));
+    hub.topic("a").publish("fills the queue");
+    assert!(!hub.send_to(&slow.sender(), "too much"));
+    assert_eq!(hub.topic("a").publish("x"), delivery(0, 1));
+    assert_eq!(hub.topic("b").publish("x"), delivery(0, 1));
+    assert_eq!((hub.slow_consumers(), hub.undelivered()), (1, 3));
+}
+
+#[tokio::test]
+async fn binary_is_not_delivered_where_it_is_not_carried() {
+    let topic = Hub::new().topic("news");
+    let (_ann, session, _client) = member(&topic);
+    assert_eq!(topic.publish(Message::binary(vec![1])), delivery(0, 1));
+    assert!(!session.sender().is_closed());
+}
+
+#[tokio::test]
+async fn topics_without_members_are_forgotten() {
+    let hub = Hub::new();
+    for round in 0..3 {
+        let memberships: Vec<_> = (0..100).map(|n| member(&hub.topic(format!("{n}")))).collect();
+        let _again = hub.topic("0").join(memberships[0].1.sender());
+        assert_eq!((hub.topics(), hub.topic("0").members()), (100, 2), "round {round}");
+        drop(memberships);
+        assert_eq!(hub.topics(), 1);
+        drop(_again);
+        assert_eq!((hub.topics(), hub.inner.topics().len()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_members_join_hear_and_leave_in_any_order() {
+    let topic = Hub::new().topic("crowd");
+    let (mut memberships, mut clients): (Vec<_>, Vec<_>) = (0..10_000)
+        .map(|_| {
+            let (membership, session, client) = member(&topic);
+            (Some(membership), (session, client))
+        })
+        .unzip();
+    assert_eq!(topic.publish("to all"), delivery(10_000, 0));
+    // A stride that is prime to the number meets everyone once, in an order unlike that of joining.
+    for turn in 0..9_000 {
+        assert!(memberships[turn * 7 % 10_000].take().is_some());
+    }
+    assert_eq!(topic.members(), 1_000);
+    assert_eq!(topic.publish("to the rest"), delivery(1_000, 0));
+    for ((_, client), membership) in clients.iter_mut().zip(&memberships) {
+        assert_eq!(client.hear().await, "to all");
+        if membership.is_some() {
+            assert_eq!(client.hear().await, "to the rest");
+        }
+    }
+}
+
+/// Members join and leave on several threads while others publish: a publication must reach exactly those who are members
+/// throughout, in one order, and the topic that becomes empty and full again must not lose anybody.
+#[test]
+fn joining_leaving_and_publishing_on_many_threads() {
+    let hub = Hub::new();
+    let topic = hub.topic("busy");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let _context = runtime.enter();
+    const MESSAGES: usize = 300;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let _context = runtime.enter();
+                for _ in 0..2_000 {
+                    let (membership, _session, client) = member(&topic);
+                    assert!(topic.publish("to me at least").reached >= 1);
+                    drop(membership);
+                    drop(client);
+                }
+            });
+        }
+    });
+    assert_eq!((hub.topics(), hub.undelivered()), (0, 0));
+
+    let mut listeners: Vec<_> = (0..4).map(|_| member(&topic)).collect();
+    std::thread::scope(|scope| {
+        for publisher in 0..3 {
+            let topic = &topic;
+            scope.spawn(move || {
+                for n in 0..MESSAGES {
+                    topic.publish(format!("{publisher}:{n}"));
+                }
+            });
+        }
+    });
+    let heard: Vec<Vec<String>> = listeners
+        .iter_mut()
+        .map(|(_, _, client)| {
+            runtime.block_on(async {
+                let mut heard = Vec::new();
+                while heard.len() < 3 * MESSAGES {
+                    heard.push(client.hear().await);
+                }
+                heard
+            })
+        })
+        .collect();
+    for other in &heard[1..] {
+        assert_eq!(other, &heard[0]);
+    }
+    for publisher in 0..3 {
+        let own: Vec<&String> = heard[0].iter().filter(|text| text.starts_with(&format!("{publisher}:"))).collect();
+        let sent: Vec<String> = (0..MESSAGES).map(|n| format!("{publisher}:{n}")).collect();
+        assert!(own.into_iter().eq(&sent));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backplane_joins_two_hubs() {
+    let backplane: Arc<dyn Backplane> = Arc::new(Local::new());
+    let (here, there) = (Hub::joined_by(Arc::clone(&backplane)), Hub::joined_by(Arc::clone(&backplane)));
+    let (_ann, session, mut ann) = member(&here.topic("news"));
+    let (_bob, _session, mut bob) = member(&there.topic("news"));
+    let (_eve, _session, mut eve) = member(&there.topic("weather"));
+    assert_eq!(here.topic("news").publish("from here"), delivery(2, 0));
+    assert_eq!(there.topic("news").publish("from there"), delivery(2, 0));
+    assert_eq!(there.topic("news").publish_except("not to ann", session.id()), delivery(1, 0));
+    assert_eq!(ann.hear_all().await, ["from here", "from there"]);
+    assert_eq!(bob.hear_all().await, ["from here", "from there", "not to ann"]);
+    assert!(eve.hear_all().await.is_empty());
+
+    drop((_ann, here));
+    assert_eq!(there.topic("news").publish("alone"), delivery(1, 0));
+}
+
+/// Two hubs publish in the same topic at once: without the backplane's order each would serve its own members first.
+#[test]
+fn joined_hubs_agree_on_the_order() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let _context = runtime.enter();
+    let backplane: Arc<dyn Backplane> = Arc::new(Local::new());
+    let hubs = [Hub::joined_by(Arc::clone(&backplane)), Hub::joined_by(backplane)];
+    let mut listeners: Vec<_> = hubs.iter().map(|hub| member(&hub.topic("news"))).collect();
+    std::thread::scope(|scope| {
+        for (publisher, hub) in hubs.iter().enumerate() {
+            scope.spawn(move || {
+                for n in 0..1_000 {
+                    assert_eq!(hub.topic("news").publish(format!("{publisher}:{n}")), delivery(2, 0));
+                }
+            });
+        }
+    });
+    let mut heard = listeners.iter_mut().map(|(_, _, client)| {
+        runtime.block_on(async {
+            let mut heard = Vec::new();
+            while heard.len() < 2_000 {
+                heard.push(client.hear().await);
+            }
+            heard
+        })
+    });
+    assert_eq!(heard.next(), heard.next());
+}
+
+#[tokio::test]
+async fn a_backplane_learns_which_topics_are_followed() {
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<String>>);
+    impl Backplane for Recorder {
+        fn attach(&self, _: Inlet) {}
+        fn publish(&self, _: &Publication) -> Delivery {
+            Delivery::default()
+        }
+        fn topic_opened(&self, topic: &str) {
+            self.0.lock().expect("not poisoned").push(format!("+{topic}"));
+        }
+        fn topic_closed(&self, topic: &str) {
+            self.0.lock().expect("not poisoned").push(format!("-{topic}"));
+        }
+    }
+    let recorder = Arc::new(Recorder::default());
+    let hub = Hub::joined_by(recorder.clone());
+    let first = member(&hub.topic("news"));
+    let second = member(&hub.topic("news"));
+    drop(first);
+    drop(second);
+    let _third = member(&hub.topic("news"));
+    assert_eq!(*recorder.0.lock().expect("not poisoned"), ["+news", "-news", "+news"]);
+}
