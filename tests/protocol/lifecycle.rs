@@ -1,0 +1,159 @@
+//! Section 9: the life of a session on the HTTP transports.
+
+use crate::common::http::{Connection, Request};
+use crate::support::{Server, Streaming, fresh};
+
+/// The next chunk, as text.
+async fn chunk(connection: &mut Connection) -> String {
+    let chunk = connection.chunk().await.expect("a chunk, not the end");
+    String::from_utf8(chunk.into()).expect("frames are UTF-8")
+}
+
+#[tokio::test]
+async fn the_first_receiver_opens_the_session() {
+    let server = Server::start().await;
+    assert_eq!(server.poll(&fresh("/echo")).await, "o\n");
+    assert_eq!(server.get(&format!("{}/jsonp?c=x", fresh("/echo"))).await.body, "/**/x(\"o\");\r\n");
+    for kind in Streaming::ALL {
+        let mut stream = server.stream(&fresh("/echo"), kind).await;
+        assert_eq!(chunk(&mut stream).await, kind.wrap("o"), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_poll_is_answered_at_once_or_held() {
+    let server = Server::start().await;
+    let session = server.open("/echo").await;
+    server.send(&session, r#"["waits"]"#).await;
+    assert_eq!(server.poll(&session).await, "a[\"waits\"]\n");
+
+    let mut poll = server.connect().await;
+    poll.write(Request::post(format!("{session}/xhr")).to_bytes()).await;
+    server.send(&session, r#"["is waited for"]"#).await;
+    let answer = poll.response(&Request::post("")).await;
+    assert_eq!(answer.body, "a[\"is waited for\"]\n");
+}
+
+#[tokio::test]
+async fn each_send_is_a_frame_of_its_own_on_a_stream() {
+    let server = Server::start().await;
+    for kind in Streaming::ALL {
+        let session = server.open("/echo").await;
+        server.send(&session, r#"["queued"]"#).await;
+        server.send(&session, r#"["too"]"#).await;
+        let mut stream = server.stream(&session, kind).await;
+        assert_eq!(chunk(&mut stream).await, kind.wrap("a[\"queued\",\"too\"]"));
+        for message in ["first", "second"] {
+            server.send(&session, format!("[\"{message}\"]")).await;
+            assert_eq!(chunk(&mut stream).await, kind.wrap(&format!("a[\"{message}\"]")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_receiver_is_turned_away_and_the_first_goes_on() {
+    let server = Server::start().await;
+    const IN_USE: &str = "c[2010,\"Another connection still open\"]";
+    for first in Streaming::ALL {
+        let session = fresh("/echo");
+        let mut stream = server.stream(&session, first).await;
+        assert_eq!(chunk(&mut stream).await, first.wrap("o"));
+        for second in Streaming::ALL {
+            let mut turned_away = server.stream(&session, second).await;
+            assert_eq!(chunk(&mut turned_away).await, second.wrap(IN_USE));
+            assert_eq!(turned_away.chunk().await, None);
+        }
+        assert_eq!(server.poll(&session).await, format!("{IN_USE}\n"));
+        let jsonp = server.get(&format!("{session}/jsonp?c=x")).await;
+        assert_eq!(jsonp.body, "/**/x(\"c[2010,\\\"Another connection still open\\\"]\");\r\n");
+
+        server.send(&session, r#"["undisturbed"]"#).await;
+        assert_eq!(chunk(&mut stream).await, first.wrap("a[\"undisturbed\"]"));
+    }
+}
+
+#[tokio::test]
+async fn a_second_poll_is_turned_away_and_the_first_goes_on() {
+    let server = Server::start().await;
+    let session = server.open("/echo").await;
+    let poll = Request::post(format!("{session}/xhr"));
+    // Which of the two the server sees first is its affair: one is turned away, the other goes on.
+    let (mut one, mut other) = (server.connect().await, server.connect().await);
+    one.write(poll.to_bytes()).await;
+    other.write(poll.to_bytes()).await;
+    let (turned_away, mut held) = tokio::select! {
+        () = one.readable() => (one.response(&poll).await, other),
+        () = other.readable() => (other.response(&poll).await, one),
+    };
+    assert_eq!(turned_away.body, "c[2010,\"Another connection still open\"]\n");
+    server.send(&session, r#"["undisturbed"]"#).await;
+    assert_eq!(held.response(&poll).await.body, "a[\"undisturbed\"]\n");
+}
+
+#[tokio::test]
+async fn the_close_frame_is_given_to_every_later_receiver() {
+    let server = Server::start().await;
+    const AWAY: &str = "c[3000,\"Go away!\"]";
+    let session = server.open("/close").await;
+    for _ in 0..3 {
+        assert_eq!(server.poll(&session).await, format!("{AWAY}\n"));
+        for kind in Streaming::ALL {
+            let mut stream = server.stream(&session, kind).await;
+            assert_eq!(chunk(&mut stream).await, kind.wrap(AWAY));
+            assert_eq!(stream.chunk().await, None);
+        }
+        // Sends are taken, and dropped.
+        server.send(&session, r#"["nobody hears this"]"#).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_vanishes_ends_the_session() {
+    let server = Server::start().await;
+    for kind in Streaming::ALL {
+        for half in [false, true] {
+            let session = fresh("/echo");
+            let mut stream = server.stream(&session, kind).await;
+            assert_eq!(chunk(&mut stream).await, kind.wrap("o"));
+            if half { stream.half_close().await } else { stream.reset() }
+            assert_over(server, &session).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_poll_that_vanishes_ends_the_session() {
+    let server = Server::start().await;
+    for transport in ["xhr", "jsonp?c=x"] {
+        for half in [false, true] {
+            let session = server.open("/echo").await;
+            let mut poll = server.connect().await;
+            let method = if transport == "xhr" { "POST" } else { "GET" };
+            poll.write(Request::new(method, format!("{session}/{transport}")).body("").to_bytes()).await;
+            if half { poll.half_close().await } else { drop(poll) }
+            assert_over(server, &session).await;
+        }
+    }
+}
+
+/// The receiver of `session` has just gone: the next one is told so, or has a new session, and is never turned away.
+async fn assert_over(server: Server, session: &str) {
+    let next = server.poll(session).await;
+    assert!(["o\n", "c[1002,\"Connection interrupted\"]\n"].contains(&next.as_str()), "{next}");
+}
+
+#[tokio::test]
+async fn a_session_can_change_its_transport() {
+    let server = Server::start().await;
+    let session = server.open("/echo").await;
+    for kind in Streaming::ALL {
+        // One message of the response limit's size ends each stream.
+        let message = "x".repeat(4096);
+        server.send(&session, format!("[\"{message}\"]")).await;
+        let mut stream = server.stream(&session, kind).await;
+        assert_eq!(chunk(&mut stream).await, kind.wrap(&format!("a[\"{message}\"]")));
+        assert_eq!(stream.chunk().await, None);
+    }
+    server.send(&session, r#"["a"]"#).await;
+    assert_eq!(server.get(&format!("{session}/jsonp?c=x")).await.body, "/**/x(\"a[\\\"a\\\"]\");\r\n");
+}
