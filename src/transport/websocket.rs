@@ -120,6 +120,8 @@ enum Reading {
     Open,
     /// The peer is done.
     Ended(Ending),
+    /// The peer broke a limit, and is to be told so.
+    Refused(CloseReason),
     /// Nothing is read any more; what is queued still goes out.
     Stopped,
 }
@@ -211,6 +213,13 @@ where
             return false;
         }
         self.receiver.heard();
+        if let Reading::Refused(reason) = &self.reading {
+            // What came before in order is the application's still; room or not, for it is the last.
+            self.receiver.push_last(batch);
+            self.receiver.close(reason.clone());
+            self.reading = Reading::Stopped;
+            return true;
+        }
         if !batch.is_empty()
             && let Err(refused) = self.receiver.push_inbound(cx, batch)
         {
@@ -226,13 +235,13 @@ where
                 Framing::Raw => batch.push(Message::text(text.as_str())),
                 Framing::SockJs => match payload::parse_frame(text.as_str(), &self.settings.payload) {
                     Ok(messages) => batch.extend(messages),
-                    Err(error) if error.is_limit() => return Err(self.refuse(CloseReason::TOO_LARGE)),
+                    Err(error) if error.is_limit() => return Err(Reading::Refused(CloseReason::TOO_LARGE)),
                     Err(_) => return ended(Ending::Aborted(CloseReason::BROKEN_FRAMING)),
                 },
             },
             Some(Ok(Packet::Binary(bytes))) => {
                 if self.framing == Framing::SockJs || !self.settings.binary {
-                    return Err(self.refuse(CloseReason::BINARY_REFUSED));
+                    return Err(Reading::Refused(CloseReason::BINARY_REFUSED));
                 }
                 batch.push(Message::binary(bytes));
             }
@@ -242,7 +251,7 @@ where
                 return ended(Ending::ByPeer(frame));
             }
             Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                return Err(self.refuse(CloseReason::TOO_LARGE));
+                return Err(Reading::Refused(CloseReason::TOO_LARGE));
             }
             Some(Err(Error::Utf8(_))) => return ended(Ending::Aborted(CloseReason::NOT_UTF8)),
             Some(Err(Error::Protocol(
@@ -252,12 +261,6 @@ where
             Some(Err(_)) | None => return ended(Ending::Lost),
         }
         Ok(())
-    }
-
-    /// A limit was broken: the peer is told, behind all that is queued for it.
-    fn refuse(&self, reason: CloseReason) -> Reading {
-        self.receiver.close(reason);
-        Reading::Stopped
     }
 
     /// Tells the session how it ended, after the last messages that came.
