@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod http;
+pub(crate) mod server;
 pub(crate) mod websocket;
 
 use std::future::Future;

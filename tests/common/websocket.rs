@@ -46,6 +46,11 @@ impl WebSocket {
         self.connection.write(frame.masked()).await;
     }
 
+    /// Sends frames in one write.
+    pub(crate) async fn write_all(&mut self, frames: &[Frame]) {
+        self.connection.write(frames.iter().flat_map(Frame::masked).collect::<Vec<_>>()).await;
+    }
+
     /// The next frame, whatever it is. A server's frames are neither masked nor marked by an extension.
     pub(crate) async fn frame(&mut self) -> Frame {
         let head = self.connection.take(2).await;

@@ -68,7 +68,7 @@ async fn requested_headers_are_allowed_as_they_stand() {
 async fn eventsource_answers_other_origins() {
     let server = Server::start().await;
     for (origin, allowed, credentials) in
-        [(Some("http://localhost"), "http://localhost", Some("true")), (None, "*", None)]
+        [(Some("http://localhost"), "http://localhost", Some("true")), (Some("null"), "*", None), (None, "*", None)]
     {
         let mut request = Request::get(format!("{}/eventsource", fresh("/echo")));
         if let Some(origin) = origin {
@@ -103,9 +103,7 @@ async fn other_paths_do_not_answer_other_origins() {
 #[tokio::test]
 async fn options_needs_no_session_and_opens_none() {
     let server = Server::start().await;
-    for (transport, methods) in
-        [("info", "GET"), ("xhr", "POST"), ("xhr_streaming", "POST"), ("xhr_send", "POST")]
-    {
+    for (transport, methods) in [("info", "GET"), ("xhr", "POST"), ("xhr_streaming", "POST"), ("xhr_send", "POST")] {
         let session = fresh("/echo");
         let path = if transport == "info" { "/echo/info".into() } else { format!("{session}/{transport}") };
         let answer = server

@@ -115,7 +115,11 @@ async fn a_receiver_that_vanishes_ends_the_session() {
             let session = fresh("/echo");
             let mut stream = server.stream(&session, kind).await;
             assert_eq!(chunk(&mut stream).await, kind.wrap("o"));
-            if half { stream.half_close().await } else { stream.reset() }
+            if half {
+                stream.half_close().await
+            } else {
+                stream.reset()
+            }
             assert_over(server, &session).await;
         }
     }
@@ -130,7 +134,11 @@ async fn a_poll_that_vanishes_ends_the_session() {
             let mut poll = server.connect().await;
             let method = if transport == "xhr" { "POST" } else { "GET" };
             poll.write(Request::new(method, format!("{session}/{transport}")).body("").to_bytes()).await;
-            if half { poll.half_close().await } else { drop(poll) }
+            if half {
+                poll.half_close().await
+            } else {
+                drop(poll)
+            }
             assert_over(server, &session).await;
         }
     }

@@ -1,6 +1,21 @@
-//! Section 10, and the limits of this server.
+//! Section 10, the limits and the switches of this server.
 
+use std::time::Duration;
+
+use sockeye::{CookieConfig, EndpointConfig, Gateway, SameSite, Session, Transports};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::common::http::Request;
+use crate::common::websocket::{Frame, WebSocket, handshake};
+use crate::endpoints::echo;
 use crate::support::{Server, Streaming, fresh};
+
+const TOO_LARGE: &str = "c[1009,\"Message too large\"]";
+
+/// One endpoint, an echo.
+async fn echo_with(config: EndpointConfig) -> Server {
+    Server::with(Gateway::new().endpoint_with("/echo", config, echo)).await
+}
 
 #[tokio::test]
 async fn a_stream_ends_after_the_frame_that_reaches_the_response_limit() {
@@ -21,19 +36,299 @@ async fn a_stream_ends_after_the_frame_that_reaches_the_response_limit() {
 }
 
 #[tokio::test]
+async fn the_response_limit_counts_wrapped_frames_and_no_prelude() {
+    for kind in Streaming::ALL {
+        let open = kind.wrap("o").len();
+        let message = kind.wrap("a[\"x\"]").len();
+        // Reached by the second message to the byte, and missed by one byte.
+        for (response_limit, messages) in [(open + 2 * message, 2), (open + 2 * message + 1, 3)] {
+            let server = echo_with(EndpointConfig { response_limit, ..EndpointConfig::default() }).await;
+            let session = fresh("/echo");
+            let mut stream = server.stream(&session, kind).await;
+            assert_eq!(stream.chunk().await.expect("the open frame"), kind.wrap("o"));
+            for _ in 0..messages {
+                server.send(&session, r#"["x"]"#).await;
+                assert_eq!(stream.chunk().await.expect("a frame"), kind.wrap("a[\"x\"]"));
+            }
+            assert_eq!(stream.chunk().await, None, "{kind:?}, {response_limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_response_limit_is_128_kib_by_default() {
+    let server = Server::with(Gateway::new().endpoint("/echo", echo)).await;
+    let session = fresh("/echo");
+    let mut stream = server.stream(&session, Streaming::Xhr).await;
+    assert_eq!(stream.chunk().await.expect("the open frame"), "o\n");
+    // Three frames of 32 KiB, and what is missing then but for one byte.
+    for length in [32 * 1024, 32 * 1024, 32 * 1024, 32 * 1024 - 3, 6] {
+        let message = "x".repeat(length - 6);
+        server.send(&session, format!("[\"{message}\"]")).await;
+        assert_eq!(stream.chunk().await.expect("a frame").len(), length);
+    }
+    assert_eq!(stream.chunk().await, None);
+}
+
+#[tokio::test]
 async fn one_great_frame_is_not_split() {
     let server = Server::start().await;
     for kind in Streaming::ALL {
         let session = fresh("/echo");
         let mut stream = server.stream(&session, kind).await;
         assert_eq!(stream.chunk().await.expect("the open frame"), kind.wrap("o"));
-        let message = "x".repeat(4096);
-        server.send(&session, format!("[\"0\"]")).await;
-        assert_eq!(stream.chunk().await.expect("a frame"), kind.wrap("a[\"0\"]"));
+        let message = "x".repeat(100_000);
         server.send(&session, format!("[\"{message}\"]")).await;
         assert_eq!(stream.chunk().await.expect("the frame"), kind.wrap(&format!("a[\"{message}\"]")), "{kind:?}");
         assert_eq!(stream.chunk().await, None, "{kind:?}");
         server.send(&session, r#"["next"]"#).await;
         assert_eq!(server.poll(&session).await, "a[\"next\"]\n", "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn sends_over_a_limit_are_413_and_close_the_session_with_1009() {
+    let server = echo_with(EndpointConfig {
+        message_size: 10,
+        payload_size: 60,
+        messages_per_payload: 3,
+        ..EndpointConfig::default()
+    })
+    .await;
+    let escaped = format!("[\"{}\"]", "\\u0078".repeat(9));
+    for fits in ["[\"1234567890\"]", "[\"1\",\"2\",\"3\"]", &escaped, "[\"ääääa\"]"] {
+        let session = server.open("/echo").await;
+        assert_eq!(server.post(&format!("{session}/xhr_send"), fits.to_owned()).await.status(), 204, "{fits}");
+    }
+    let long = format!("[\"{}\"]", " ".repeat(57));
+    for too_large in ["[\"12345678901\"]", "[\"äääääa\"]", "[\"1\",\"2\",\"3\",\"4\"]", &long] {
+        for transport in ["xhr_send", "jsonp_send"] {
+            let session = server.open("/echo").await;
+            server.send(&session, r#"["before"]"#).await;
+            let request = Request::post(format!("{session}/{transport}")).header("Content-Type", "text/plain");
+            let mut connection = server.connect().await;
+            let answer = connection.exchange(&request.body(too_large.to_owned())).await;
+            assert_eq!(answer.status(), 413, "{too_large}");
+            assert!(answer.text().contains("_size is ") || answer.text().contains("_payload is "), "{answer:?}");
+            assert_eq!(server.poll(&session).await, "a[\"before\"]\n");
+            assert_eq!(server.poll(&session).await, format!("{TOO_LARGE}\n"), "{too_large}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn websocket_messages_over_a_limit_close_with_1009() {
+    let server = echo_with(EndpointConfig {
+        message_size: 10,
+        payload_size: 60,
+        messages_per_payload: 3,
+        ..EndpointConfig::default()
+    })
+    .await;
+    let long = format!("[\"{}\"]", " ".repeat(57));
+    for too_large in ["[\"12345678901\"]", "\"12345678901\"", "[\"1\",\"2\",\"3\",\"4\"]", &long] {
+        let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh("/echo"))).await;
+        assert_eq!(socket.text().await, "o");
+        socket.send("[\"1234567890\"]").await;
+        assert_eq!(socket.text().await, "a[\"1234567890\"]");
+        socket.send(too_large).await;
+        assert_eq!(socket.text().await, TOO_LARGE, "{too_large}");
+        assert_eq!(socket.closed().await, (Some(1000), "Normal closure".into()));
+        socket.connection.ends().await;
+    }
+    for path in ["/echo/websocket", "/echo"] {
+        let mut socket = WebSocket::open(server.addr, path).await;
+        socket.send("1234567890").await;
+        assert_eq!(socket.text().await, "1234567890");
+        socket.send("12345678901").await;
+        assert_eq!(socket.closed().await, (Some(1009), "Message too large".into()));
+        socket.connection.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn binary_messages_close_with_1003_unless_they_are_accepted() {
+    let server = Server::with(Gateway::new().endpoint("/text", echo).endpoint_with(
+        "/binary",
+        EndpointConfig { binary: true, ..EndpointConfig::default() },
+        echo,
+    ))
+    .await;
+    let binary = Frame::new(Frame::BINARY, &b"[\"bin\xff\"]"[..]);
+    // SockJS frames carry text only, whatever the endpoint says.
+    for prefix in ["/text", "/binary"] {
+        let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh(prefix))).await;
+        assert_eq!(socket.text().await, "o");
+        socket.write(&binary).await;
+        assert_eq!(socket.text().await, "c[1003,\"Binary messages are not accepted\"]");
+        assert_eq!(socket.closed().await, (Some(1000), "Normal closure".into()));
+        socket.connection.ends().await;
+    }
+    for path in ["/text/websocket", "/text"] {
+        let mut socket = WebSocket::open(server.addr, path).await;
+        socket.write(&binary).await;
+        assert_eq!(socket.closed().await, (Some(1003), "Binary messages are not accepted".into()));
+        socket.connection.ends().await;
+    }
+    for path in ["/binary/websocket", "/binary"] {
+        let mut socket = WebSocket::open(server.addr, path).await;
+        for frame in [binary.clone(), Frame::text("text"), Frame::new(Frame::BINARY, "")] {
+            socket.write(&frame).await;
+            assert_eq!(socket.frame().await, frame);
+        }
+    }
+}
+
+/// An endpoint that tells the test what its application receives.
+async fn listening(config: EndpointConfig) -> (Server, UnboundedReceiver<String>) {
+    let (report, received) = unbounded_channel();
+    let handler = move |mut session: Session| {
+        let report = report.clone();
+        async move {
+            while let Some(message) = session.recv().await {
+                // Nobody listens any more when a test has ended.
+                let _ = report.send(message.as_text().unwrap_or("binary").to_owned());
+            }
+            let _ = report.send("the end".into());
+        }
+    };
+    (Server::with(Gateway::new().endpoint_with("/listen", config, handler)).await, received)
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_refused_message_reaches_the_application() {
+    let config = EndpointConfig { message_size: 10, ..EndpointConfig::default() };
+    let refused = [
+        Frame::new(Frame::BINARY, "binary"),
+        Frame::text("[\"12345678901\"]"),
+        Frame::text("nonsense"),
+        Frame::new(Frame::TEXT, &b"\xff"[..]),
+        Frame::close(),
+    ];
+    for last in refused {
+        let (server, mut received) = listening(config.clone()).await;
+        let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh("/listen"))).await;
+        assert_eq!(socket.text().await, "o");
+        // In one write, so that the server reads them together.
+        let frames = [Frame::text("[\"one\"]"), Frame::text("[\"two\",\"three\"]"), last.clone()];
+        socket.write_all(&frames).await;
+        for expected in ["one", "two", "three", "the end"] {
+            assert_eq!(received.recv().await.as_deref(), Some(expected), "before {last:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_over_the_limit_of_sessions_is_503_before_any_frame() {
+    let server = echo_with(EndpointConfig { sessions: 1, ..EndpointConfig::default() }).await;
+    let open = server.open("/echo").await;
+    let mut refused = vec![
+        Request::post(format!("{}/xhr", fresh("/echo"))),
+        Request::get(format!("{}/jsonp?c=x", fresh("/echo"))),
+        handshake(&format!("{}/websocket", fresh("/echo"))),
+        handshake("/echo/websocket"),
+        handshake("/echo"),
+    ];
+    refused.extend(Streaming::ALL.map(|kind| kind.request(&fresh("/echo"))));
+    for request in refused {
+        assert_eq!(server.exchange(&request).await.status(), 503, "{request:?}");
+    }
+    // Who has a session already is served.
+    server.send(&open, r#"["a"]"#).await;
+    assert_eq!(server.poll(&open).await, "a[\"a\"]\n");
+    assert_eq!(server.get("/echo/info").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_send_that_finds_no_room_is_503_and_closes_the_session() {
+    let config =
+        EndpointConfig { inbound_messages: 1, send_wait: Duration::from_millis(20), ..EndpointConfig::default() };
+    // An application that receives nothing.
+    let server = Server::with(Gateway::new().endpoint_with("/deaf", config, async |session: Session| {
+        session.ended().await;
+    }))
+    .await;
+    for transport in ["xhr_send", "jsonp_send"] {
+        let session = server.open("/deaf").await;
+        server.send(&session, r#"["fits"]"#).await;
+        let request = Request::post(format!("{session}/{transport}")).header("Content-Type", "text/plain");
+        let answer = server.exchange(&request.body(r#"["waits"]"#)).await;
+        assert_eq!(answer.status(), 503);
+        assert!(answer.text().contains("send_wait"), "{}", answer.text());
+        assert_eq!(server.poll(&session).await, "c[1008,\"inbound queue full\"]\n");
+    }
+}
+
+#[tokio::test]
+async fn transports_can_be_switched_off_one_by_one() {
+    const ALL: Transports = Transports::ALL;
+    let cases = [
+        ("xhr", "POST", Transports { xhr: false, ..ALL }),
+        ("xhr_streaming", "POST", Transports { xhr_streaming: false, ..ALL }),
+        ("eventsource", "GET", Transports { eventsource: false, ..ALL }),
+        ("htmlfile?c=x", "GET", Transports { htmlfile: false, ..ALL }),
+        ("jsonp?c=x", "GET", Transports { jsonp: false, ..ALL }),
+        ("websocket", "GET", Transports { websocket: false, ..ALL }),
+        ("../websocket", "GET", Transports { raw_websocket: false, ..ALL }),
+    ];
+    for (off, _, transports) in cases {
+        let server = echo_with(EndpointConfig { transports, ..EndpointConfig::default() }).await;
+        for (transport, method, _) in cases {
+            let request = match transport {
+                "websocket" => handshake(&format!("{}/websocket", fresh("/echo"))),
+                "../websocket" => handshake("/echo/websocket"),
+                _ => Request::new(method, format!("{}/{transport}", fresh("/echo"))).body(""),
+            };
+            let status = server.connect().await.start(&request).await.status;
+            let on = if transport.contains("websocket") { 101 } else { 200 };
+            assert_eq!(status, if transport == off { 404 } else { on }, "{transport}, {off} is off");
+        }
+        let raw = server.connect().await.start(&handshake("/echo")).await.status;
+        assert_eq!(raw == 101, off != "../websocket");
+        let info: serde_json::Value = serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
+        assert_eq!(info["websocket"], off != "websocket");
+        let jsonp_send = server.post(&format!("{}/jsonp_send", fresh("/echo")), "").await.status();
+        assert_eq!(jsonp_send == 404, off == "jsonp?c=x");
+    }
+}
+
+#[tokio::test]
+async fn info_names_another_base_url_where_one_is_set() {
+    let base_url = "https://sockets.example.org/echo".to_owned();
+    let server = echo_with(EndpointConfig { base_url: Some(base_url.clone()), ..EndpointConfig::default() }).await;
+    let info: serde_json::Value = serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
+    assert_eq!(info["base_url"], base_url);
+}
+
+#[tokio::test]
+async fn cookies_have_the_attributes_that_are_set_and_no_bad_value() {
+    for (config, attributes) in [
+        (CookieConfig::default(), ""),
+        (CookieConfig { same_site: Some(SameSite::Lax), secure: false }, "; SameSite=Lax"),
+        (CookieConfig { same_site: Some(SameSite::Strict), secure: false }, "; SameSite=Strict"),
+        (CookieConfig { same_site: Some(SameSite::None), secure: true }, "; SameSite=None; Secure"),
+    ] {
+        let server = echo_with(EndpointConfig { cookies: Some(config), ..EndpointConfig::default() }).await;
+        for (sent, value) in [
+            ("JSESSIONID=abc", "abc"),
+            ("JSESSIONID=a b", "dummy"),
+            ("JSESSIONID=a,b", "dummy"),
+            ("JSESSIONID=\"a\"", "dummy"),
+            ("JSESSIONID=a\\b", "dummy"),
+            ("JSESSIONID=\u{e4}", "dummy"),
+            ("JSESSIONID=", "dummy"),
+        ] {
+            let request = Request::post(format!("{}/xhr", fresh("/echo"))).header("Cookie", sent);
+            let answer = server.exchange(&request).await;
+            let expected = format!("JSESSIONID={value}; path=/{attributes}");
+            assert_eq!(answer.header("Set-Cookie"), Some(expected.as_str()), "{sent}");
+        }
+    }
+}
+
+#[test]
+fn heartbeats_are_faster_than_the_patience_of_jsonp_clients() {
+    let config = EndpointConfig::default();
+    assert_eq!(config.heartbeat_delay, Duration::from_secs(25));
+    assert_eq!(config.disconnect_delay, Duration::from_secs(5));
 }

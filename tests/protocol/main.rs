@@ -2,12 +2,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../examples/conformance/endpoints.rs"]
+mod endpoints;
 
 mod cors;
+mod delays;
 mod frames;
 mod http;
 mod lifecycle;
 mod limits;
+mod memory;
 mod pages;
 mod routes;
 mod send;

@@ -60,9 +60,8 @@ async fn iframe_page_is_304_for_one_who_has_it() {
     let server = Server::start().await;
     let page = server.get("/echo/iframe.html").await;
     let etag = page.header("ETag").expect("an ETag");
-    let conditional = async |value: &str| {
-        server.exchange(&Request::get("/echo/iframe.html").header("If-None-Match", value)).await
-    };
+    let conditional =
+        async |value: &str| server.exchange(&Request::get("/echo/iframe.html").header("If-None-Match", value)).await;
     let list = format!("\"other\", {etag}");
     let weak = format!("W/{etag}");
     let weak_list = format!("W/\"a,b\" , W/{etag},\"c\"");
@@ -82,11 +81,9 @@ async fn iframe_page_is_304_for_one_who_has_it() {
 #[tokio::test]
 async fn info() {
     let server = Server::start().await;
-    for (prefix, websocket, cookie_needed) in [
-        ("/echo", true, false),
-        ("/disabled_websocket_echo", false, false),
-        ("/cookie_needed_echo", true, true),
-    ] {
+    for (prefix, websocket, cookie_needed) in
+        [("/echo", true, false), ("/disabled_websocket_echo", false, false), ("/cookie_needed_echo", true, true)]
+    {
         let answer = server.get(&format!("{prefix}/info")).await;
         assert_eq!((answer.status(), answer.header("Content-Type")), (200, Some(JSON)), "{prefix}");
         assert_eq!(answer.header("Set-Cookie"), None, "{prefix}");

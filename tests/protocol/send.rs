@@ -40,8 +40,7 @@ async fn bad_payloads_are_500_and_the_session_goes_on() {
     ] {
         let answer = server.post(&format!("{session}/xhr_send"), payload).await;
         assert_eq!((answer.status(), answer.text()), (500, message), "{payload}");
-        let request = Request::post(format!("{session}/jsonp_send")).header("Content-Type", "text/plain");
-        let answer = server.exchange(&request.body(payload)).await;
+        let answer = jsonp_send(server, &session, "text/plain", payload).await;
         assert_eq!((answer.status(), answer.text()), (500, message), "{payload}");
     }
     server.send(&session, r#"["still here"]"#).await;
@@ -215,9 +214,14 @@ async fn jsonp_send_decodes_forms_and_nothing_else() {
 async fn jsonp_send_refuses_forms_without_payload() {
     let server = Server::start().await;
     let session = server.open("/echo").await;
-    for (body, message) in
-        [("", NO_PAYLOAD), ("d=", NO_PAYLOAD), ("d", NO_PAYLOAD), ("p=p", NO_PAYLOAD), ("d=%5B", BROKEN), ("d=[\"x", BROKEN)]
-    {
+    for (body, message) in [
+        ("", NO_PAYLOAD),
+        ("d=", NO_PAYLOAD),
+        ("d", NO_PAYLOAD),
+        ("p=p", NO_PAYLOAD),
+        ("d=%5B", BROKEN),
+        ("d=[\"x", BROKEN),
+    ] {
         let answer = jsonp_send(server, &session, FORM, body).await;
         assert_eq!((answer.status(), answer.text()), (500, message), "{body}");
     }

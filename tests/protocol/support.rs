@@ -2,16 +2,33 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use sockeye::{EndpointConfig, Gateway};
 
 use crate::common::http::{Connection, Head, Request, Response};
+use crate::common::server::serve;
+use crate::endpoints::{self, echo};
 
 pub(crate) const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
 pub(crate) const JAVASCRIPT: &str = "application/javascript; charset=UTF-8";
 pub(crate) const PLAIN: &str = "text/plain; charset=UTF-8";
 pub(crate) const HTML: &str = "text/html; charset=UTF-8";
 pub(crate) const JSON: &str = "application/json; charset=UTF-8";
+
+/// The endpoints of the conformance example, and these:
+///
+/// | endpoint | |
+/// |---|---|
+/// | `/a/deep/prefix` | echo |
+/// | `/beat` | echo with a heartbeat each 50 ms |
+fn gateway() -> Gateway {
+    let beat = EndpointConfig { heartbeat_delay: Duration::from_millis(50), ..EndpointConfig::default() };
+    endpoints::gateway("http://localhost/sockjs.min.js")
+        .endpoint("/a/deep/prefix", echo)
+        .endpoint_with("/beat", beat, echo)
+}
 
 /// A server, and an HTTP client for it that makes a new connection for each request.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +37,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The endpoints of the conformance example, and some with other settings.
     pub(crate) async fn start() -> Self {
-        Self { addr: std::env::var("SOCKEYE_TEST_TARGET").expect("a target").parse().expect("an address") }
+        Self::with(gateway()).await
+    }
+
+    pub(crate) async fn with(gateway: Gateway) -> Self {
+        Self { addr: serve(gateway).await }
     }
 
     pub(crate) async fn connect(self) -> Connection {

@@ -1,0 +1,224 @@
+//! Section 9: what the life of a session owes to time, in virtual time.
+
+use std::time::Duration;
+
+use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Session, SessionEnd};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep};
+
+use crate::endpoints::{self, echo};
+use crate::memory::{InMemory, frame};
+use crate::support::fresh;
+
+const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";
+const AWAY: &str = "c[3000,\"Go away!\"]\n";
+
+fn conformance() -> InMemory {
+    InMemory(endpoints::gateway("http://localhost/sockjs.min.js"))
+}
+
+/// An echo at `/echo`, and how its sessions end.
+fn reporting(config: EndpointConfig) -> (InMemory, UnboundedReceiver<SessionEnd>) {
+    let (report, ends) = unbounded_channel();
+    let handler = move |mut session: Session| {
+        let report = report.clone();
+        async move {
+            while let Some(message) = session.recv().await {
+                if session.send(message).await.is_err() {
+                    break;
+                }
+            }
+            // Nobody listens any more when a test has ended.
+            let _ = report.send(session.ended().await);
+        }
+    };
+    (InMemory(Gateway::new().endpoint_with("/echo", config, handler)), ends)
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_come_each_25_seconds() {
+    let gateway = conformance();
+    let session = gateway.open("/echo").await;
+    let begin = Instant::now();
+    assert_eq!(gateway.poll(&session).await, "h\n", "a heartbeat ends a poll");
+    assert_eq!(begin.elapsed().as_secs(), 25);
+
+    for (transport, heartbeat) in [
+        ("xhr_streaming", "h\n"),
+        ("eventsource", "data: h\r\n\r\n"),
+        ("htmlfile?c=x", "<script>\np(\"h\");\n</script>\r\n"),
+    ] {
+        let begin = Instant::now();
+        let mut stream = gateway.stream(&fresh("/echo"), transport).await;
+        frame(&mut stream).await.expect("the open frame");
+        for count in 1..=3 {
+            assert_eq!(frame(&mut stream).await.expect("a heartbeat"), heartbeat, "{transport}");
+            assert_eq!(begin.elapsed().as_secs(), 25 * count, "{transport}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_count_from_the_last_frame() {
+    let gateway = conformance();
+    let session = fresh("/echo");
+    let mut stream = gateway.stream(&session, "xhr_streaming").await;
+    frame(&mut stream).await.expect("the open frame");
+    let send = async {
+        sleep(Duration::from_secs(20)).await;
+        gateway.send(&session, r#"["a"]"#).await;
+        Instant::now()
+    };
+    let (sent, message) = tokio::join!(send, frame(&mut stream));
+    assert_eq!(message.as_deref(), Some("a[\"a\"]\n"));
+    assert_eq!(frame(&mut stream).await.as_deref(), Some("h\n"));
+    assert_eq!(sent.elapsed().as_secs(), 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_waits_five_seconds_for_its_client() {
+    let (gateway, mut ends) = reporting(EndpointConfig::default());
+    let session = gateway.open("/echo").await;
+    sleep(Duration::from_millis(4500)).await;
+    // A send does not prolong it.
+    assert_eq!(gateway.send(&session, r#"["lost"]"#).await, 204);
+    sleep(Duration::from_millis(1000)).await;
+    assert_eq!(gateway.send(&session, r#"["too late"]"#).await, 404);
+    let end = ends.recv().await.expect("the application is told");
+    assert_eq!((end.reason, end.by, end.undelivered), (CloseReason::INTERRUPTED, EndedBy::Peer, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_prolongs_the_wait() {
+    let gateway = conformance();
+    let session = gateway.open("/echo").await;
+    for _ in 0..3 {
+        sleep(Duration::from_millis(4500)).await;
+        assert_eq!(gateway.send(&session, r#"["a"]"#).await, 204);
+        assert_eq!(gateway.poll(&session).await, "a[\"a\"]\n");
+    }
+    // And while it is attached, there is nothing to wait for: this poll ends after 25 s.
+    assert_eq!(gateway.poll(&session).await, "h\n");
+    assert_eq!(gateway.send(&session, "[]").await, 204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_disconnect_delay_can_be_set() {
+    let config = EndpointConfig { disconnect_delay: Duration::from_secs(60), ..EndpointConfig::default() };
+    let (gateway, mut ends) = reporting(config);
+    let session = gateway.open("/echo").await;
+    let begin = Instant::now();
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!(gateway.send(&session, "[]").await, 204);
+    ends.recv().await.expect("the application is told");
+    assert_eq!(begin.elapsed().as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_session_is_told_once_and_its_id_is_free() {
+    let gateway = conformance();
+    for told in ["xhr", "xhr_streaming", "eventsource"] {
+        let session = gateway.open("/echo").await;
+        sleep(Duration::from_secs(6)).await;
+        // No send can take the answer away.
+        assert_eq!(gateway.send(&session, "[]").await, 404);
+        match told {
+            "xhr" => assert_eq!(gateway.poll(&session).await, INTERRUPTED),
+            _ => {
+                let mut stream = gateway.stream(&session, told).await;
+                let close = frame(&mut stream).await.expect("the close frame");
+                assert!(close.contains(INTERRUPTED.trim()), "{close}");
+                assert_eq!(frame(&mut stream).await, None);
+            }
+        }
+        assert_eq!(gateway.poll(&session).await, "o\n");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_remembered_for_a_minute() {
+    let gateway = conformance();
+    for (seconds, answer) in [(64, INTERRUPTED), (66, "o\n")] {
+        let session = gateway.open("/echo").await;
+        // Five of them until it expires.
+        sleep(Duration::from_secs(seconds)).await;
+        assert_eq!(gateway.poll(&session).await, answer, "after {seconds} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_ends_are_remembered() {
+    let gateway = conformance();
+    let mut sessions = Vec::new();
+    for _ in 0..=10_000 {
+        sessions.push(gateway.open("/echo").await);
+        // Apart, so that it is known which is the oldest.
+        tokio::time::advance(Duration::from_micros(1)).await;
+    }
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(gateway.poll(&sessions[0]).await, "o\n");
+    for session in [&sessions[1], &sessions[10_000]] {
+        assert_eq!(gateway.poll(session).await, INTERRUPTED);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_session_is_kept_five_seconds_after_its_last_receiver() {
+    let gateway = conformance();
+    let session = gateway.open("/close").await;
+    for _ in 0..3 {
+        assert_eq!(gateway.poll(&session).await, AWAY);
+        sleep(Duration::from_millis(4500)).await;
+        assert_eq!(gateway.send(&session, "[\"dropped\"]").await, 204);
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(gateway.send(&session, "[]").await, 404);
+    // Its own reason, once more, to one who comes late.
+    assert_eq!(gateway.poll(&session).await, AWAY);
+    assert_eq!(gateway.poll(&session).await, "o\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_close_frame_is_told_late() {
+    let gateway = conformance();
+    // The application closed before the client came back, and it did not come in time.
+    let session = gateway.open("/close").await;
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(gateway.poll(&session).await, AWAY);
+    assert_eq!(gateway.poll(&session).await, "o\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_is_told_when_a_receiver_vanishes() {
+    let (gateway, mut ends) = reporting(EndpointConfig::default());
+    let session = fresh("/echo");
+    let mut stream = gateway.stream(&session, "xhr_streaming").await;
+    frame(&mut stream).await.expect("the open frame");
+    let begin = Instant::now();
+    drop(stream);
+    let end = ends.recv().await.expect("the application is told");
+    assert_eq!((end.reason, end.by, end.undelivered), (CloseReason::INTERRUPTED, EndedBy::Peer, 0));
+    assert_eq!(begin.elapsed(), Duration::ZERO, "at once");
+    assert_eq!(gateway.send(&session, "[]").await, 404);
+    assert_eq!(gateway.poll(&session).await, INTERRUPTED);
+    assert_eq!(gateway.poll(&session).await, "o\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_receiver_waits_a_moment_for_the_first_to_go() {
+    let config = EndpointConfig { attach_wait: Duration::from_secs(1), ..EndpointConfig::default() };
+    let gateway = InMemory(Gateway::new().endpoint_with("/echo", config, echo));
+    let session = fresh("/echo");
+    let mut first = gateway.stream(&session, "xhr_streaming").await;
+    frame(&mut first).await.expect("the open frame");
+    let begin = Instant::now();
+    assert_eq!(gateway.poll(&session).await, "c[2010,\"Another connection still open\"]\n");
+    assert_eq!(begin.elapsed().as_secs(), 1);
+    // The first one goes within the second's wait: its end, not 2010, is what the second hears of.
+    let leave = async {
+        sleep(Duration::from_millis(999)).await;
+        drop(first);
+    };
+    let ((), second) = tokio::join!(leave, gateway.poll(&session));
+    assert_eq!(second, INTERRUPTED);
+}

@@ -1,0 +1,54 @@
+//! The gateway without sockets, for what takes long: with the clock paused, time passes as soon as nothing else is to be done.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use sockeye::{Body, Gateway};
+
+use crate::support::fresh;
+
+#[derive(Clone, Debug)]
+pub(crate) struct InMemory(pub(crate) Gateway);
+
+impl InMemory {
+    pub(crate) async fn start(&self, method: Method, target: &str, body: &str) -> http::Response<Body> {
+        let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
+        let request = Request::builder().method(method).uri(target).body(body).expect("the target is a path");
+        self.0.handle(request).await
+    }
+
+    /// What one poll is answered with.
+    pub(crate) async fn poll(&self, session: &str) -> String {
+        text(self.start(Method::POST, &format!("{session}/xhr"), "").await).await
+    }
+
+    /// Opens a session by a poll.
+    pub(crate) async fn open(&self, prefix: &str) -> String {
+        let session = fresh(prefix);
+        assert_eq!(self.poll(&session).await, "o\n");
+        session
+    }
+
+    pub(crate) async fn send(&self, session: &str, payload: &str) -> StatusCode {
+        self.start(Method::POST, &format!("{session}/xhr_send"), payload).await.status()
+    }
+
+    /// Opens a stream and reads up to the end of its prelude.
+    pub(crate) async fn stream(&self, session: &str, transport: &str) -> Body {
+        let method = if transport == "xhr_streaming" { Method::POST } else { Method::GET };
+        let mut body = self.start(method, &format!("{session}/{transport}"), "").await.into_body();
+        frame(&mut body).await.expect("a prelude");
+        body
+    }
+}
+
+/// The next piece of a body, `None` at its end.
+pub(crate) async fn frame(body: &mut Body) -> Option<String> {
+    let frame = body.frame().await?.expect("bodies don't fail").into_data().expect("bodies have no trailers");
+    Some(String::from_utf8(frame.into()).expect("frames are UTF-8"))
+}
+
+pub(crate) async fn text(response: http::Response<Body>) -> String {
+    let body = response.into_body().collect().await.expect("bodies don't fail").to_bytes();
+    String::from_utf8(body.into()).expect("frames are UTF-8")
+}
