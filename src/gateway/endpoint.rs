@@ -1,9 +1,10 @@
 //! One prefix: an application, its configuration and its sessions.
 
 use std::error::Error;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -256,6 +257,7 @@ impl Endpoint {
     async fn payload<B>(&self, body: B, is_form: bool) -> Result<Vec<Message>, Refusal>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
     {
         let body = self.read(body).await?;
         let limits = &self.websocket.payload;
@@ -287,17 +289,22 @@ impl Endpoint {
     async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
     {
-        match Limited::new(body, self.config.payload_size).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(Refusal::PayloadTooLarge { limit: self.config.payload_size })
-            }
-            Err(error) => {
-                tracing::debug!(prefix = %self.prefix, %error, "request body could not be read");
-                Err(Refusal::BodyBroken)
+        let limit = self.config.payload_size;
+        let mut body = pin!(body);
+        if body.size_hint().lower() <= limit as u64 {
+            match Limited::new(body.as_mut(), limit).collect().await {
+                Ok(body) => return Ok(body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => {}
+                Err(error) => {
+                    tracing::debug!(prefix = %self.prefix, %error, "request body could not be read");
+                    return Err(Refusal::BodyBroken);
+                }
             }
         }
+        let read = discard(body, limit.saturating_mul(DISCARDED)).await;
+        Err(Refusal::PayloadTooLarge { limit, read })
     }
 
     pub(super) fn too_many_sessions(&self) -> Refusal {
@@ -305,6 +312,26 @@ impl Endpoint {
         tracing::warn!(prefix = %self.prefix, sessions = limit, "session refused: the endpoint is full; raise `sessions`, or spread the load");
         Refusal::TooManySessions { limit }
     }
+}
+
+/// How many times `payload_size` is read of a body that is refused for its size.
+const DISCARDED: usize = 8;
+
+/// Reads on to the end of a refused body, up to a limit, and keeps nothing of it. True when that was the end.
+///
+/// Clients send first and read then: a connection closed on them while they send is reset, and their answer may be lost with it.
+async fn discard<B: http_body::Body>(mut body: Pin<&mut B>, mut left: usize) -> bool {
+    while body.size_hint().lower() <= left as u64 {
+        match body.frame().await {
+            None => return true,
+            Some(Err(_)) => return false,
+            Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
+                Some(rest) => left = rest,
+                None => return false,
+            },
+        }
+    }
+    false
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

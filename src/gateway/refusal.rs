@@ -22,7 +22,7 @@ pub(super) enum Refusal {
     #[error(transparent)]
     Payload(#[from] PayloadError),
     #[error("Payload too large: payload_size is {limit} bytes. Send less at a time, or raise payload_size.\n")]
-    PayloadTooLarge { limit: usize },
+    PayloadTooLarge { limit: usize, read: bool },
     #[error("The request body could not be read.\n")]
     BodyBroken,
     #[error("Too many sessions: this endpoint's `sessions` is {limit}.\n")]
@@ -79,6 +79,12 @@ impl From<Refusal> for Response<Body> {
             Refusal::WebSocketVersion => {
                 let mut response = plain(status, refusal.to_string());
                 response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                response
+            }
+            Refusal::PayloadTooLarge { read: false, .. } => {
+                let mut response = plain(status, refusal.to_string());
+                // The rest of the body stands where the next request would begin.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 response
             }
             _ => plain(status, refusal.to_string()),
