@@ -3,22 +3,49 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use sockeye::Gateway;
+use sockeye::{Gateway, PeerAddr, WatchedStream};
 use tokio::net::TcpListener;
 
-/// Serves the gateway on a loopback port for as long as the test's runtime lives.
+/// Serves the gateway on a loopback port for as long as the test's runtime lives, in the way that is recommended: connections are
+/// watched for their clients' ends.
 pub(crate) async fn serve(gateway: Gateway) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    let addr = listener.local_addr().expect("a bound socket has an address");
+    let (listener, addr) = listen().await;
+    tokio::spawn(async move {
+        loop {
+            let (stream, peer) = listener.accept().await.expect("connections can be accepted");
+            stream.set_nodelay(true).expect("the socket is fresh");
+            let stream = WatchedStream::new(stream);
+            let (gateway, watch) = (gateway.clone(), stream.watch());
+            let service = service_fn(move |mut request| {
+                request.extensions_mut().insert(PeerAddr(peer));
+                request.extensions_mut().insert(watch.clone());
+                gateway.call(request)
+            });
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).half_close(true);
+            tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        }
+    });
+    addr
+}
+
+/// Serves the gateway with hyper and nothing else.
+pub(crate) async fn serve_plainly(gateway: Gateway) -> SocketAddr {
+    let (listener, addr) = listen().await;
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.expect("connections can be accepted");
-            stream.set_nodelay(true).expect("the socket is fresh");
-            let connection =
-                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), gateway.clone());
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
             tokio::spawn(connection.with_upgrades());
         }
     });
     addr
+}
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    (listener, addr)
 }

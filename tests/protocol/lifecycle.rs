@@ -75,19 +75,13 @@ async fn a_second_receiver_is_turned_away_and_the_first_goes_on() {
 #[tokio::test]
 async fn a_second_poll_is_turned_away_and_the_first_goes_on() {
     let server = Server::start().await;
-    let session = server.open("/echo").await;
-    let poll = Request::post(format!("{session}/xhr"));
-    // Which of the two the server sees first is its affair: one is turned away, the other goes on.
-    let (mut one, mut other) = (server.connect().await, server.connect().await);
-    one.write(poll.to_bytes()).await;
-    other.write(poll.to_bytes()).await;
-    let (turned_away, mut held) = tokio::select! {
-        () = one.readable() => (one.response(&poll).await, other),
-        () = other.readable() => (other.response(&poll).await, one),
-    };
-    assert_eq!(turned_away.body, "c[2010,\"Another connection still open\"]\n");
-    server.send(&session, r#"["undisturbed"]"#).await;
-    assert_eq!(held.response(&poll).await.body, "a[\"undisturbed\"]\n");
+    for (method, transport, frame) in
+        [("POST", "xhr", "a[\"undisturbed\"]\n"), ("GET", "jsonp?c=x", "/**/x(\"a[\\\"undisturbed\\\"]\");\r\n")]
+    {
+        let (session, mut held) = held_poll(server, method, transport).await;
+        server.send(&session, r#"["undisturbed"]"#).await;
+        assert_eq!(held.response(&Request::get("")).await.body, frame);
+    }
 }
 
 #[tokio::test]
@@ -107,47 +101,79 @@ async fn the_close_frame_is_given_to_every_later_receiver() {
     }
 }
 
+/// How a client can go.
+#[derive(Clone, Copy, Debug)]
+enum Leave {
+    Fin,
+    HalfClose,
+    Reset,
+}
+
+impl Leave {
+    const ALL: [Self; 3] = [Self::Fin, Self::HalfClose, Self::Reset];
+
+    /// Returns what keeps a half of the connection open.
+    async fn by(self, mut connection: Connection) -> Option<Connection> {
+        match self {
+            Self::Fin => return None,
+            Self::HalfClose => connection.half_close().await,
+            Self::Reset => {
+                connection.reset();
+                return None;
+            }
+        }
+        Some(connection)
+    }
+}
+
 #[tokio::test]
 async fn a_receiver_that_vanishes_ends_the_session() {
-    let server = Server::start().await;
-    for kind in Streaming::ALL {
-        for half in [false, true] {
-            let session = fresh("/echo");
-            let mut stream = server.stream(&session, kind).await;
-            assert_eq!(chunk(&mut stream).await, kind.wrap("o"));
-            if half {
-                stream.half_close().await
-            } else {
-                stream.reset()
+    for server in [Server::start().await, Server::start_plainly().await] {
+        for kind in Streaming::ALL {
+            for leave in Leave::ALL {
+                let session = fresh("/echo");
+                let mut stream = server.stream(&session, kind).await;
+                assert_eq!(chunk(&mut stream).await, kind.wrap("o"));
+                let _half = leave.by(stream).await;
+                assert_interrupted(server, &session).await;
             }
-            assert_over(server, &session).await;
         }
     }
 }
 
 #[tokio::test]
 async fn a_poll_that_vanishes_ends_the_session() {
-    let server = Server::start().await;
-    for transport in ["xhr", "jsonp?c=x"] {
-        for half in [false, true] {
-            let session = server.open("/echo").await;
-            let mut poll = server.connect().await;
-            let method = if transport == "xhr" { "POST" } else { "GET" };
-            poll.write(Request::new(method, format!("{session}/{transport}")).body("").to_bytes()).await;
-            if half {
-                poll.half_close().await
-            } else {
-                drop(poll)
+    for server in [Server::start().await, Server::start_plainly().await] {
+        for (method, transport) in [("POST", "xhr"), ("GET", "jsonp?c=x")] {
+            for leave in Leave::ALL {
+                let (session, poll) = held_poll(server, method, transport).await;
+                let _half = leave.by(poll).await;
+                assert_interrupted(server, &session).await;
             }
-            assert_over(server, &session).await;
         }
     }
 }
 
-/// The receiver of `session` has just gone: the next one is told so, or has a new session, and is never turned away.
-async fn assert_over(server: Server, session: &str) {
-    let next = server.poll(session).await;
-    assert!(["o\n", "c[1002,\"Connection interrupted\"]\n"].contains(&next.as_str()), "{next}");
+/// A new session and a poll on it that the server holds.
+async fn held_poll(server: Server, method: &'static str, transport: &str) -> (String, Connection) {
+    let session = server.open("/echo").await;
+    let poll = Request::new(method, format!("{session}/{transport}")).body("");
+    // Of two polls, the one that the server sees second is turned away, and shows that the other is held.
+    let (mut one, mut other) = (server.connect().await, server.connect().await);
+    one.write(poll.to_bytes()).await;
+    other.write(poll.to_bytes()).await;
+    let (turned_away, held) = tokio::select! {
+        () = one.readable() => (one.response(&poll).await, other),
+        () = other.readable() => (other.response(&poll).await, one),
+    };
+    assert!(turned_away.text().contains("c[2010,"), "{turned_away:?}");
+    (session, held)
+}
+
+/// The receiver of `session` has just gone: the next one is told so, once, and then the id is free.
+async fn assert_interrupted(server: Server, session: &str) {
+    assert_eq!(server.poll(session).await, "c[1002,\"Connection interrupted\"]\n");
+    assert_eq!(server.poll(session).await, "o\n");
 }
 
 #[tokio::test]

@@ -332,3 +332,30 @@ fn heartbeats_are_faster_than_the_patience_of_jsonp_clients() {
     assert_eq!(config.heartbeat_delay, Duration::from_secs(25));
     assert_eq!(config.disconnect_delay, Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn a_refused_body_is_read_so_that_the_answer_arrives() {
+    let server = echo_with(EndpointConfig { payload_size: 1_000_000, ..EndpointConfig::default() }).await;
+    let session = server.open("/echo").await;
+    // Far more than sockets hold on the way: who sends all of it before it reads must not be cut off.
+    let request = Request::post(format!("{session}/xhr_send")).body("x".repeat(7_000_000));
+    let mut connection = server.connect().await;
+    let answer = connection.exchange(&request).await;
+    assert_eq!((answer.status(), answer.header("Connection")), (413, None));
+    assert_eq!(connection.exchange(&Request::get("/echo")).await.status(), 200);
+
+    // Not so what would take too long: a gigabyte, announced but not sent, and a body without end.
+    let announced = Request::post(format!("{session}/xhr_send")).without_body().header("Content-Length", "1000000000");
+    let mut connection = server.connect().await;
+    let answer = connection.exchange(&announced).await;
+    assert_eq!((answer.status(), answer.header("Connection")), (413, Some("close")));
+    connection.ends().await;
+
+    let server = echo_with(EndpointConfig { payload_size: 1000, ..EndpointConfig::default() }).await;
+    let endless = Request::post(format!("{session}/xhr_send")).without_body().header("Transfer-Encoding", "chunked");
+    let mut connection = server.connect().await;
+    let chunk = format!("{:x}\r\n{}", 100_000, "x".repeat(100_000));
+    connection.write([endless.to_bytes(), chunk.into_bytes()].concat()).await;
+    let answer = connection.response(&endless).await;
+    assert_eq!((answer.status(), answer.header("Connection")), (413, Some("close")));
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sockeye::{EndpointConfig, Gateway};
 
 use crate::common::http::{Connection, Head, Request, Response};
-use crate::common::server::serve;
+use crate::common::server::{serve, serve_plainly};
 use crate::endpoints::{self, echo};
 
 pub(crate) const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
@@ -40,6 +40,11 @@ impl Server {
     /// The endpoints of the conformance example, and some with other settings.
     pub(crate) async fn start() -> Self {
         Self::with(gateway()).await
+    }
+
+    /// The same, served without what notices clients' ends better than hyper does.
+    pub(crate) async fn start_plainly() -> Self {
+        Self { addr: serve_plainly(gateway()).await }
     }
 
     pub(crate) async fn with(gateway: Gateway) -> Self {
