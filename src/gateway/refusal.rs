@@ -35,6 +35,8 @@ pub(super) enum Refusal {
     NoUpgrade,
     #[error("\"Connection\" must be \"Upgrade\".")]
     NoConnectionUpgrade,
+    #[error("WebSocket needs HTTP/1.1: set it for the proxy's connections to this server.\n")]
+    UpgradeOverHttp10,
     #[error("\"Sec-WebSocket-Version\" must be 13.\n")]
     WebSocketVersion,
     #[error("\"Sec-WebSocket-Key\" expected.\n")]
@@ -58,6 +60,7 @@ impl Refusal {
             Self::BodyBroken
             | Self::NoUpgrade
             | Self::NoConnectionUpgrade
+            | Self::UpgradeOverHttp10
             | Self::WebSocketVersion
             | Self::NoWebSocketKey => StatusCode::BAD_REQUEST,
             Self::UpgradesNotServed => StatusCode::NOT_IMPLEMENTED,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::upgrade::{OnUpgrade, Parts as UpgradedParts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -23,6 +23,9 @@ impl Endpoint {
     /// Answers a WebSocket handshake and starts its session when the connection has changed hands (SockJS 0.3.3, WebSocket).
     pub(super) fn upgrade<B>(&self, mut request: Request<B>, framing: Framing) -> Result<Response<Body>, Refusal> {
         let accept = accept_key(request.headers())?;
+        if request.version() < Version::HTTP_11 {
+            return Err(Refusal::UpgradeOverHttp10);
+        }
         if request.extensions().get::<OnUpgrade>().is_none() {
             tracing::error!(
                 "WebSocket refused: the server does not offer upgrades; serve connections with hyper's `with_upgrades`"
