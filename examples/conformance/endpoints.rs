@@ -55,7 +55,7 @@ async fn broadcast(mut session: Session, everyone: Everyone) {
 async fn amplify(mut session: Session) {
     while let Some(message) = session.recv().await {
         let power =
-            message.as_text().and_then(|text| text.trim().parse().ok()).filter(|power| *power < 20).unwrap_or(1);
+            message.as_text().and_then(|text| text.trim().parse::<u32>().ok()).filter(|power| *power < 20).unwrap_or(1);
         if session.send("x".repeat(1 << power)).await.is_err() {
             break;
         }

@@ -1,6 +1,7 @@
 //! Section 12: HTTP/1.0 and HTTP/1.1.
 
 use crate::common::http::{Framing, Request};
+use crate::common::websocket::handshake;
 use crate::support::{Server, Streaming, fresh};
 
 #[tokio::test]
@@ -170,5 +171,15 @@ async fn pipelined_requests_are_answered_in_order() {
     connection.write(requests.iter().flat_map(Request::to_bytes).collect::<Vec<_>>()).await;
     for (request, body) in requests.iter().zip(["o\n", "", "a[\"a\"]\n", "Welcome to SockJS!\n"]) {
         assert_eq!(connection.response(request).await.body, body);
+    }
+}
+
+#[tokio::test]
+async fn http_1_0_has_no_websockets() {
+    let server = Server::start().await;
+    for path in [format!("{}/websocket", fresh("/echo")), "/echo/websocket".into(), "/echo".into()] {
+        let answer = server.exchange(&handshake(&path).http_1_0()).await;
+        assert_eq!(answer.status(), 400, "{path}");
+        assert!(answer.text().contains("HTTP/1.1"), "{path}");
     }
 }

@@ -1,5 +1,8 @@
 //! Section 9: the life of a session on the HTTP transports.
 
+use sockeye::{Gateway, Session};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
 use crate::common::http::{Connection, Request};
 use crate::support::{Server, Streaming, fresh};
 
@@ -190,4 +193,114 @@ async fn a_session_can_change_its_transport() {
     }
     server.send(&session, r#"["a"]"#).await;
     assert_eq!(server.get(&format!("{session}/jsonp?c=x")).await.body, "/**/x(\"a[\\\"a\\\"]\");\r\n");
+}
+
+/// An endpoint whose application, at the first message, sends `"one"` and `"two"`, closes with this reason, and tells the test.
+async fn closing(code: u16, reason: &'static str) -> (Server, UnboundedReceiver<()>) {
+    let (report, closed) = unbounded_channel();
+    let handler = move |mut session: Session| {
+        let report = report.clone();
+        async move {
+            session.recv().await;
+            for message in ["one", "two"] {
+                session.send(message).await.expect("the session is open");
+            }
+            session.close(code, reason);
+            // Nobody listens any more when a test has ended.
+            let _ = report.send(());
+            session.ended().await;
+        }
+    };
+    (Server::with(Gateway::new().endpoint("/closing", handler)).await, closed)
+}
+
+#[tokio::test]
+async fn what_waits_goes_out_before_the_close_frame() {
+    const CLOSE: &str = "c[3001,\"bye\"]";
+    let (server, mut closed) = closing(3001, "bye").await;
+    for kind in Streaming::ALL {
+        let session = server.open("/closing").await;
+        server.send(&session, r#"["now"]"#).await;
+        closed.recv().await;
+        let mut stream = server.stream(&session, kind).await;
+        assert_eq!(chunk(&mut stream).await, kind.wrap("a[\"one\",\"two\"]"));
+        assert_eq!(chunk(&mut stream).await, kind.wrap(CLOSE));
+        assert_eq!(stream.chunk().await, None);
+        assert_eq!(server.poll(&session).await, format!("{CLOSE}\n"));
+    }
+    let session = server.open("/closing").await;
+    server.send(&session, r#"["now"]"#).await;
+    closed.recv().await;
+    assert_eq!(server.poll(&session).await, "a[\"one\",\"two\"]\n");
+    assert_eq!(server.poll(&session).await, format!("{CLOSE}\n"));
+}
+
+#[tokio::test]
+async fn a_close_ends_the_attached_receiver() {
+    let server = Server::start().await;
+    for kind in Streaming::ALL {
+        let session = fresh("/close");
+        let mut stream = server.stream(&session, kind).await;
+        assert_eq!(chunk(&mut stream).await, kind.wrap("o"));
+        assert_eq!(chunk(&mut stream).await, kind.wrap("c[3000,\"Go away!\"]"));
+        // Whoever has read the close frame, and comes before the stream's own end has been read, is not turned away.
+        assert_eq!(server.poll(&session).await, "c[3000,\"Go away!\"]\n");
+        assert_eq!(stream.chunk().await, None);
+    }
+}
+
+#[tokio::test]
+async fn close_reasons_are_escaped_as_messages_are() {
+    let (server, mut closed) = closing(4999, "\u{2028}</script>\"\u{ffff}%😀").await;
+    const CLOSE: &str = r#"c[4999,"\u2028</script>\"\uffff%\ud83d\ude00"]"#;
+    let session = server.open("/closing").await;
+    server.send(&session, r#"["now"]"#).await;
+    closed.recv().await;
+    assert_eq!(server.poll(&session).await, "a[\"one\",\"two\"]\n");
+    assert_eq!(server.poll(&session).await, format!("{CLOSE}\n"));
+    for kind in Streaming::ALL {
+        let mut stream = server.stream(&session, kind).await;
+        assert_eq!(chunk(&mut stream).await, kind.wrap(CLOSE), "{kind:?}");
+    }
+    let jsonp = server.get(&format!("{session}/jsonp?c=x")).await;
+    let literal = serde_json::to_string(CLOSE).expect("text is JSON");
+    assert_eq!(jsonp.body, format!("/**/x({literal});\r\n"));
+    assert!(literal.is_ascii(), "no line separator that would end the script's string");
+}
+
+#[tokio::test]
+async fn endpoints_have_sessions_of_their_own() {
+    let server = Server::start().await;
+    let id = fresh("");
+    for prefix in ["/echo", "/a/deep/prefix", "/cookie_needed_echo"] {
+        assert_eq!(server.poll(&format!("{prefix}{id}")).await, "o\n", "{prefix}");
+    }
+    server.send(&format!("/echo{id}"), r#"["here"]"#).await;
+    server.send(&format!("/a/deep/prefix{id}"), r#"["there"]"#).await;
+    assert_eq!(server.poll(&format!("/a/deep/prefix{id}")).await, "a[\"there\"]\n");
+    assert_eq!(server.poll(&format!("/echo{id}")).await, "a[\"here\"]\n");
+}
+
+#[tokio::test]
+async fn test_services_of_the_public_suites() {
+    let server = Server::start().await;
+    let session = server.open("/amplify").await;
+    for (number, length) in [("3", 8), ("19", 524_288), ("20", 2), ("x", 2), ("-1", 2)] {
+        server.send(&session, format!("[\"{number}\"]")).await;
+        assert_eq!(server.poll(&session).await, format!("a[\"{}\"]\n", "x".repeat(length)), "{number}");
+    }
+    let (one, other) = (server.open("/broadcast").await, server.open("/broadcast").await);
+    server.send(&one, r#"["to all"]"#).await;
+    for session in [&one, &other] {
+        assert_eq!(server.poll(session).await, "a[\"to all\"]\n");
+    }
+    let session = server.open("/ticker").await;
+    assert_eq!(server.poll(&session).await, "a[\"tick!\"]\n");
+    // A message of a mebibyte passes, as much JSON as it may take.
+    let session = server.open("/echo").await;
+    for escape in ["x", "\\u0000"] {
+        let message = escape.repeat(1024 * 1024);
+        server.send(&session, format!("[\"{message}\"]")).await;
+        assert_eq!(server.poll(&session).await.len(), message.len() + 6);
+    }
 }

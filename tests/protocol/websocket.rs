@@ -1,5 +1,10 @@
 //! Section 8: WebSocket, framed and raw.
 
+use std::time::Duration;
+
+use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Session, SessionEnd};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
 use crate::common::http::Request;
 use crate::common::websocket::{Frame, KEY, WebSocket, handshake};
 use crate::support::{Server, fresh};
@@ -288,5 +293,100 @@ async fn pings_are_answered() {
         let mut socket = WebSocket::open(server.addr, path).await;
         socket.write(&Frame::new(Frame::PING, "are you there")).await;
         assert_eq!(socket.frame().await, Frame::new(Frame::PONG, "are you there"));
+    }
+}
+
+/// An endpoint that tells the test how its sessions end.
+async fn reporting(config: EndpointConfig) -> (Server, UnboundedReceiver<SessionEnd>) {
+    let (report, ends) = unbounded_channel();
+    let handler = move |mut session: Session| {
+        let report = report.clone();
+        async move {
+            while session.recv().await.is_some() {}
+            // Nobody listens any more when a test has ended.
+            let _ = report.send(session.ended().await);
+        }
+    };
+    (Server::with(Gateway::new().endpoint_with("/report", config, handler)).await, ends)
+}
+
+#[tokio::test]
+async fn the_application_is_told_how_a_websocket_ended() {
+    let (server, mut ends) = reporting(EndpointConfig::default()).await;
+    let coded = Frame::new(Frame::CLOSE, &b"\x0f\xa0done"[..]);
+    let interrupted = CloseReason::INTERRUPTED;
+    let [framed, raw, bare] = paths("/report");
+    for (path, close, reason) in [
+        // Clients of SockJS close without a code; what else comes from one means nothing.
+        (&framed, Frame::close(), interrupted.clone()),
+        (&framed, coded.clone(), interrupted.clone()),
+        (&raw, Frame::close(), interrupted.clone()),
+        (&raw, coded.clone(), CloseReason::new(4000, "done")),
+        (&bare, coded, CloseReason::new(4000, "done")),
+    ] {
+        let mut socket = WebSocket::open(server.addr, path).await;
+        socket.write(&close).await;
+        let end = ends.recv().await.expect("the application is told");
+        assert_eq!((end.reason, end.by), (reason, EndedBy::Peer), "{path}");
+    }
+    for path in [&framed, &raw, &bare] {
+        for reset in [false, true] {
+            let socket = WebSocket::open(server.addr, path).await;
+            if reset {
+                socket.connection.reset();
+            } else {
+                drop(socket);
+            }
+            let end = ends.recv().await.expect("the application is told");
+            assert_eq!((end.reason, end.by), (interrupted.clone(), EndedBy::Peer), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_no_ping_is_closed() {
+    let moment = Duration::from_millis(20);
+    let config = EndpointConfig { heartbeat_delay: moment, pong_timeout: moment, ..EndpointConfig::default() };
+    let (server, mut ends) = reporting(config).await;
+    for (path, code) in paths("/report").iter().zip([1000, 3000, 3000]) {
+        let mut socket = WebSocket::open(server.addr, path).await;
+        let mut frames = Vec::new();
+        let close = loop {
+            match socket.frame().await {
+                frame if frame.opcode == Frame::CLOSE => break frame,
+                frame => frames.push(frame),
+            }
+        };
+        assert_eq!(close.payload[..2], u16::to_be_bytes(code), "{path}");
+        let (pings, texts): (Vec<_>, Vec<_>) = frames.into_iter().partition(|frame| frame.opcode == Frame::PING);
+        assert_eq!(pings.len(), 1, "{path}: a second ping before the first is answered is no use");
+        if code == 1000 {
+            assert_eq!(texts.first(), Some(&Frame::text("o")));
+            assert_eq!(texts.last(), Some(&Frame::text("c[3000,\"No response from heartbeat\"]")));
+        } else {
+            assert_eq!(texts, []);
+        }
+        socket.connection.ends().await;
+        let end = ends.recv().await.expect("the application is told");
+        assert_eq!((end.reason, end.by), (CloseReason::NO_PONG, EndedBy::Gateway));
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_peer_sends_answers_a_ping() {
+    // Nobody is pinged again who has left a ping unanswered: so a second ping shows that the first one counts as answered.
+    let config = EndpointConfig {
+        heartbeat_delay: Duration::from_millis(20),
+        pong_timeout: Duration::from_secs(3600),
+        ..EndpointConfig::default()
+    };
+    let (server, _ends) = reporting(config).await;
+    for path in paths("/report") {
+        let mut socket = WebSocket::open(server.addr, &path).await;
+        for answer in [Frame::text("[]"), Frame::new(Frame::PING, ""), Frame::new(Frame::PONG, "unasked")] {
+            while socket.frame().await.opcode != Frame::PING {}
+            socket.write(&answer).await;
+        }
+        while socket.frame().await.opcode != Frame::PING {}
     }
 }
