@@ -51,7 +51,7 @@ async fn a_message_is_encoded_once_for_all() {
     let (_bob, _session, mut bob) = member(&topic);
     topic.publish("shared");
     let (first, second) = (ann.next().await.expect("a message"), bob.next().await.expect("a message"));
-    let frame = |message: &Message| message.frame().expect("text has a frame").as_ptr();
+    let frame = |message: &Message| message.line().expect("text has a frame").as_ptr();
     assert_eq!(frame(&first), frame(&second));
 }
 
