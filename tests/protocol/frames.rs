@@ -163,6 +163,20 @@ async fn htmlfile_frames_cannot_leave_their_script() {
 }
 
 #[tokio::test]
+async fn htmlfile_calls_the_object_that_was_asked_for() {
+    let server = Server::start().await;
+    let mut connection = server.connect().await;
+    let request = Request::get(format!("{}/htmlfile?t=1&c=%5fjp.a-1B", fresh("/echo")));
+    let head = connection.start(&request).await;
+    // It stands in an iframe of the client's page and is a script of its own.
+    for absent in ["X-Frame-Options", "Content-Security-Policy"] {
+        assert_eq!(head.header(absent), None, "{absent}");
+    }
+    let page = chunk(&mut connection).await;
+    assert!(page.contains("\n    var c = parent._jp.a-1B;\n    c.start();\n"), "{page}");
+}
+
+#[tokio::test]
 async fn jsonp_frames() {
     let server = Server::start().await;
     let session = fresh("/echo");
@@ -228,7 +242,8 @@ async fn callback_names() {
 async fn proxies_are_asked_not_to_hold_frames_back() {
     let server = Server::start().await;
     for kind in Streaming::ALL {
-        let head = server.connect().await.start(&kind.request(&fresh("/echo"))).await;
+        let request = kind.request(&fresh("/echo")).header("Accept-Encoding", "gzip, br");
+        let head = server.connect().await.start(&request).await;
         assert_eq!(head.header("X-Accel-Buffering"), Some("no"), "{kind:?}");
         assert_eq!(head.header("Content-Encoding"), None, "{kind:?}");
     }

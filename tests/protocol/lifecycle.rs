@@ -4,6 +4,7 @@ use sockeye::{Gateway, Session};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::common::http::{Connection, Request};
+use crate::common::websocket::WebSocket;
 use crate::support::{Server, Streaming, fresh};
 
 /// The next chunk, as text.
@@ -247,6 +248,16 @@ async fn a_close_ends_the_attached_receiver() {
         assert_eq!(server.poll(&session).await, "c[3000,\"Go away!\"]\n");
         assert_eq!(stream.chunk().await, None);
     }
+}
+
+#[tokio::test]
+async fn a_handler_that_returns_closes_normally() {
+    let server = Server::with(Gateway::new().endpoint("/bye", async |_: Session| {})).await;
+    let session = server.open("/bye").await;
+    assert_eq!(server.poll(&session).await, "c[1000,\"Normal closure\"]\n");
+    let mut raw = WebSocket::open(server.addr, "/bye").await;
+    assert_eq!(raw.closed().await, (Some(1000), "Normal closure".into()));
+    raw.connection.ends().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,30 @@
-//! The wire protocol, statement by statement.
+//! The wire protocol (SockJS 0.3.x), statement by statement: bytes, HTTP chunks, headers that must be there and headers that must not.
+//!
+//! Modules follow the sections of the protocol; [`statements`] lists every statement with the tests that prove it, and fails when one
+//! of them is missing. Tests talk to the endpoints of `examples/conformance` through the byte-level clients in `tests/common`.
+//!
+//! Where this server differs on purpose from the reference, sockjs-node 0.3.24, or from the public suite:
+//!
+//! * **Lone surrogates are replaced by U+FFFD.** Messages are UTF-8 here, which has no place for them; refusing the payload would lose
+//!   what else is in it.
+//! * **Each endpoint has sessions of its own.** In sockjs-node one table serves all services of a process, and a session can be read
+//!   through the prefix of another.
+//! * **Any content type is taken on `xhr_send`.** The type never changes what the body means, and clients, proxies and browsers vary it.
+//! * **HEAD is answered as GET** on greeting, iframe page and info, as HTTP asks of every server; there it is 405 in sockjs-node.
+//!   Elsewhere it is 405 here too: it would open a session, or take its messages, and show them to nobody.
+//! * **A receiver for a session that has expired or ended is told so, once.** It gets the close frame, `c[1002,"Connection interrupted"]`
+//!   where there was none, and then the id is free. sockjs-node opens a new session instead, and the client never learns that it lost
+//!   messages. An id is remembered for 60 s, and 10,000 of them by each endpoint; one never seen gets `o`, as it must.
+//! * **Heartbeats are `h` and pings on a framed WebSocket**, where sockjs-node only pings: a script can see the one, and the other is
+//!   answered without it. Raw WebSockets are pinged, too, which sockjs-node does not do.
+//! * **Heartbeats count from the last frame**, not from when the receiver came: a busy line needs none.
+//! * **What is over a limit is answered**: 413 and close code 1009 for sizes, 503 for room. sockjs-node has no such limits.
+//! * **Elements of an array that are no strings are refused**, as the protocol knows none; sockjs-node delivers them as they are.
+//! * **`<` is escaped in htmlfile**, so that no message can end the script element in which it is sent.
+//! * **An empty callback name is a missing one.**
+//! * **A WebSocket on the bare prefix is a raw one**, for clients that know of no `/websocket`.
+//! * **The handshake that came before RFC 6455 (hixie-76) is not spoken.** No browser since 2012 uses it, and one test of the public
+//!   suite (`Websocket.test_haproxy`) fails for it.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,5 +41,6 @@ mod memory;
 mod pages;
 mod routes;
 mod send;
+mod statements;
 mod support;
 mod websocket;

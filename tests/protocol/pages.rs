@@ -1,8 +1,10 @@
 //! Sections 2 and 3: greeting, iframe page, info, and how long they may be kept.
 
 use serde_json::Value;
+use sockeye::{EndpointConfig, Gateway};
 
 use crate::common::http::{Request, Response};
+use crate::endpoints::echo;
 use crate::support::{HTML, JSON, NO_CACHE, PLAIN, Server, fresh};
 
 #[tokio::test]
@@ -43,6 +45,20 @@ async fn iframe_page() {
         for absent in ["Set-Cookie", "X-Frame-Options", "Content-Security-Policy"] {
             assert_eq!(page.header(absent), None, "{absent}");
         }
+    }
+}
+
+#[test]
+fn a_client_url_that_would_break_the_page_is_refused() {
+    let endpoint = |client_url: &str| {
+        let config = EndpointConfig { client_url: client_url.to_owned(), ..EndpointConfig::default() };
+        std::panic::catch_unwind(|| Gateway::new().endpoint_with("/echo", config, echo))
+    };
+    for sound in ["/sockjs.js", "//cdn.example.org/s.js?v=1&x='y'", "http://a/b", "https://a/b"] {
+        assert!(endpoint(sound).is_ok(), "{sound}");
+    }
+    for broken in ["", "sockjs.js", "javascript:alert(1)", "/a\"b", "/a b", "/a>b", "/</script>"] {
+        assert!(endpoint(broken).is_err(), "{broken}");
     }
 }
 

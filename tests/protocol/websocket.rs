@@ -34,21 +34,23 @@ async fn handshake_answer() {
 }
 
 #[tokio::test]
-async fn handshakes_of_browsers_are_understood() {
+async fn handshakes_of_all_browsers_are_understood() {
     let server = Server::start().await;
     for path in paths("/echo") {
-        for (connection, upgrade) in [
-            ("keep-alive, Upgrade", "websocket"),
-            ("Upgrade, keep-alive", "websocket"),
-            ("upgrade", "WebSocket"),
-            ("keep-alive,Upgrade", "WEBSOCKET"),
+        for (connection, upgrade, version) in [
+            ("keep-alive, Upgrade", "websocket", "13"),
+            ("Upgrade, keep-alive", "websocket", "13"),
+            ("upgrade", "WebSocket", "13"),
+            ("keep-alive,Upgrade", "WEBSOCKET", "13"),
+            // The draft that became the RFC.
+            ("Upgrade", "websocket", "8"),
         ] {
             let request = Request::get(format!("{path}?a=1"))
                 .header("User-Agent", "Mozilla/5.0")
                 .header("Origin", "http://localhost")
                 .header("Connection", connection)
                 .header("Upgrade", upgrade)
-                .header("Sec-WebSocket-Version", "13")
+                .header("Sec-WebSocket-Version", version)
                 .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
                 .header("Sec-WebSocket-Key", KEY);
             let (_, head) = WebSocket::open_with(server.addr, &request).await;
@@ -161,6 +163,11 @@ async fn framed_echo() {
         received += &socket.text().await;
     }
     assert!(["a[\"b\",\"c\"]", "a[\"b\"]a[\"c\"]"].contains(&received.as_str()), "{received}");
+    // The response limit is for responses.
+    for message in [&"x".repeat(100_000), "after"] {
+        socket.send(&format!("[\"{message}\"]")).await;
+        assert_eq!(socket.text().await, format!("a[\"{message}\"]"));
+    }
 }
 
 #[tokio::test]
