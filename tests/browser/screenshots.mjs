@@ -1,0 +1,88 @@
+// Pictures of every page, wide and at 360 px, light and dark:
+//
+//   node screenshots.mjs OUTDIR
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { LIMIT, launch, newContext, newPage } from './support/chromium.mjs';
+import { startSockeye } from './support/server.mjs';
+
+const out = process.argv[2];
+if (!out) {
+  console.error('usage: node screenshots.mjs OUTDIR');
+  process.exit(2);
+}
+mkdirSync(out, { recursive: true });
+
+const SIZES = { wide: { width: 1280, height: 820 }, narrow: { width: 360, height: 740 } };
+
+let server = await startSockeye();
+const browser = await launch();
+try {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      const context = await newContext(browser, { viewport, colorScheme, deviceScaleFactor: size === 'narrow' ? 2 : 1 });
+      const shoot = (page, name, fullPage = false) =>
+        page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage });
+      await index(context, shoot);
+      await chat(context, shoot);
+      await context.close();
+    }
+  }
+} finally {
+  await browser.close();
+  await server.kill();
+}
+
+async function index(context, shoot) {
+  const page = await newPage(context);
+  await page.goto(server.url);
+  await page.locator('#endpoints tr').nth(1).waitFor();
+  await shoot(page, 'index');
+  await page.locator('#echo-send').click();
+  await page.locator('#echo-send:not([disabled])').waitFor({ timeout: LIMIT });
+  await shoot(page, 'index-tried', true);
+  await page.close();
+}
+
+async function chat(context, shoot) {
+  const join = async (name, room) => {
+    const page = await newPage(context);
+    await page.goto(`${server.url}/chat?name=${encodeURIComponent(name)}&room=${encodeURIComponent(room)}`);
+    await page.locator('#state[data-state=open]').waitFor();
+    await page.locator('#roster .you').waitFor();
+    return page;
+  };
+  const say = async (page, text) => {
+    await page.locator('#message').fill(text);
+    await page.locator('#send').click();
+    await page.locator('#log .mine .text', { hasText: text }).last().waitFor();
+  };
+  const ann = await join('Ann', 'weir');
+  const bo = await join('Bo', 'weir');
+  const soo = await join('Sølvi', 'weir');
+  await say(bo, 'The counter at the fish ladder read 1,204 this morning. Yesterday it was 980.');
+  await say(ann, 'So they are early.');
+  await say(ann, 'Is the water still that cold?');
+  await say(soo, '9.4 °C at the gauge, and falling.');
+  await say(bo, 'https://example.org/a/very/long/link/that/does/not/break/by/itself/because/nothing/in/it/is/a/space?at=all&really=none');
+  await say(ann, 'Good. I will bring the nets.');
+  await ann.locator('#log .text', { hasText: 'example.org' }).waitFor();
+  await shoot(ann, 'chat');
+
+  const { port } = server;
+  await server.kill();
+  await ann.locator('#state[data-state=waiting]').waitFor();
+  await ann.locator('#message').fill('Are you still there?');
+  await ann.locator('#send').click();
+  await ann.locator('#outbox .queued').waitFor();
+  await shoot(ann, 'chat-lost');
+  server = await startSockeye({ port });
+  for (const page of [ann, bo, soo]) await page.close({ runBeforeUnload: false });
+
+  const empty = await newPage(context);
+  await empty.goto(`${server.url}/chat`);
+  await empty.locator('#roster .you').waitFor();
+  await shoot(empty, 'chat-empty');
+  await empty.close();
+}

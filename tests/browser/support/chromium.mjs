@@ -1,0 +1,60 @@
+// Chromium with a fresh profile, and pages whose every complaint is kept.
+
+import { chromium } from 'playwright-core';
+
+// No test waits for time to pass; this only bounds how long a broken one takes to say so.
+export const LIMIT = 60_000;
+
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    ],
+    timeout: LIMIT,
+  });
+}
+
+/**
+ * A context of its own, so its own cookies, storage and cache.
+ *
+ * `without` lists globals to remove before any script runs, in frames too.
+ */
+export async function newContext(browser, { without = [], ...options } = {}) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(LIMIT);
+  await context.addInitScript(patientClient);
+  await context.addInitScript((names) => names.forEach((name) => delete window[name]), without);
+  return context;
+}
+
+/** A page with `problems`: uncaught exceptions and console errors so far. */
+export async function newPage(context) {
+  const page = await context.newPage();
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(`uncaught: ${error.stack ?? error}`));
+  page.on('console', (message) => {
+    // Chromium asks for it where a page names no icon, and reports the 404 as an error.
+    if (message.location().url.endsWith('/favicon.ico')) return;
+    if (message.type() === 'error') page.problems.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  return page;
+}
+
+// sockjs-client allows a transport two round trips or so to open, about 600 ms
+// here, and an iframe 2 s after its load event. On a machine whose cores are all
+// busy that makes the choice of transport a matter of luck, so both are stretched.
+function patientClient() {
+  let client;
+  Object.defineProperty(window, 'SockJS', {
+    configurable: true,
+    get: () => client,
+    set(loaded) {
+      loaded.prototype.countRTO = () => 20_000;
+      client = loaded;
+    },
+  });
+  const setTimeout = window.setTimeout;
+  window.setTimeout = (run, delay, ...rest) => setTimeout(run, delay === 2000 ? 20_000 : delay, ...rest);
+}
