@@ -147,7 +147,8 @@
 
   function onWelcome(welcome) {
     var moved = welcome.room !== me.room;
-    if (asked.length && asked[0].request) { asked.shift(); }
+    var entry = asked.length && asked[0].request ? asked.shift() : null;
+    if (entry && entry.step === 0) { showTrouble(''); } // all that was wanted is in force
     me.name = welcome.you;
     me.room = welcome.room;
     if (wanted.name === me.name) { mark(page.name, false); }
@@ -260,7 +261,7 @@
   function held(item) {
     var row = make('li', 'held ' + item.fate);
     var fate = make('div', 'fate');
-    row.appendChild(make('div', 'text', item.text)).dir = 'auto';
+    row.appendChild(make('div', 'text', item.text)).setAttribute('dir', 'auto');
     row.appendChild(fate);
     if (item.fate === 'sent') {
       fate.appendChild(make('span', '', 'Sending…'));
@@ -295,9 +296,9 @@
     var follows = last !== null && last.name === said.name && at - last.at < 120000;
     var entry = make('div', 'entry' + (mine ? ' mine' : '') + (follows ? ' follows' : ''));
     var meta = entry.appendChild(make('div', 'meta'));
-    meta.appendChild(make('span', 'name ' + toneOf(said.name), said.name)).dir = 'auto';
+    meta.appendChild(make('span', 'name ' + toneOf(said.name), said.name)).setAttribute('dir', 'auto');
     meta.appendChild(make('time', '', clock(at))).setAttribute('datetime', new Date(at).toISOString());
-    entry.appendChild(make('div', 'text', said.message)).dir = 'auto';
+    entry.appendChild(make('div', 'text', said.message)).setAttribute('dir', 'auto');
     append(entry);
     last = { name: said.name, at: at };
     seen.keys[keyOf(said)] = true;

@@ -19,12 +19,13 @@ export function launch() {
 /**
  * A context of its own, so its own cookies, storage and cache.
  *
- * `without` lists globals to remove before any script runs, in frames too.
+ * `without` lists globals to remove before any script runs, in frames too; `patient`
+ * is whether sockjs-client gets the time that a busy machine needs.
  */
-export async function newContext(browser, { without = [], ...options } = {}) {
+export async function newContext(browser, { without = [], patient = true, ...options } = {}) {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(LIMIT);
-  await context.addInitScript(patientClient);
+  if (patient) await context.addInitScript(patientClient);
   await context.addInitScript((names) => names.forEach((name) => delete window[name]), without);
   return context;
 }

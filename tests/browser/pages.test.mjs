@@ -1,0 +1,172 @@
+// What holds for every page: old JavaScript, no request to anyone else, no
+// sideways scrolling on a narrow screen, nothing on the console; and the client
+// library that they load.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { parse } from 'acorn';
+import { launch, LIMIT, newContext, newPage } from './support/chromium.mjs';
+import { startSockeye } from './support/server.mjs';
+
+const STATIC = new URL('../../static/', import.meta.url);
+const read = (path) => readFileSync(new URL(path, STATIC), 'utf8');
+const json = (path) => JSON.parse(read(path));
+const files = (suffix) => readdirSync(STATIC).filter((name) => name.endsWith(suffix));
+
+const PAGES = files('.html').map((name) => ({ name, path: name === 'index.html' ? '/' : `/${name.slice(0, -'.html'.length)}` }));
+
+describe('the sources of the pages', () => {
+  for (const script of files('.js')) {
+    it(`${script} is ES5`, () => {
+      parse(read(script), { ecmaVersion: 5, sourceType: 'script' });
+    });
+  }
+
+  for (const { name } of PAGES) {
+    it(`${name} has ES5 inline scripts only, and no inline handlers`, () => {
+      const html = read(name);
+      for (const [, source] of html.matchAll(/<script(?![^>]*\bsrc=)[^>]*>([\s\S]*?)<\/script>/gi)) {
+        parse(source, { ecmaVersion: 5, sourceType: 'script' });
+      }
+      assert.doesNotMatch(html, /\son\w+\s*=/i);
+    });
+
+    it(`${name} loads its scripts and styles from this server`, () => {
+      for (const [, url] of read(name).matchAll(/<(?:script|link|img|iframe)[^>]*\s(?:src|href)="([^"]*)"/gi)) {
+        assert.match(url, /^\/static\//);
+        assert.ok(existsSync(new URL(url.slice('/static/'.length), STATIC)), `${url} exists`);
+      }
+    });
+  }
+
+  it('no page script writes markup', () => {
+    for (const script of files('.js')) {
+      assert.doesNotMatch(read(script), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/, script);
+    }
+  });
+});
+
+describe('the SockJS client', () => {
+  const declared = json('sockjs-client.json');
+  const installed = json('node_modules/sockjs-client/package.json');
+
+  it('is the one version that package.json, the lockfile and sockjs-client.json name', () => {
+    assert.equal(json('package.json').dependencies['sockjs-client'], declared.version);
+    assert.equal(json('package-lock.json').packages['node_modules/sockjs-client'].version, declared.version);
+    assert.equal(installed.version, declared.version);
+    assert.equal(declared.cdn, `https://cdn.jsdelivr.net/npm/sockjs-client@${declared.version}/dist/sockjs.min.js`);
+  });
+
+  it('has the hash that pages ask the CDN for', () => {
+    const hash = createHash('sha384').update(readFileSync(new URL(declared.file, STATIC))).digest('base64');
+    assert.equal(declared.integrity, `sha384-${hash}`);
+  });
+
+  it('ships with the licence of every package in its bundle', () => {
+    const text = read('licenses/sockjs-client.txt').replace(/\s+/g, ' ');
+    const { sources } = json('node_modules/sockjs-client/dist/sockjs.min.js.map');
+    const bundled = new Set(['sockjs-client', ...sources.map((source) => /^node_modules\/([^/]+)/.exec(source)?.[1]).filter(Boolean)]);
+    assert.ok(bundled.size > 3, 'the source map names the packages');
+    for (const name of bundled) {
+      assert.ok(text.includes(` ${name} (`), `${name} is named`);
+      const licence = new URL(`node_modules/${name}/LICENSE`, STATIC);
+      // A tool that leaves a few lines in the bundle is not installed here.
+      if (!existsSync(licence)) continue;
+      assert.ok(text.includes(readFileSync(licence, 'utf8').replace(/\s+/g, ' ').trim()), `the licence of ${name}`);
+      assert.ok(text.includes(`${name} (${json(`node_modules/${name}/package.json`).version})`), `the version of ${name}`);
+    }
+  });
+});
+
+describe('the pages in Chromium', () => {
+  let server;
+  let browser;
+
+  before(async () => {
+    [server, browser] = await Promise.all([startSockeye(), launch()]);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.kill();
+  });
+
+  async function open(path, options) {
+    const context = await newContext(browser, options);
+    const page = await newPage(context);
+    page.foreign = [];
+    page.on('request', (request) => {
+      if (!/^data:/.test(request.url()) && !request.url().startsWith(server.url)) page.foreign.push(request.url());
+    });
+    await page.goto(server.url + path);
+    await page.waitForLoadState('load');
+    return page;
+  }
+  const sideways = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+  for (const { name, path } of PAGES) {
+    it(`${name} does not scroll sideways at 360 px, asks nobody else, and says nothing on the console`, { timeout: LIMIT }, async () => {
+      for (const colorScheme of ['light', 'dark']) {
+        const page = await open(path, { viewport: { width: 360, height: 740 }, colorScheme });
+        assert.equal(await sideways(page), 0);
+        assert.deepEqual(page.problems, []);
+        assert.deepEqual(page.foreign, []);
+        await page.context().close();
+      }
+    });
+
+    it(`${name} names every control and has unique ids`, { timeout: LIMIT }, async () => {
+      const page = await open(path);
+      const unnamed = await page.evaluate(() => Array.from(document.querySelectorAll('input, select, textarea, button'))
+        .filter((control) => !(control.labels?.length || control.getAttribute('aria-label') || control.textContent.trim()))
+        .map((control) => control.outerHTML));
+      assert.deepEqual(unnamed, []);
+      const ids = await page.evaluate(() => Array.from(document.querySelectorAll('[id]')).map((element) => element.id));
+      assert.equal(new Set(ids).size, ids.length);
+      await page.context().close();
+    });
+  }
+
+  it('the index lists the endpoints of this server', { timeout: LIMIT }, async () => {
+    const page = await open('/');
+    const listed = await (await page.request.get(`${server.url}/endpoints.json`)).json();
+    assert.ok(listed.some(({ prefix, app }) => prefix === '/echo' && app === 'echo'));
+    await page.locator('#endpoints th').first().waitFor();
+    const shown = await page.locator('#endpoints tr').evaluateAll((rows) => rows.map((row) => ({
+      prefix: row.cells[0].textContent, app: row.cells[1].textContent,
+    })));
+    assert.deepEqual(shown, listed);
+    await page.context().close();
+  });
+
+  it('the index sends a message over every transport and back', { timeout: 2 * LIMIT }, async () => {
+    const page = await open('/', { viewport: { width: 360, height: 740 } });
+    await page.locator('#endpoints th').first().waitFor();
+    await page.locator('#echo-text').fill('100% </script>');
+    await page.locator('#echo-send').click();
+    await page.locator('#echo-send:not([disabled])').waitFor();
+    const transports = await page.locator('#echo-transport option').evaluateAll((all) => all.map((one) => one.value).slice(2));
+    const rows = await page.locator('#trips-body tr').evaluateAll((rows) => rows.map((row) => Array.from(row.cells, (cell) => cell.textContent)));
+    assert.deepEqual(rows.map(([transport, result]) => [transport, result]), transports.map((transport) => [transport, 'arrived']));
+    for (const [, , connect, roundTrip] of rows) {
+      assert.match(connect, /^[\d.]+ ms$/);
+      assert.match(roundTrip, /^[\d.]+ ms$/);
+    }
+    assert.equal(await sideways(page), 0);
+    assert.deepEqual(page.problems, []);
+    await page.context().close();
+  });
+
+  it('the chat does not scroll sideways with the longest names and unbroken texts', { timeout: LIMIT }, async () => {
+    const name = 'W'.repeat(40);
+    const page = await open(`/chat?name=${name}&room=${name}`, { viewport: { width: 360, height: 740 } });
+    await page.locator('#roster .you').waitFor();
+    await page.locator('#message').fill('W'.repeat(500));
+    await page.locator('#send').click();
+    await page.locator('#log .mine').waitFor();
+    assert.equal(await sideways(page), 0);
+    assert.equal(await page.locator('#log').evaluate((log) => log.scrollWidth - log.clientWidth), 0);
+    await page.context().close();
+  });
+});
