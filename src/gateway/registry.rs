@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn an_end_is_told_once_and_for_a_minute() {
-        let (mut memory, now) = (Memory::default(), Instant::now());
+        let (mut memory, now) = (Memory::default(), clock::now());
         memory.keep("a".into(), CloseReason::NORMAL, now);
         memory.keep("b".into(), CloseReason::NORMAL, now);
         assert!(kept(&mut memory, "a", now + MEMORY - Duration::from_millis(1)));
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_oldest_ends_are_forgotten_first() {
-        let (mut memory, now) = (Memory::default(), Instant::now());
+        let (mut memory, now) = (Memory::default(), clock::now());
         for n in 0..=MEMORIES {
             memory.keep(n.to_string().into(), CloseReason::NORMAL, now);
         }
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn an_id_that_ended_twice_keeps_its_later_reason() {
-        let (mut memory, now) = (Memory::default(), Instant::now());
+        let (mut memory, now) = (Memory::default(), clock::now());
         memory.keep("a".into(), CloseReason::NORMAL, now);
         memory.keep("a".into(), CloseReason::NO_PONG, now + Duration::from_secs(30));
         memory.keep("b".into(), CloseReason::NORMAL, now + MEMORY);
