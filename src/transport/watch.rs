@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io::{self, Read};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -51,21 +51,19 @@ impl AsyncRead for WatchedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.poll_read_ready(cx))?;
-            let room = buffer.initialize_unfilled();
+            let room = buffer.remaining();
             let mut read = 0;
             let outcome = self.0.try_io(Interest::READABLE, || {
-                read = (&*SockRef::from(&*self.0)).read(room)?;
+                // Into the buffer as it is: hyper hands over 8 KiB, and clearing them first would make all of them resident.
+                read = self.0.try_read_buf(buffer)?;
                 // A read that did not fill the buffer has emptied the socket: saying so here saves the system call that would find
                 // it out, as tokio's own `poll_read` does.
-                if read > 0 && read < room.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                if read > 0 && read < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match outcome {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && read == 0 => {}
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
-                _ => {
-                    buffer.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
+                Err(_) if read == 0 => {}
+                _ => return Poll::Ready(Ok(())),
             }
         }
     }
