@@ -48,6 +48,8 @@
 //! | `cli` | yes | the `sockeye` binary; switch it off (`default-features = false`) to use the library |
 //! | `axum` | no | `Gateway::into_axum()` |
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod apps;
 mod clock;
 #[cfg(any(test, feature = "fuzzing"))]

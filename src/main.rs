@@ -1,1 +1,14 @@
-fn main() {}
+//! The `sockeye` binary: the gateway with its apps, the demo pages and a command line.
+
+#![warn(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod assets;
+mod cli;
+mod front;
+mod server;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

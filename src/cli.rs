@@ -1,0 +1,361 @@
+//! The command line: flags become a gateway and a server, which runs until it is told to stop.
+
+use std::future::Future;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use sockeye::hub::Hub;
+use sockeye::{EndpointConfig, Gateway, Prefix, PrefixError, apps};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::assets::{Assets, CLIENT_URL};
+use crate::front::{self, Directory, Front};
+use crate::server::{BindError, Server, ServerConfig};
+
+/// The exit code for what whoever started the program has to mend; clap's is the same.
+const USAGE: u8 = 2;
+
+/// An application that `--endpoint` can name.
+#[derive(Debug)]
+struct App {
+    name: &'static str,
+    about: &'static str,
+    mount: fn(Gateway, &Prefix, EndpointConfig) -> Gateway,
+}
+
+/// All of them.
+static APPS: [App; 3] = [
+    App {
+        name: "echo",
+        about: "sends every message back",
+        mount: |gateway, prefix, config| {
+            let message_size = 1024 * 1024;
+            // A payload holds messages as JSON, which may take six bytes for one; the rest is for brackets and commas.
+            let payload_size = 6 * message_size + 1024;
+            gateway.endpoint_with(prefix.as_str(), EndpointConfig { message_size, payload_size, ..config }, apps::echo)
+        },
+    },
+    App {
+        name: "broadcast",
+        about: "sends every message to all, its sender included",
+        mount: |gateway, prefix, config| gateway.endpoint_with(prefix.as_str(), config, apps::broadcast(&Hub::new())),
+    },
+    App {
+        name: "chat",
+        about: "rooms with names, a roster and a history",
+        mount: |gateway, prefix, config| gateway.endpoint_with(prefix.as_str(), config, apps::broadcast(&Hub::new())),
+    },
+];
+
+/// What is served when no `--endpoint` says otherwise.
+const DEFAULT_ENDPOINTS: [&str; 3] = ["/echo=echo", "/broadcast=broadcast", "/ws=chat"];
+
+/// A real-time gateway that speaks SockJS
+#[derive(Debug, Parser)]
+#[command(name = "sockeye", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve endpoints and the demo pages (the default command)
+    Serve(ServeArgs),
+}
+
+#[derive(Args, Debug)]
+struct ServeArgs {
+    /// Listen on this address; port 0 takes a free one
+    #[arg(long, value_name = "IP:PORT", value_parser = listen_addr, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// Serve APP below PREFIX, in place of the default endpoint there; may be repeated
+    #[arg(long = "endpoint", value_name = "PREFIX=APP", long_help = endpoint_help())]
+    endpoints: Vec<Endpoint>,
+
+    /// Send a heartbeat after this many seconds without another frame
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "25")]
+    heartbeat_delay: Duration,
+
+    /// Keep a session for this many seconds when its client is away
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
+    disconnect_delay: Duration,
+
+    /// Log what passes this filter, to stderr: a level, or levels by module, such as "info,sockeye=debug"
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", value_parser = log_filter, default_value = "info")]
+    log: Targets,
+}
+
+/// Runs the command that the arguments ask for, to its end.
+pub(crate) fn run() -> ExitCode {
+    let args = match Cli::try_parse() {
+        Ok(Cli { command: Some(Command::Serve(args)), .. }) => args,
+        Ok(Cli { command: None, serve }) => serve,
+        Err(error) => return explain(&error),
+    };
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn serve(args: ServeArgs) -> Result<(), Failure> {
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()))
+        .with(args.log)
+        .init();
+
+    let endpoints = with_defaults(args.endpoints)?;
+    let config = EndpointConfig {
+        heartbeat_delay: args.heartbeat_delay,
+        disconnect_delay: args.disconnect_delay,
+        client_url: CLIENT_URL.to_owned(),
+        ..EndpointConfig::default()
+    };
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
+    runtime.block_on(async {
+        let mut gateway = Gateway::new();
+        for Endpoint { prefix, app } in &endpoints {
+            gateway = (app.mount)(gateway, prefix, config.clone());
+        }
+        let assets = Assets::embedded();
+        let directory = Directory::new(&assets, endpoints.iter().map(|it| (it.prefix.as_str(), it.app.name)));
+
+        // Before the announcement: whoever reads it may send a signal at once.
+        let stop = stop_signal().map_err(Failure::Start)?;
+        let server = Server::bind(ServerConfig { listen: args.listen, ..ServerConfig::default() })?;
+        let addr = server.local_addr().map_err(Failure::Start)?;
+        announce(addr, &directory);
+        server.serve(Front::new(gateway, assets, &directory), stop).await;
+        Ok(())
+    })
+}
+
+/// The default endpoints, those of the command line in their place, and then its others.
+fn with_defaults(chosen: Vec<Endpoint>) -> Result<Vec<Endpoint>, Failure> {
+    let mut endpoints = chosen;
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        if endpoints[..index].iter().any(|earlier| earlier.prefix == endpoint.prefix) {
+            return Err(Failure::Twice(endpoint.prefix.clone()));
+        }
+    }
+    let mut all = Vec::with_capacity(DEFAULT_ENDPOINTS.len() + endpoints.len());
+    for default in DEFAULT_ENDPOINTS {
+        let default: Endpoint = default.parse().expect("a test parses every default endpoint");
+        let chosen = endpoints.iter().position(|chosen| chosen.prefix == default.prefix);
+        all.push(chosen.map_or(default, |index| endpoints.remove(index)));
+    }
+    all.append(&mut endpoints);
+    Ok(all)
+}
+
+/// Resolves when the process is told to end. From the call on, the signals no longer end it by themselves.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Resolves when the process is told to end.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "Ctrl-C cannot be noticed");
+            std::future::pending().await
+        }
+    })
+}
+
+/// Tells on stdout, in one write, what is served; the first line is for programs that wait for it.
+fn announce(addr: SocketAddr, directory: &Directory) {
+    tracing::info!(%addr, "listening");
+    let text = format!("listening on http://{addr}\n{directory}");
+    // Nobody may be reading, which is no reason not to serve.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// What goes wrong after the arguments have been read.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("--endpoint names {0} twice: leave one of them out")]
+    Twice(Prefix),
+    #[error("{0}: {source}: {remedy}", source = .0.source, remedy = remedy(.0))]
+    Bind(#[from] BindError),
+    #[error("cannot start: {0}")]
+    Start(#[source] io::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Twice(_) | Self::Bind(_) => ExitCode::from(USAGE),
+            Self::Start(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+fn remedy(error: &BindError) -> String {
+    let (ip, port) = (error.addr.ip(), error.addr.port());
+    match error.source.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("stop the program that listens on port {port}, or choose another port with --listen")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("no interface of this machine has the address {ip}; listen on all with --listen 0.0.0.0:{port}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            "the system keeps low ports for itself; choose one from 1024 up with --listen".to_owned()
+        }
+        _ => "choose another address with --listen".to_owned(),
+    }
+}
+
+/// Prints clap's error. One about a value says all there is to say in its first line.
+fn explain(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::ValueValidation {
+        let text = error.render().to_string();
+        eprintln!("{}", text.lines().next().unwrap_or_default());
+    } else {
+        // Fails only if nobody reads, who then misses nothing.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
+}
+
+/// `PREFIX=APP`.
+#[derive(Clone, Debug)]
+struct Endpoint {
+    prefix: Prefix,
+    app: &'static App,
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        let (prefix, app) = text.split_once('=').ok_or(EndpointError::NoApp)?;
+        let prefix: Prefix = prefix.parse()?;
+        if front::is_reserved(prefix.as_str()) {
+            return Err(EndpointError::Reserved);
+        }
+        let app =
+            APPS.iter().find(|known| known.name == app).ok_or_else(|| EndpointError::UnknownApp(app.to_owned()))?;
+        Ok(Self { prefix, app })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum EndpointError {
+    #[error("write PREFIX=APP, for example /talk=chat")]
+    NoApp,
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    #[error("the server itself answers on that path: choose another prefix")]
+    Reserved,
+    #[error("there is no app {0:?}: choose one of {names}", names = app_names())]
+    UnknownApp(String),
+}
+
+fn app_names() -> String {
+    APPS.each_ref().map(|app| app.name).join(", ")
+}
+
+fn endpoint_help() -> String {
+    let apps: String = APPS.iter().map(|app| format!("\n  {:<11} {}", app.name, app.about)).collect();
+    let defaults = DEFAULT_ENDPOINTS.join(" ");
+    format!(
+        "Serve APP below PREFIX, in place of the default endpoint there; may be repeated.\n\nApps:{apps}\n\nDefaults: {defaults}"
+    )
+}
+
+fn listen_addr(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an IP address and a port, for example 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080")
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.filter(|seconds| !seconds.is_zero()).ok_or("write a number of seconds above 0, for example 25 or 2.5")
+}
+
+fn log_filter(text: &str) -> Result<Targets, String> {
+    let advice = "write off, error, warn, info, debug or trace, or such levels by module: info,sockeye=debug";
+    text.parse().map_err(|error| format!("{error}: {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn args(arguments: &[&str]) -> ServeArgs {
+        let cli = Cli::try_parse_from([&["sockeye"], arguments].concat()).expect("good arguments");
+        match cli.command {
+            Some(Command::Serve(args)) => args,
+            None => cli.serve,
+        }
+    }
+
+    fn served(arguments: &[&str]) -> Vec<String> {
+        let endpoints = with_defaults(args(arguments).endpoints).expect("no prefix twice");
+        endpoints.iter().map(|endpoint| format!("{}={}", endpoint.prefix, endpoint.app.name)).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_command() {
+        for arguments in [&["--listen", "[::1]:0"][..], &["serve", "--listen", "[::1]:0"]] {
+            assert_eq!(args(arguments).listen, "[::1]:0".parse().expect("an address"));
+        }
+        assert_eq!(args(&[]).listen, ServerConfig::default().listen);
+    }
+
+    #[test]
+    fn an_endpoint_replaces_the_default_of_its_prefix() {
+        assert_eq!(served(&[]), DEFAULT_ENDPOINTS);
+        assert_eq!(
+            served(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo"]),
+            ["/echo=echo", "/broadcast=broadcast", "/ws=echo", "/talk=chat"]
+        );
+    }
+
+    #[test]
+    fn delays_default_to_those_of_the_library() {
+        let (args, config) = (args(&[]), EndpointConfig::default());
+        assert_eq!(args.heartbeat_delay, config.heartbeat_delay);
+        assert_eq!(args.disconnect_delay, config.disconnect_delay);
+    }
+
+    #[test]
+    fn seconds_are_positive_and_may_have_fractions() {
+        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
+        for text in ["0", "-1", "x", "", "NaN", "inf", "1e30"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

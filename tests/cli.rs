@@ -1,0 +1,377 @@
+//! The binary as its users meet it: arguments, what it says on which stream, exit codes, pages, signals.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+fn sockeye(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
+    command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// A running server, killed when the test ends.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    addr: SocketAddr,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        Self::spawn(&mut sockeye(&[arguments, &["--listen", "127.0.0.1:0"]].concat()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("stdout is readable");
+        let addr = line.strip_prefix("listening on http://").expect("the first line tells the URL");
+        let addr = addr.trim_end().parse().expect("an address with the real port");
+        Self { child, stdout, addr }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).expect("the server accepts");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout above zero");
+        stream
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let mut stream = self.connect();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.addr)
+            .expect("the request leaves");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("an answer, then the end");
+        let bytes = text(&bytes);
+        let (head, body) = bytes.split_once("\r\n\r\n").expect("a head");
+        Answer { head: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, "")
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs").success());
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("the server ends").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, as the test wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        lines.find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// Runs to the end, for arguments that are not expected to serve.
+fn run(arguments: &[&str]) -> Output {
+    sockeye(arguments).output().expect("the binary starts")
+}
+
+/// The one line on stderr with which the program refused to start, with exit code 2 and nothing on stdout.
+fn refusal(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+    stderr.trim_end().to_owned()
+}
+
+#[test]
+fn an_app_that_does_not_exist_is_answered_with_those_that_do() {
+    assert_eq!(
+        refusal(&["--endpoint", "/talk=chatt"]),
+        "error: invalid value '/talk=chatt' for '--endpoint <PREFIX=APP>': \
+         there is no app \"chatt\": choose one of echo, broadcast, chat"
+    );
+}
+
+#[test]
+fn a_malformed_prefix_is_answered_with_what_to_write() {
+    for (endpoint, remedy) in [
+        ("talk=chat", "write \"/talk\""),
+        ("/talk/=chat", "write \"/talk\""),
+        ("/=chat", "name a segment, for example \"/sockjs\""),
+        ("=chat", "name a segment, for example \"/sockjs\""),
+        ("/a b=chat", "write \"%20\""),
+        ("/talk", "write PREFIX=APP, for example /talk=chat"),
+        ("/healthz=echo", "choose another prefix"),
+        ("/static/lib=echo", "choose another prefix"),
+    ] {
+        let line = refusal(&["serve", "--endpoint", endpoint]);
+        assert!(line.ends_with(remedy), "{line}");
+    }
+}
+
+#[test]
+fn a_prefix_given_twice_is_refused() {
+    let line = refusal(&["--endpoint", "/a=echo", "--endpoint", "/a=chat"]);
+    assert_eq!(line, "error: --endpoint names /a twice: leave one of them out");
+}
+
+#[test]
+fn an_address_that_is_none_is_answered_with_examples() {
+    for addr in ["8080", "localhost:8080", "127.0.0.1", "127.0.0.1:65536", "::1:8080", ""] {
+        let line = refusal(&[&format!("--listen={addr}")]);
+        assert!(line.contains("'--listen <IP:PORT>'"), "{line}");
+        assert!(line.ends_with("for example 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080"), "{line}");
+    }
+}
+
+#[test]
+fn other_bad_values_are_one_line_too() {
+    assert!(refusal(&["--heartbeat-delay", "0"]).ends_with("for example 25 or 2.5"));
+    assert!(refusal(&["--log", "sockeye=loud"]).contains("off, error, warn, info, debug or trace"));
+}
+
+#[test]
+fn an_unknown_option_is_answered_with_the_one_that_was_meant() {
+    let output = run(&["--listne", "127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("'--listen'"), "{output:?}");
+}
+
+#[test]
+fn a_port_in_use_is_refused_with_the_remedy() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = taken.local_addr().expect("bound");
+    let line = refusal(&["--listen", &addr.to_string()]);
+    assert!(line.starts_with(&format!("error: cannot listen on {addr}: Address already in use")), "{line}");
+    let remedy = format!("stop the program that listens on port {}, or choose another port with --listen", addr.port());
+    assert!(line.ends_with(&remedy), "{line}");
+}
+
+#[test]
+fn an_address_of_no_interface_is_refused_with_the_remedy() {
+    // TEST-NET-1 (RFC 5737): assigned to nobody.
+    let line = refusal(&["--listen", "192.0.2.1:8080"]);
+    assert!(line.ends_with("listen on all with --listen 0.0.0.0:8080"), "{line}");
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let help = run(&["--help"]);
+    assert!(help.status.success());
+    let help = text(&help.stdout);
+    for word in ["serve", "--listen", "--endpoint", "echo", "broadcast", "chat", "/ws=chat"] {
+        assert!(help.contains(word), "{word} is missing in:\n{help}");
+    }
+
+    let version = run(&["--version"]);
+    assert!(version.status.success());
+    assert_eq!(text(&version.stdout), concat!("sockeye ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn what_is_served_is_announced_and_listed() {
+    let mut server = Running::start(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo"]);
+
+    let endpoints = server.get("/endpoints.json");
+    assert_eq!(endpoints.status(), 200);
+    assert_eq!(endpoints.header("content-type"), Some("application/json"));
+    assert_eq!(
+        endpoints.body,
+        r#"[{"prefix":"/echo","app":"echo"},{"prefix":"/broadcast","app":"broadcast"},{"prefix":"/ws","app":"echo"},{"prefix":"/talk","app":"chat"}]"#
+    );
+    for path in ["/echo", "/broadcast", "/ws", "/talk"] {
+        let greeting = server.get(path);
+        assert_eq!((greeting.status(), &*greeting.body), (200, "Welcome to SockJS!\n"), "{path}");
+    }
+
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+    let mut announced = String::new();
+    server.stdout.read_to_string(&mut announced).expect("UTF-8");
+    for line in ["/ page", "/chat page", "/echo echo", "/ws echo", "/talk chat", "/healthz health"] {
+        let (path, what) = line.split_once(' ').expect("two words");
+        let found = announced.lines().any(|line| line.split_whitespace().eq([path, what]));
+        assert!(found, "{line} is missing in:\n{announced}");
+    }
+}
+
+#[test]
+fn health_is_ok() {
+    let server = Running::start(&["serve"]);
+    let health = server.get("/healthz");
+    assert_eq!((health.status(), &*health.body), (200, "ok"));
+    assert_eq!(health.header("cache-control"), Some("no-store"));
+}
+
+#[test]
+fn pages_come_with_types_tags_and_a_policy() {
+    let server = Running::start(&[]);
+    for path in ["/", "/chat"] {
+        let page = server.get(path);
+        assert_eq!(page.status(), 200, "{path}");
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert_eq!(page.header("cache-control"), Some("no-cache"), "{path}");
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
+
+        let etag = page.header("etag").expect("a tag");
+        let again = server.request("GET", path, &format!("If-None-Match: \"other\", {etag}\r\n"));
+        assert_eq!((again.status(), &*again.body), (304, ""), "{path}");
+        assert_eq!(again.header("etag"), Some(etag), "{path}");
+
+        let head = server.request("HEAD", path, "");
+        assert_eq!((head.status(), &*head.body), (200, ""), "{path}");
+        assert_eq!(head.header("content-length"), Some(&*page.body.len().to_string()), "{path}");
+    }
+}
+
+/// The pages, and the iframe page of an endpoint, load the very same sockjs-client, wherever it comes from.
+#[test]
+fn every_page_loads_the_same_client() {
+    let server = Running::start(&[]);
+    let chat = server.get("/chat").body;
+    let iframe = server.get("/ws/iframe.html").body;
+
+    let script = chat.split('"').find(|part| part.contains("sockjs") && part.ends_with(".js")).expect("a script");
+    assert!(iframe.contains(&format!("src=\"{script}\"")), "{script} is not loaded by:\n{iframe}");
+    if script.starts_with('/') {
+        let client = server.get(script);
+        assert_eq!(client.status(), 200);
+        assert_eq!(client.header("content-type"), Some("text/javascript; charset=utf-8"));
+        assert_eq!(client.header("cache-control"), Some("public, max-age=31536000, immutable"));
+        assert!(client.body.contains("SockJS"));
+    } else {
+        assert!(chat.contains("integrity=\"sha384-"), "a script of another host is pinned by its hash");
+        let page = server.get("/chat");
+        let host = script.split('/').nth(2).expect("an absolute URL");
+        assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains(host)), "{page:?}");
+    }
+    assert_eq!(server.get("/static/licenses/sockjs-client.txt").status(), 200);
+}
+
+#[test]
+fn what_is_not_there_is_told_readably() {
+    let server = Running::start(&[]);
+    for path in ["/nothing", "/chat/", "/index.html", "/static/chat.html", "/static/package.json", "/echofoo", "//"] {
+        let answer = server.get(path);
+        assert_eq!(answer.status(), 404, "{path}");
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{path}");
+        assert!(answer.body.contains("/chat"), "{path}: tells where to go instead");
+    }
+}
+
+#[test]
+fn pages_can_only_be_read() {
+    let server = Running::start(&[]);
+    for path in ["/", "/chat", "/healthz", "/endpoints.json", "/static/style.css"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let answer = server.request(method, path, "Content-Length: 0\r\n");
+            assert_eq!(answer.status(), 405, "{method} {path}");
+            assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_serves_one_request_after_another() {
+    let server = Running::start(&[]);
+    let mut stream = server.connect();
+    for _ in 0..3 {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").expect("still open");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\nok") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("the connection stays open");
+            answer.push(byte[0]);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_closes_its_sending_side_still_gets_its_answer() {
+    let server = Running::start(&[]);
+    let mut stream = server.connect();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").expect("open");
+    stream.shutdown(Shutdown::Write).expect("open");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer, then the end");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+}
+
+/// Out of file descriptors, `accept` fails for a connection that stays in the backlog: a server that gave up would be gone, and
+/// one that tried again at once would spin. What waited is served when others have closed.
+#[cfg(unix)]
+#[test]
+fn running_out_of_files_is_survived() {
+    let mut shell = Command::new("sh");
+    let limited = format!("ulimit -n 40; exec {} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_sockeye"));
+    let server = Running::spawn(shell.args(["-c", &limited]));
+    let mut held: Vec<TcpStream> = (0..60).map(|_| server.connect()).collect();
+    held[59].write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("in the backlog");
+    let mut waiting = held.pop().expect("60 of them");
+    drop(held);
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).expect("served in the end");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+}
+
+#[test]
+fn signals_stop_the_server_with_success() {
+    for name in ["TERM", "INT"] {
+        let mut server = Running::start(&[]);
+        // One connection that never said anything and one that is idle between requests do not hold it up.
+        let _silent = server.connect();
+        let mut idle = server.connect();
+        idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").expect("open");
+        idle.read_exact(&mut [0; 12]).expect("an answer");
+
+        server.signal(name);
+        assert_eq!(server.exit_code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn logs_go_to_stderr_and_can_be_turned_up_and_off() {
+    for (arguments, variable, expected) in [
+        (&[][..], None, true),
+        (&["--log", "off"], None, false),
+        (&[], Some("off"), false),
+        (&["--log", "info"], Some("off"), true),
+    ] {
+        let mut command = sockeye(&[arguments, &["--listen", "127.0.0.1:0"]].concat());
+        if let Some(filter) = variable {
+            command.env("RUST_LOG", filter);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        child.kill().expect("it runs until then");
+        let output = child.wait_with_output().expect("it ended");
+        assert_eq!(text(&output.stderr).contains("listening"), expected, "{arguments:?} RUST_LOG={variable:?}");
+    }
+}
