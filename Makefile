@@ -1,0 +1,61 @@
+# make run     the server on http://127.0.0.1:8080, with everything embedded that npm can install
+# make test    all tests: Rust, real clients in Node and Chromium, the fuzz targets and the package
+# make clean   removes all that was built or installed
+
+# Where rustup puts cargo, for shells that have not read its file yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+CARGO ?= cargo
+NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# npm writes this file at the end of an installation, so it is as old as that, and `npm ci` runs only when the lockfile changed.
+INSTALLED = node_modules/.package-lock.json
+
+.DELETE_ON_ERROR:
+.PHONY: run build test test-rust test-clients test-fuzz test-package client chromium clean
+
+run: client
+	$(CARGO) run --release
+
+# What tests/browser starts as well: one build, with the features of the tests, so that nothing is compiled twice.
+build: client
+	$(CARGO) build --all-features --bins --examples
+
+test: test-rust test-clients test-fuzz test-package
+
+test-rust: build
+	$(CARGO) test --all-features
+
+test-clients: build tests/browser/$(INSTALLED) chromium
+	cd tests/browser && node --test
+
+# The targets only have to compile here: running them needs a nightly compiler and `cargo fuzz`.
+test-fuzz: build
+	$(CARGO) check --manifest-path fuzz/Cargo.toml --target-dir target
+
+# What a user of the published crate gets must build by itself, without npm's files and without git.
+test-package: build
+	CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) package --allow-dirty --quiet
+
+# sockjs-client, to be embedded. Without npm the pages load it from a CDN.
+ifneq ($(shell command -v npm),)
+client: static/$(INSTALLED)
+else
+client:
+	@echo 'npm is not installed: the pages will load sockjs-client from a CDN' >&2
+endif
+
+%/$(INSTALLED): %/package-lock.json %/package.json
+	cd $* && $(NPM_CI)
+	@touch $@
+
+chromium:
+	@if [ -x "$${CHROMIUM:-/usr/bin/chromium}" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	else \
+		echo 'The browser tests need Chromium: install /usr/bin/chromium, or set CHROMIUM to the path of another' >&2; exit 1; \
+	fi
+
+clean:
+	$(CARGO) clean
+	rm -rf static/node_modules tests/browser/node_modules
