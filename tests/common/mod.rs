@@ -7,7 +7,9 @@
 #![allow(dead_code)]
 
 pub(crate) mod http;
+pub(crate) mod log;
 pub(crate) mod server;
+pub(crate) mod transport;
 pub(crate) mod websocket;
 
 use std::future::Future;

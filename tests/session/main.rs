@@ -1,0 +1,113 @@
+//! What an application and a client see of a session: one list of scenarios, and all of them on every transport.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod closing;
+mod handlers;
+mod limits;
+mod messages;
+mod pressure;
+mod rig;
+mod time;
+
+use common::transport::Transport;
+
+/// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say.
+macro_rules! on_every_transport {
+    ($($module:ident: { $($scenario:ident),* $(,)? })*) => {
+        on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);
+        on_every_transport!(@ raw_websocket RawWebSocket $($module: $($scenario)*,)*);
+        on_every_transport!(@ bare_websocket BareWebSocket $($module: $($scenario)*,)*);
+        on_every_transport!(@ xhr Xhr $($module: $($scenario)*,)*);
+        on_every_transport!(@ xhr_streaming XhrStreaming $($module: $($scenario)*,)*);
+        on_every_transport!(@ eventsource EventSource $($module: $($scenario)*,)*);
+        on_every_transport!(@ htmlfile HtmlFile $($module: $($scenario)*,)*);
+        on_every_transport!(@ jsonp Jsonp $($module: $($scenario)*,)*);
+    };
+    (@ $name:ident $transport:ident $($module:ident: $($scenario:ident)*,)*) => {
+        mod $name {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $scenario() {
+                    crate::$module::$scenario(crate::Transport::$transport).await;
+                })*
+            })*
+        }
+    };
+}
+
+// What a transport does differently by its nature is said here, and nothing else differs.
+on_every_transport! {
+    messages: {
+        // 10,000 each way, at the same time.
+        order_is_kept_both_ways,
+        // A WebSocket's receiver is always there: each message is a frame of its own.
+        what_was_queued_between_receivers_is_one_frame,
+        an_empty_message_is_a_message,
+        every_code_point_is_echoed,
+        // On a raw WebSocket nothing is escaped, for there is no script on the way.
+        fragile_characters_are_escaped_on_the_way,
+        // A raw WebSocket has no JSON, so there are no escapes either.
+        surrogates_find_their_partners_or_are_replaced,
+        text_that_means_something_to_a_wrapping_is_only_text,
+        // Only raw WebSockets carry bytes; the others give a message of bytes back.
+        bytes_travel_where_they_can,
+        // Only over a WebSocket can a client send bytes at all.
+        bytes_that_nobody_wants_close_the_session,
+        a_session_is_a_stream_and_a_sink,
+        closing_the_sink_closes_the_session,
+        a_sender_outlives_its_session,
+    }
+    pressure: {
+        // The sockets of a WebSocket hold messages that have not been taken; a payload over HTTP is answered when it was taken.
+        an_application_that_does_not_receive_stops_its_client,
+        // HTTP only: a WebSocket is not read, for as long as it takes.
+        an_application_that_never_receives_loses_its_client,
+        // A raw WebSocket has no payloads.
+        a_payload_is_admitted_whole,
+        // Between polls no socket holds anything.
+        a_client_that_does_not_read_stops_its_application,
+        what_no_transport_took_is_counted,
+        // WebSocket only: over HTTP what was not answered was not sent.
+        what_a_client_sent_before_it_went_is_received,
+        a_small_queue_loses_nothing,
+    }
+    closing: {
+        the_application_closes,
+        somebody_closes_through_a_sender,
+        // Not on a raw WebSocket, where nobody knows whether a message has come.
+        what_was_not_received_before_the_close_is_dropped,
+        // HTTP only: a WebSocket that was closed is gone.
+        a_closed_session_still_takes_and_drops,
+        // HTTP only, too.
+        a_closed_session_tells_everyone_who_comes,
+        // Only a raw WebSocket's client says why it goes.
+        the_client_closes,
+        the_client_aborts,
+        an_end_is_one_line_in_the_log,
+    }
+    handlers: {
+        a_panic_ends_its_session_and_no_other,
+        a_panic_before_the_first_await,
+        a_panic_before_there_is_a_future,
+        a_handler_returns_and_its_session_lives_elsewhere,
+        a_handler_returns_at_once,
+        // A client between polls is missed only when the disconnect delay is over.
+        a_handler_that_never_receives,
+        the_session_knows_where_its_client_came_from,
+    }
+    limits: {
+        a_message_over_message_size,
+        // Raw WebSockets have no payloads, here and in the next one.
+        too_many_messages_in_a_payload,
+        a_payload_over_payload_size,
+        one_session_too_many,
+        // HTTP only: a WebSocket's payloads come one after another.
+        too_many_payloads_wait,
+    }
+    time: {
+        // On a raw WebSocket it is a ping, because there is no frame for it.
+        heartbeats_come_while_nothing_else_does,
+    }
+}

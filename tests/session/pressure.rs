@@ -1,0 +1,207 @@
+//! Back-pressure: who doesn't read stops who writes, and memory stays bounded.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sockeye::{EndedBy, EndpointConfig, TrySendError};
+
+use crate::common::transport::{Transport, json};
+use crate::rig::{Rig, end, end_of, interrupted, standstill};
+
+/// More than the sockets on the way hold: what a writer gets rid of in this many messages, somebody keeps in memory.
+const TOO_MANY: usize = 1000;
+/// So much that `TOO_MANY` are 32 MiB.
+const SIZE: usize = 32 * 1024;
+/// What a queue holds here.
+const QUEUE: usize = 8;
+
+/// A large message that tells its number.
+fn numbered(number: usize) -> String {
+    format!("{number:0SIZE$}")
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
+}
+
+fn config() -> EndpointConfig {
+    EndpointConfig {
+        inbound_messages: QUEUE,
+        outbound_messages: QUEUE,
+        send_wait: Duration::from_secs(60),
+        // No frame is to end a stream here.
+        response_limit: usize::MAX,
+        ..EndpointConfig::default()
+    }
+}
+
+pub(crate) async fn an_application_that_does_not_receive_stops_its_client(transport: Transport) {
+    let (mut client, mut session) = Rig::with(transport, config()).await.open().await;
+    let (sent, enough) = (AtomicUsize::new(0), AtomicUsize::new(TOO_MANY));
+    let mut sending = pin!(async {
+        while sent.load(Ordering::Relaxed) < enough.load(Ordering::Relaxed) {
+            client.send(&[&numbered(sent.load(Ordering::Relaxed))]).await;
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    tokio::select! {
+        () = &mut sending => panic!("{TOO_MANY} messages are kept for an application that does not receive"),
+        () = standstill(&sent) => {}
+    }
+    let taken = sent.load(Ordering::Relaxed);
+    if !transport.is_socket() {
+        assert!(taken <= QUEUE, "{taken} payloads were answered, but the queue holds {QUEUE}");
+    }
+
+    // The application receives again, and all goes on as if nothing had been.
+    enough.store(taken + 2 * QUEUE, Ordering::Relaxed);
+    let receiving = async {
+        for expected in 0..taken + 2 * QUEUE {
+            assert_eq!(number(session.recv().await.expect("a message").as_text().expect("text")), expected);
+        }
+    };
+    tokio::join!(sending, receiving);
+}
+
+pub(crate) async fn an_application_that_never_receives_loses_its_client(transport: Transport) {
+    // A WebSocket client can be left standing, with all that it has not sent yet still its own; a payload that was posted can't.
+    if transport.is_socket() {
+        return;
+    }
+    const REASON: &str = "inbound queue full";
+    let config = EndpointConfig { inbound_messages: 2, send_wait: Duration::from_millis(50), ..config() };
+    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
+    client.send(&["a", "b"]).await;
+    let refused = client.post(r#"["c","d"]"#).await;
+    assert_eq!(refused.status(), 503, "{refused:?}");
+    assert!(refused.text().contains("send_wait (50ms)"), "{refused:?}");
+    assert_eq!(client.closed().await, (1008, REASON.to_owned()));
+
+    assert_eq!(session.recv().await.expect("it was taken"), "a");
+    assert_eq!(session.recv().await.expect("it was taken"), "b");
+    assert_eq!(session.recv().await, None, "a payload is taken whole or not at all");
+    assert_eq!(end_of(&session).await, end(1008, REASON, EndedBy::Gateway, 0));
+}
+
+/// The whole payload waits, though half of it would find room; and then comes whole.
+pub(crate) async fn a_payload_is_admitted_whole(transport: Transport) {
+    // Without payloads each message waits for itself.
+    if transport.is_raw() {
+        return;
+    }
+    let config = EndpointConfig { inbound_messages: 3, ..config() };
+    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
+    let sending = async {
+        client.send(&["a", "b"]).await;
+        client.send(&["c", "d"]).await;
+        client.send(&["larger", "than", "the", "whole", "queue"]).await;
+    };
+    let receiving = async {
+        for expected in ["a", "b", "c", "d", "larger", "than", "the", "whole", "queue"] {
+            assert_eq!(session.recv().await.expect("a message"), expected);
+        }
+    };
+    tokio::join!(sending, receiving);
+}
+
+pub(crate) async fn a_client_that_does_not_read_stops_its_application(transport: Transport) {
+    let (mut client, session) = Rig::with(transport, config()).await.open().await;
+    let (sent, enough) = (AtomicUsize::new(0), AtomicUsize::new(TOO_MANY));
+    let mut sending = pin!(async {
+        while sent.load(Ordering::Relaxed) < enough.load(Ordering::Relaxed) {
+            session.send(numbered(sent.load(Ordering::Relaxed))).await.expect("the client is there");
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    tokio::select! {
+        () = &mut sending => panic!("{TOO_MANY} messages are kept for a client that does not read"),
+        () = standstill(&sent) => {}
+    }
+    let taken = sent.load(Ordering::Relaxed);
+    if transport.polls() {
+        assert!(taken <= QUEUE, "nobody has come for any of {taken} messages, but the queue holds {QUEUE}");
+    }
+    if taken >= QUEUE {
+        match session.sender().try_send("not now") {
+            Err(TrySendError::Full(message)) => assert_eq!(message, "not now"),
+            other => panic!("a full queue says {other:?}"),
+        }
+    }
+
+    // The client reads again, and all goes on as if nothing had been.
+    enough.store(taken + 2 * QUEUE, Ordering::Relaxed);
+    let reading = async {
+        for expected in 0..taken + 2 * QUEUE {
+            assert_eq!(number(&client.message().await), expected);
+        }
+    };
+    tokio::join!(sending, reading);
+}
+
+pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
+    let config = EndpointConfig { disconnect_delay: Duration::from_millis(300), ..config() };
+    let (client, session) = Rig::with(transport, config).await.open().await;
+    let sent = AtomicUsize::new(0);
+    let sending = async {
+        while session.send(numbered(sent.load(Ordering::Relaxed))).await.is_ok() {
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let leaving = async {
+        standstill(&sent).await;
+        client.reset();
+    };
+    tokio::join!(sending, leaving);
+    let sent = sent.load(Ordering::Relaxed);
+    let told = end_of(&session).await;
+    assert_eq!(told, interrupted(told.3));
+    assert!(told.3 <= QUEUE.min(sent), "{told:?} of {sent} that were sent");
+    if transport.polls() {
+        assert_eq!(told.3, sent, "nobody came for any of them");
+    }
+}
+
+/// The last messages of a client that is gone are the application's, also those that waited for room.
+pub(crate) async fn what_a_client_sent_before_it_went_is_received(transport: Transport) {
+    if !transport.is_socket() {
+        return;
+    }
+    let config = EndpointConfig { inbound_messages: 2, ..EndpointConfig::default() };
+    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
+    for number in ["0", "1", "2", "3", "4", "5", "6", "7"] {
+        client.send(&[number]).await;
+    }
+    drop(client);
+    for expected in ["0", "1", "2", "3", "4", "5", "6", "7"] {
+        assert_eq!(session.recv().await.expect("it was sent"), expected);
+    }
+    assert_eq!(session.recv().await, None);
+    assert_eq!(end_of(&session).await, interrupted(0));
+}
+
+/// One small payload after another, each of which finds the queue full, and an application that is in no hurry.
+pub(crate) async fn a_small_queue_loses_nothing(transport: Transport) {
+    let config = EndpointConfig { inbound_messages: 1, outbound_messages: 1, ..config() };
+    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
+    let echoing = async {
+        for _ in 0..200 {
+            let message = session.recv().await.expect("a message");
+            tokio::task::yield_now().await;
+            session.send(message).await.expect("the client is there");
+        }
+    };
+    let asking = async {
+        for number in 0..100 {
+            let pair = [format!("{number}a"), format!("{number}b")];
+            match transport.is_raw() {
+                true => client.send(&[&pair[0], &pair[1]]).await,
+                false => client.send_json(&json(&pair)).await,
+            }
+            for expected in pair {
+                assert_eq!(client.message().await, expected);
+            }
+        }
+    };
+    tokio::join!(echoing, asking);
+}
