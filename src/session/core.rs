@@ -336,7 +336,8 @@ impl Core {
         self.outbound.fits(limits.outbound, 1, 0)
     }
 
-    /// Queues a message; only after [`has_space`](Self::has_space) said yes, on a session that [`is_open`](Self::is_open).
+    /// Queues a message; only after [`has_space`](Self::has_space) or [`has_any_space`](Self::has_any_space) said yes, on a session that
+    /// [`is_open`](Self::is_open).
     pub(crate) fn send(&mut self, message: Message) {
         self.outbound.push(message);
     }

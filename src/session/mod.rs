@@ -36,11 +36,13 @@ pub(crate) use self::shared::{Inbound, Owner, Receiver, Shared};
 /// It is also a [`Stream`] of messages and a [`Sink`] for them.
 pub struct Session {
     shared: Arc<Shared>,
+    /// The sink has been told that there is room, and nothing was sent since.
+    promised: bool,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, promised: false }
     }
 
     /// The next message from the client, or `None` when no more can come: the session has ended, or is about to.
@@ -130,18 +132,27 @@ impl Stream for Session {
     }
 }
 
-/// Ready while the outbound queue has room. Flushing and closing wait for nothing: a message that is queued is on its way, and
-/// what was not delivered is told by [`Session::ended`]. Closing the sink closes the session with 1000.
+/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue larger than its limit. Flushing and
+/// closing wait for nothing: a message that is queued is on its way, and what was not delivered is told by [`Session::ended`]. Closing
+/// the sink closes the session with 1000.
 impl Sink<Message> for Session {
     type Error = TrySendError;
 
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
-        // Ready on a closed session too: `start_send` then has the message to give back.
-        self.shared.poll_space(cx).map(Ok)
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
+        if !self.promised {
+            // Ready on a closed session too: `start_send` then has the message to give back.
+            std::task::ready!(self.shared.poll_space(cx));
+            self.promised = true;
+        }
+        Poll::Ready(Ok(()))
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), TrySendError> {
-        self.shared.try_send(message)
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), TrySendError> {
+        if std::mem::take(&mut self.promised) {
+            self.shared.send_promised(message)
+        } else {
+            self.shared.try_send(message)
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {

@@ -136,7 +136,7 @@ impl Shared {
         poll_fn(|cx| {
             // Empty only when polled again after it was ready, which an async fn never does.
             let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
-            match self.offer(offered, Some(cx)) {
+            match self.offer(offered, Room::WaitedFor(cx)) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
                 Err(TrySendError::NotCarried(message)) => Poll::Ready(Err(SendError::NotCarried(message))),
@@ -150,7 +150,13 @@ impl Shared {
     }
 
     pub(crate) fn try_send(&self, message: Message) -> Result<(), TrySendError> {
-        self.offer(message, None)
+        self.offer(message, Room::Now)
+    }
+
+    /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room, however large it turns out to be, and
+    /// whoever has sent meanwhile.
+    pub(crate) fn send_promised(&self, message: Message) -> Result<(), TrySendError> {
+        self.offer(message, Room::Promised)
     }
 
     pub(crate) fn poll_space(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -186,7 +192,7 @@ impl Shared {
         })
     }
 
-    fn offer(&self, message: Message, cx: Option<&mut Context<'_>>) -> Result<(), TrySendError> {
+    fn offer(&self, message: Message, room: Room<'_, '_>) -> Result<(), TrySendError> {
         if message.as_binary().is_some() && !self.binary {
             return Err(TrySendError::NotCarried(message));
         }
@@ -194,8 +200,8 @@ impl Shared {
             if !state.core.is_open() {
                 return Err(TrySendError::Closed(message));
             }
-            if !state.core.has_space(&self.limits, &message) {
-                if let Some(cx) = cx {
+            if !matches!(room, Room::Promised) && !state.core.has_space(&self.limits, &message) {
+                if let Room::WaitedFor(cx) = room {
                     state.senders.register(cx);
                 }
                 return Err(TrySendError::Full(message));
@@ -472,6 +478,15 @@ impl Shared {
             }
         }
     }
+}
+
+/// What a message needs of the outbound queue.
+enum Room<'a, 'w> {
+    Now,
+    /// If there is none, the task is to be woken when there may be.
+    WaitedFor(&'a mut Context<'w>),
+    /// Nothing more.
+    Promised,
 }
 
 /// One payload's place among those that wait.

@@ -71,6 +71,7 @@ on_every_transport! {
         what_no_transport_took_is_counted,
         // WebSocket only: over HTTP what was not answered was not sent.
         what_a_client_sent_before_it_went_is_received,
+        a_sink_that_is_ready_takes_what_comes,
         a_small_queue_loses_nothing,
     }
     closing: {

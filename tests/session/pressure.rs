@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt, stream};
 use sockeye::{EndedBy, EndpointConfig, TrySendError};
 
 use crate::common::transport::{Transport, json};
@@ -178,6 +179,27 @@ pub(crate) async fn what_a_client_sent_before_it_went_is_received(transport: Tra
     }
     assert_eq!(session.recv().await, None);
     assert_eq!(end_of(&session).await, interrupted(0));
+}
+
+/// A full queue and a sink that was told that there is room.
+pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) {
+    // Room is counted in bytes here, and never fits.
+    let config = EndpointConfig { outbound_bytes: SIZE + SIZE / 2, outbound_messages: 1000, ..config() };
+    let (mut client, session) = Rig::with(transport, config).await.open().await;
+    let sending = async {
+        let (mut sink, stream) = session.split();
+        let mut messages = stream::iter((0..40).map(|number| Ok(numbered(number).into())));
+        sink.send_all(&mut messages).await.expect("a sink waits for room");
+        sink.close().await.expect("closing waits for nothing");
+        drop(stream);
+    };
+    let reading = async {
+        for expected in 0..40 {
+            assert_eq!(number(&client.message().await), expected);
+        }
+        assert_eq!(client.closed().await.0, 1000);
+    };
+    tokio::join!(sending, reading);
 }
 
 /// One small payload after another, each of which finds the queue full, and an application that is in no hurry.
