@@ -63,7 +63,8 @@ mod session;
 mod transport;
 
 pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, Transports,
+    CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, TcpConfig, TcpEndpoint,
+    Transports,
 };
 pub use message::Message;
 pub use protocol::close::CloseReason;

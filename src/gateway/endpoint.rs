@@ -20,7 +20,7 @@ use super::{PLAIN, headers, iframe, info, plain};
 use crate::Message;
 use crate::protocol::close::CloseReason;
 use crate::protocol::payload;
-use crate::session::{EndedBy, Inbound, Limits, Liveness, Owner, Receiver, Shared};
+use crate::session::{Carries, EndedBy, Inbound, Limits, Liveness, Owner, Receiver, Shared};
 use crate::transport::jsonp::Callback;
 use crate::transport::websocket::{Framing, Settings};
 use crate::transport::{Body, PeerWatch, Source, eventsource, htmlfile, jsonp, with_status, xhr};
@@ -204,7 +204,7 @@ impl Endpoint {
         let watch = parts.extensions.remove::<PeerWatch>();
         let lookup = self.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, name(resource), &self.config.kept_headers);
-            Shared::new(info, Some(segment), false, Arc::clone(&self.limits), Arc::clone(&self.owner))
+            Shared::new(info, Some(segment), Carries::Text, Arc::clone(&self.limits), Arc::clone(&self.owner))
         });
         // The rest of the request must not live as long as a poll waits.
         drop(parts);

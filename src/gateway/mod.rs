@@ -13,6 +13,7 @@ mod refusal;
 mod registry;
 mod request;
 pub(crate) mod route;
+mod tcp;
 mod upgrade;
 
 use std::convert::Infallible;
@@ -31,6 +32,7 @@ pub use self::handler::Handler;
 pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;
 pub use self::request::PeerAddr;
+pub use self::tcp::{TcpConfig, TcpEndpoint};
 use crate::transport::{Body, with_status};
 
 /// Serves SockJS endpoints: a service for hyper and tower, and a router for axum.

@@ -15,7 +15,7 @@ use super::headers;
 use super::refusal::Refusal;
 use super::registry::TooManySessions;
 use super::request::connect_info;
-use crate::session::{Liveness, Receiver, Shared};
+use crate::session::{Carries, Liveness, Receiver, Shared};
 use crate::transport::websocket::{self, Framing, Settings};
 use crate::transport::{Body, WatchedStream};
 
@@ -34,13 +34,14 @@ impl Endpoint {
         }
         let on_upgrade = hyper::upgrade::on(&mut request);
         let (mut parts, _) = request.into_parts();
-        let (transport, binary) = match framing {
-            Framing::SockJs => ("websocket", false),
-            Framing::Raw => ("rawwebsocket", self.config.binary),
+        let (transport, carries) = match framing {
+            Framing::SockJs => ("websocket", Carries::Text),
+            Framing::Raw if self.config.binary => ("rawwebsocket", Carries::TextAndBinary),
+            Framing::Raw => ("rawwebsocket", Carries::Text),
         };
         let entered = self.registry.enter_socket(|| {
             let info = connect_info(&mut parts, transport, &self.config.kept_headers);
-            Shared::new(info, None, binary, Arc::clone(&self.limits), Arc::clone(&self.owner))
+            Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner))
         });
         let session = entered.map_err(|TooManySessions| self.too_many_sessions())?;
         let start = Start {

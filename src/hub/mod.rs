@@ -213,7 +213,8 @@ impl fmt::Debug for Membership {
 pub struct Delivery {
     /// Sessions that have taken the message into their queue.
     pub reached: usize,
-    /// Members that have not: they had closed already, were closed now as slow consumers, or carry no binary messages.
+    /// Members that have not: they had closed already, were closed now as slow consumers, or can't carry it (binary, or too
+    /// large for their transport).
     pub undelivered: usize,
 }
 
@@ -343,7 +344,7 @@ enum Outcome {
 fn offer(sender: &Sender, message: Message) -> Outcome {
     match sender.try_send(message) {
         Ok(()) => Outcome::Taken,
-        Err(TrySendError::Closed(_) | TrySendError::NotCarried(_)) => Outcome::Gone,
+        Err(TrySendError::Closed(_) | TrySendError::NotCarried(_) | TrySendError::TooLarge(_)) => Outcome::Gone,
         // Another topic may have been faster: a session is counted once.
         Err(TrySendError::Full(_)) if sender.give_up(CloseReason::SLOW_CONSUMER) => Outcome::TooSlow,
         Err(TrySendError::Full(_)) => Outcome::Gone,

@@ -23,6 +23,8 @@ impl CloseReason {
     pub const PROTOCOL_ERROR: Self = Self::fixed(1002, "Protocol error");
     /// 1007, a WebSocket peer sent text that is no UTF-8.
     pub const NOT_UTF8: Self = Self::fixed(1007, "Invalid UTF-8");
+    /// 1007, a TCP client sent a record that is no modified UTF-8.
+    pub const NOT_MODIFIED_UTF8: Self = Self::fixed(1007, "Invalid modified UTF-8");
     /// 1003, a binary message on an endpoint that takes text only.
     pub const BINARY_REFUSED: Self = Self::fixed(1003, "Binary messages are not accepted");
     /// 1009, a message over `message_size`, or a payload over `payload_size` or `messages_per_payload`.
@@ -33,6 +35,10 @@ impl CloseReason {
     pub const SLOW_CONSUMER: Self = Self::fixed(1008, "slow consumer");
     /// 1008, the application did not take messages for `send_wait`.
     pub const INBOUND_FULL: Self = Self::fixed(1008, "inbound queue full");
+    /// 1008, a TCP client sent no record in time, or began one and did not end it (`first_record_timeout`, `record_timeout`).
+    pub const NO_RECORD: Self = Self::fixed(1008, "no record in time");
+    /// 1008, a TCP client took no bytes for `write_timeout`.
+    pub const NOT_READING: Self = Self::fixed(1008, "the client does not read");
     /// 2010, answered to a second receiver of a session; the session itself goes on.
     pub const IN_USE: Self = Self::fixed(2010, "Another connection still open");
     /// 3000, a WebSocket client sent what is no JSON array of strings.

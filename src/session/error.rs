@@ -11,13 +11,16 @@ pub enum SendError {
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
     NotCarried(Message),
+    /// A text that no record of the session's transport can hold: over TCP, more than 65,535 bytes of modified UTF-8.
+    #[error("the message is larger than the 65,535 bytes that the session's transport can carry")]
+    TooLarge(Message),
 }
 
 impl SendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Closed(message) | Self::NotCarried(message) => message,
+            Self::Closed(message) | Self::NotCarried(message) | Self::TooLarge(message) => message,
         }
     }
 }
@@ -34,13 +37,18 @@ pub enum TrySendError {
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
     NotCarried(Message),
+    /// A text that no record of the session's transport can hold: over TCP, more than 65,535 bytes of modified UTF-8.
+    #[error("the message is larger than the 65,535 bytes that the session's transport can carry")]
+    TooLarge(Message),
 }
 
 impl TrySendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Full(message) | Self::Closed(message) | Self::NotCarried(message) => message,
+            Self::Full(message) | Self::Closed(message) | Self::NotCarried(message) | Self::TooLarge(message) => {
+                message
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;
 pub use self::info::{ConnectInfo, SessionId};
 pub(crate) use self::queue::QueueLimit;
-pub(crate) use self::shared::{Inbound, Owner, Receiver, Shared};
+pub(crate) use self::shared::{Carries, Inbound, Owner, Receiver, Shared};
 
 /// One client, over whatever transport it came.
 ///
@@ -63,7 +63,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SendError`] gives the message back: the session has ended or is closing, or does not carry binary messages.
+    /// [`SendError`] gives the message back: the session has ended or is closing, or its transport can't carry it.
     ///
     /// # Cancel safety
     ///

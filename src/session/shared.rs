@@ -14,6 +14,7 @@ use super::{ConnectInfo, SendError, TrySendError};
 use crate::Message;
 use crate::clock;
 use crate::protocol::close::CloseReason;
+use crate::protocol::modified_utf8;
 
 /// Keeps the sessions of an endpoint, and is told when one needs no keeping or a date to look at it again.
 pub(crate) trait Owner: Send + Sync {
@@ -26,6 +27,27 @@ pub(crate) trait Owner: Send + Sync {
 /// A receiver is attached already and did not go in time.
 #[derive(Debug)]
 pub(crate) struct InUse;
+
+/// What a session's transport can carry to its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Text,
+    TextAndBinary,
+    /// Text that fits into a record of modified UTF-8.
+    Records,
+}
+
+impl Carries {
+    fn accept(self, message: Message) -> Result<Message, TrySendError> {
+        match (self, message.as_text()) {
+            (Self::Text | Self::Records, None) => Err(TrySendError::NotCarried(message)),
+            (Self::Records, Some(text)) if modified_utf8::encoded_len(text) > modified_utf8::LONGEST => {
+                Err(TrySendError::TooLarge(message))
+            }
+            _ => Ok(message),
+        }
+    }
+}
 
 /// What became of messages that a client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +65,7 @@ pub(crate) struct Shared {
     info: ConnectInfo,
     /// The session segment of the URL, by which an HTTP transport finds the session; a WebSocket is found by nobody.
     segment: Option<Arc<str>>,
-    binary: bool,
+    carries: Carries,
     limits: Arc<Limits>,
     owner: Arc<dyn Owner>,
     created: Instant,
@@ -70,7 +92,7 @@ impl Shared {
     pub(crate) fn new(
         info: ConnectInfo,
         segment: Option<Arc<str>>,
-        binary: bool,
+        carries: Carries,
         limits: Arc<Limits>,
         owner: Arc<dyn Owner>,
     ) -> Arc<Self> {
@@ -86,7 +108,7 @@ impl Shared {
         Arc::new(Self {
             info,
             segment,
-            binary,
+            carries,
             limits,
             owner,
             created,
@@ -104,7 +126,7 @@ impl Shared {
     }
 
     pub(crate) fn carries_binary(&self) -> bool {
-        self.binary
+        self.carries == Carries::TextAndBinary
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -140,6 +162,7 @@ impl Shared {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
                 Err(TrySendError::NotCarried(message)) => Poll::Ready(Err(SendError::NotCarried(message))),
+                Err(TrySendError::TooLarge(message)) => Poll::Ready(Err(SendError::TooLarge(message))),
                 Err(TrySendError::Full(refused)) => {
                     message = Some(refused);
                     Poll::Pending
@@ -193,9 +216,7 @@ impl Shared {
     }
 
     fn offer(&self, message: Message, room: Room<'_, '_>) -> Result<(), TrySendError> {
-        if message.as_binary().is_some() && !self.binary {
-            return Err(TrySendError::NotCarried(message));
-        }
+        let message = self.carries.accept(message)?;
         self.with(|state, wakes| {
             if !state.core.is_open() {
                 return Err(TrySendError::Closed(message));
@@ -418,6 +439,11 @@ impl Receiver {
     /// Ends the session for a limit's sake, behind all that is queued.
     pub(crate) fn close(&self, reason: CloseReason) {
         self.shared.close(reason, EndedBy::Gateway);
+    }
+
+    /// The peer sends no more but may still read: what is queued goes out, then the session ends as if the peer had gone.
+    pub(crate) fn peer_finished(&self) {
+        self.shared.close(CloseReason::INTERRUPTED, EndedBy::Peer);
     }
 
     /// Nobody needs to wake the receiver's task now: it runs, and asks again before it rests.

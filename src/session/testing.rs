@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::Extensions;
 
 use super::core::{Limits, Liveness, SessionEnd, Step};
-use super::shared::{Inbound, Owner, Receiver, Shared};
+use super::shared::{Carries, Inbound, Owner, Receiver, Shared};
 use super::{ConnectInfo, ConnectInfoParts, QueueLimit, Session};
 use crate::Message;
 use crate::protocol::close::CloseReason;
@@ -40,7 +40,7 @@ pub(crate) fn session_with(limits: Limits) -> (Session, Client) {
         headers: Box::default(),
         extensions: Extensions::new(),
     });
-    let shared = Shared::new(info, None, false, Arc::new(limits), Arc::new(Nobody));
+    let shared = Shared::new(info, None, Carries::Text, Arc::new(limits), Arc::new(Nobody));
     let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
     (Session::new(Arc::clone(&shared)), Client { shared, receiver: Some(receiver), heard: Vec::new() })
 }

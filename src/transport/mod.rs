@@ -4,6 +4,7 @@ mod body;
 pub(crate) mod eventsource;
 pub(crate) mod htmlfile;
 pub(crate) mod jsonp;
+pub(crate) mod tcp;
 mod watch;
 pub(crate) mod websocket;
 pub(crate) mod xhr;

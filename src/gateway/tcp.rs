@@ -1,0 +1,266 @@
+//! TCP clients that speak in records: a listener, its application and its sessions.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Extensions;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::handler::{Contained, Handler};
+use super::registry::{Keeper, Registry, TooManySessions};
+use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
+use crate::transport::tcp::{self, Settings};
+
+/// Serves clients that speak over plain TCP in records of modified UTF-8: Java's `DataOutputStream.writeUTF` and
+/// `DataInputStream.readUTF`.
+///
+/// Each record is a message, each message a record: two bytes of length, big-endian, and the text in modified UTF-8 (as UTF-8, but U+0000
+/// takes two bytes, and what is above U+FFFF six). Nothing else is on the wire; what the records say is the handler's affair. Half of a
+/// surrogate pair, which Java can send and text can't hold, arrives as U+FFFD. A message of more than 65,535 encoded bytes is refused with
+/// [`SendError::TooLarge`](crate::SendError::TooLarge). No wire reason tells a client why its session ends: it sees FIN.
+///
+/// A client that shuts down its sending side only is taken for gone, but what the application had queued by then still reaches it.
+///
+/// ```no_run
+/// use sockeye::{Session, TcpEndpoint};
+/// use tokio::net::TcpListener;
+///
+/// # async fn run() -> std::io::Result<()> {
+/// let endpoint = TcpEndpoint::new(async |mut session: Session| {
+///     if let Some(line) = session.recv().await {
+///         let _ = session.send(line).await;
+///     }
+/// });
+/// let listener = TcpListener::bind("127.0.0.1:9999").await?;
+/// endpoint.listen(listener).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Cloning it is cheap; clones share their sessions.
+#[derive(Clone)]
+pub struct TcpEndpoint {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: TcpConfig,
+    handler: Arc<dyn Handler>,
+    limits: Arc<Limits>,
+    settings: Arc<Settings>,
+    registry: Arc<Registry>,
+    owner: Arc<dyn Owner>,
+}
+
+/// How a [`TcpEndpoint`] behaves: limits and delays.
+#[derive(Clone, Debug)]
+pub struct TcpConfig {
+    /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session with 1009. Default: 64 KiB, which no
+    /// record reaches.
+    pub message_size: usize,
+    /// Messages from the client that wait for the application. When they are this many the connection is no longer read. Default: 1,024.
+    pub inbound_messages: usize,
+    /// The same in bytes. Default: 1 MiB.
+    pub inbound_bytes: usize,
+    /// Messages of the application that wait for the client. When they are this many, [`send`](crate::Session::send) waits and
+    /// [`try_send`](crate::Session::try_send) says `Full`. An empty queue takes any message. Default: 1,024.
+    pub outbound_messages: usize,
+    /// The same in bytes. Default: 1 MiB.
+    pub outbound_bytes: usize,
+    /// How long the first record may take to arrive; then the session closes with 1008 "no record in time". Default: 10 s.
+    pub first_record_timeout: Duration,
+    /// How long a later record may take from its first byte to its last; then the session closes likewise. A client may be silent
+    /// between records as long as it likes. Default: 30 s.
+    pub record_timeout: Duration,
+    /// How long a client may take no bytes at all while there are some for it; then its session closes with 1008 "the client does not
+    /// read". Default: 60 s.
+    pub write_timeout: Duration,
+    /// How long a connection that [`listen`](TcpEndpoint::listen) has accepted is silent before the system probes whether its other end
+    /// is still there (TCP keepalive). One that acknowledges neither probes nor data is given up a little after `write_timeout` (Linux;
+    /// elsewhere when the system thinks fit), and its session ends with 1002. Default: 25 s.
+    pub keepalive_delay: Duration,
+    /// How long an ended connection waits for the last bytes to leave and for the client's own end. Default: 5 s.
+    pub linger: Duration,
+    /// Live sessions; one more connection is closed at once. Default: 100,000.
+    pub sessions: usize,
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        Self {
+            message_size: 64 * 1024,
+            inbound_messages: 1024,
+            inbound_bytes: 1024 * 1024,
+            outbound_messages: 1024,
+            outbound_bytes: 1024 * 1024,
+            first_record_timeout: Duration::from_secs(10),
+            record_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            keepalive_delay: Duration::from_secs(25),
+            linger: Duration::from_secs(5),
+            sessions: 100_000,
+        }
+    }
+}
+
+impl TcpEndpoint {
+    /// An endpoint with the default configuration.
+    pub fn new(handler: impl Handler) -> Self {
+        Self::with_config(TcpConfig::default(), handler)
+    }
+
+    /// An endpoint.
+    pub fn with_config(config: TcpConfig, handler: impl Handler) -> Self {
+        let registry = Arc::new(Registry::new(config.sessions));
+        let inner = Inner {
+            handler: Arc::new(handler),
+            limits: Arc::new(config.session_limits()),
+            settings: Arc::new(config.settings()),
+            owner: Arc::new(Keeper(Arc::clone(&registry))),
+            registry,
+            config,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Accepts connections and serves each in a task of its own, for ever: whatever makes accepting fail passes.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the listener; sessions that are open go on.
+    pub async fn listen(&self, listener: TcpListener) -> Infallible {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    pause = FIRST_PAUSE;
+                    self.accept(stream, peer);
+                }
+                Err(error) if concerns_one_connection(&error) => {
+                    tracing::debug!(%error, "a TCP connection was gone before its accept");
+                }
+                Err(error) => {
+                    // Out of file descriptors or memory: what waits keeps, and trying again at once would only spin.
+                    tracing::warn!(%error, ?pause, "cannot accept TCP connections now; `ulimit -n` sets how many files may be open");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Serves one connection, accepted by the caller, until it has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks the connection off and ends its session and handler.
+    pub async fn serve<S>(&self, stream: S, peer: Option<SocketAddr>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Inner { config, handler, limits, settings, registry, owner } = &*self.inner;
+        let entered = registry.enter_socket(|| {
+            Shared::new(connect_info(peer), None, Carries::Records, Arc::clone(limits), Arc::clone(owner))
+        });
+        let session = match entered {
+            Ok(session) => session,
+            Err(TooManySessions) => {
+                let sessions = config.sessions;
+                tracing::warn!(
+                    sessions,
+                    ?peer,
+                    "TCP connection refused: the endpoint is full; raise `sessions`, or spread the load"
+                );
+                return;
+            }
+        };
+        let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+        let application = Contained::new(Arc::clone(handler), session);
+        tcp::run(stream, receiver, application, Arc::clone(settings)).await;
+    }
+
+    /// Live sessions.
+    pub fn sessions(&self) -> usize {
+        self.inner.registry.live()
+    }
+
+    fn accept(&self, stream: TcpStream, peer: SocketAddr) {
+        if let Err(error) = self.prepare(&stream) {
+            tracing::debug!(%peer, %error, "the TCP connection was gone at once");
+            return;
+        }
+        let endpoint = self.clone();
+        tokio::spawn(async move { endpoint.serve(stream, Some(peer)).await });
+    }
+
+    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+        // A record is worth sending by itself: waiting to fill a packet would cost its receiver 40 ms.
+        stream.set_nodelay(true)?;
+        // This wire has no heartbeats: without probes a client whose power went would keep its session for ever.
+        let TcpConfig { keepalive_delay, write_timeout, .. } = self.inner.config;
+        let socket = SockRef::from(stream);
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(keepalive_delay).with_interval(PROBE_INTERVAL))?;
+        // Later than the session's own timeout, which knows the reason.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket.set_tcp_user_timeout(Some(write_timeout + PROBE_INTERVAL))?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TcpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpEndpoint").field("sessions", &self.sessions()).finish_non_exhaustive()
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// There is no heartbeat on this wire; a year is as far as a timer need reach.
+const NO_HEARTBEATS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl TcpConfig {
+    fn session_limits(&self) -> Limits {
+        Limits {
+            inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
+            outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
+            heartbeat_delay: NO_HEARTBEATS,
+            disconnect_delay: self.linger,
+            // Nobody is pinged here.
+            pong_timeout: NO_HEARTBEATS,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            message_size: self.message_size,
+            read_ahead: (self.inbound_bytes, self.inbound_messages),
+            first_record_timeout: self.first_record_timeout,
+            record_timeout: self.record_timeout,
+            write_timeout: self.write_timeout,
+            linger: self.linger,
+        }
+    }
+}
+
+fn connect_info(peer: Option<SocketAddr>) -> ConnectInfo {
+    ConnectInfo::new(ConnectInfoParts {
+        peer,
+        transport: "tcp",
+        path: "".into(),
+        query: None,
+        headers: Box::default(),
+        extensions: Extensions::new(),
+    })
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
