@@ -2,11 +2,13 @@
 //!
 //! Behind the feature `fuzzing`, and no part of the public API.
 
+use bytes::BytesMut;
 use http::Method;
 
 use crate::gateway::prefix::Prefix;
 use crate::gateway::route::{NoRoute, Resource, Route, route as find_route};
 use crate::message::Message;
+use crate::protocol::modified_utf8::{LONGEST, RecordError, Records, encoded_len, write_record};
 use crate::protocol::payload::{PayloadError, PayloadLimits, parse, parse_form, parse_frame};
 use crate::protocol::quote::{quote_into, quote_script_into};
 
@@ -154,6 +156,95 @@ fn name(resource: Resource) -> &'static str {
     }
 }
 
+/// Records of modified UTF-8, cut into pieces of any size: the same texts, or the same end, as a reader that has all bytes at once and
+/// works unit by unit. Texts that were taken come back when they are written.
+pub fn records(size: u8, largest: u16, bytes: &[u8]) {
+    let largest = usize::from(largest);
+    let (mut records, mut read, mut error) = (Records::default(), Vec::new(), None);
+    'pieces: for piece in bytes.chunks(usize::from(size).max(1)) {
+        records.push(piece);
+        loop {
+            match records.next(largest) {
+                Ok(Some(text)) => read.push(text),
+                Ok(None) => break,
+                Err(refused) => {
+                    error = Some(refused);
+                    break 'pieces;
+                }
+            }
+        }
+    }
+    let mut rest = bytes;
+    for text in &read {
+        let (record, behind) = split_record(rest).expect("a record that was read is there");
+        assert_eq!(text, &naive_text(record).expect("a record that was read is well formed"));
+        assert!(text.len() <= largest);
+        assert_eq!(naive_text(&write_naively(text)[2..]).as_ref(), Some(text));
+        rest = behind;
+    }
+    match (error, split_record(rest)) {
+        (None, record) => assert_eq!((record, records.has_begun()), (None, !rest.is_empty())),
+        // It may be refused before it has arrived.
+        (Some(RecordError::TooLarge), None) => {}
+        (Some(RecordError::TooLarge), Some((record, _))) => {
+            assert!(record.len() > largest && naive_text(record).is_none_or(|text| text.len() > largest));
+        }
+        (Some(RecordError::Malformed), record) => assert_eq!(record.and_then(|(record, _)| naive_text(record)), None),
+    }
+}
+
+/// Writing records: byte for byte what Java's documentation says, if it fits.
+pub fn write_records(text: &str) {
+    let mut out = BytesMut::from("before");
+    let written = write_record(text, &mut out);
+    let expected = write_naively(text);
+    assert_eq!(expected.len(), 2 + encoded_len(text));
+    match written {
+        Ok(()) => assert_eq!(out[6..], expected),
+        Err(_) => assert!(expected.len() > 2 + LONGEST && out == "before"),
+    }
+}
+
+fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(u16::from_be_bytes(*length).into())
+}
+
+/// The groups of `java.io.DataInput`, `readUTF`.
+fn naive_text(mut bytes: &[u8]) -> Option<String> {
+    let mut units = Vec::new();
+    while let Some(first) = bytes.first() {
+        let length = match first >> 4 {
+            0..=7 => 1,
+            12 | 13 => 2,
+            14 => 3,
+            _ => return None,
+        };
+        let (group, rest) = bytes.split_at_checked(length)?;
+        if group[1..].iter().any(|byte| byte & 0xC0 != 0x80) {
+            return None;
+        }
+        let first = u16::from(*first) & [0x7F, 0x1F, 0x0F][length - 1];
+        units.push(group[1..].iter().fold(first, |unit, byte| unit << 6 | u16::from(byte & 0x3F)));
+        bytes = rest;
+    }
+    Some(String::from_utf16_lossy(&units))
+}
+
+/// The groups of `java.io.DataOutput`, `writeUTF`; the length wraps where it has no room.
+fn write_naively(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for unit in text.encode_utf16() {
+        let group = match unit {
+            0x0001..=0x007F => &[unit][..],
+            0x0000 | 0x0080..=0x07FF => &[0xC0 | unit >> 6 & 0x1F, 0x80 | unit & 0x3F],
+            _ => &[0xE0 | unit >> 12 & 0x0F, 0x80 | unit >> 6 & 0x3F, 0x80 | unit & 0x3F],
+        };
+        bytes.extend(group.iter().map(|byte| *byte as u8));
+    }
+    [&(bytes.len() as u16).to_be_bytes()[..], &bytes].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -203,8 +294,67 @@ mod tests {
         })
     }
 
+    /// Groups of modified UTF-8 of all kinds, and some that are none.
+    fn nearly_modified_utf8() -> impl Strategy<Value = Vec<u8>> {
+        let groups: [&[u8]; 16] = [
+            b"a",
+            b"\0",
+            b"\xC0\x80",
+            b"\xC3\xA9",
+            b"\xDF\xBF",
+            b"\xE0\xA0\x80",
+            b"\xEC\x95\x88",
+            b"\xED\xA0\xBD",
+            b"\xED\xB8\x80",
+            b"\xEF\xBF\xBF",
+            b"\xE0\x80\x80",
+            b"\xC1\xBF",
+            b"\xF0\x9F\x98\x80",
+            b"\x80",
+            b"\xC3",
+            b"\xED\xA0",
+        ];
+        let well_formed = groups[..12].to_vec();
+        let text = prop_oneof![
+            8 => vec(proptest::sample::select(well_formed), 0..12),
+            1 => vec(proptest::sample::select(groups.to_vec()), 0..12),
+        ];
+        let record = text.prop_map(|groups| {
+            let text = groups.concat();
+            [&(text.len() as u16).to_be_bytes()[..], &text].concat()
+        });
+        (vec(record, 0..6), 0..4usize).prop_map(|(records, missing)| {
+            let mut bytes = records.concat();
+            bytes.truncate(bytes.len().saturating_sub(missing / 2));
+            bytes
+        })
+    }
+
     proptest! {
         #![proptest_config(config())]
+
+        #[test]
+        fn records_of_any_bytes(size: u8, largest in 0..64u16, bytes: Vec<u8>) {
+            super::records(size, largest, &bytes);
+        }
+
+        #[test]
+        fn records_of_nearly_modified_utf8(size in 1..40u8, largest in 0..40u16, bytes in nearly_modified_utf8()) {
+            super::records(size, largest, &bytes);
+            super::records(size, u16::MAX, &bytes);
+        }
+
+        #[test]
+        fn write_records_of_any_text(text in text(), other: String) {
+            super::write_records(&text);
+            super::write_records(&other);
+        }
+
+        #[test]
+        fn write_records_of_the_longest_texts(character: char, more in 0..3usize) {
+            let encoded = super::encoded_len(&character.to_string());
+            super::write_records(&character.to_string().repeat(super::LONGEST / encoded + more));
+        }
 
         #[test]
         fn payload_of_any_bytes(message_size: u8, messages: u8, body: Vec<u8>) {

@@ -37,6 +37,7 @@
 //! # Layout
 //!
 //! - [`Gateway`] holds endpoints: a prefix, an [`EndpointConfig`] and a [`Handler`] each. It is a hyper and a tower service.
+//! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's `writeUTF`).
 //! - [`Session`] is what a handler gets; [`Sender`] is the part of it to keep elsewhere; [`Message`] is what both carry.
 //! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a transport.
 //! - [`hub`] publishes to many sessions; [`apps`] are handlers ready to use.

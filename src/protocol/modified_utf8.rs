@@ -141,8 +141,6 @@ fn bits(byte: u8, mask: u8) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn record(text: &str) -> Vec<u8> {
@@ -246,62 +244,5 @@ mod tests {
         records.push(&record("y")[1..]);
         assert!(records.next(LONGEST).expect("well formed").is_some());
         assert_eq!((records.has_begun(), records.bytes.capacity()), (false, 0));
-    }
-
-    /// As the documentation of `java.io.DataInput` has it, unit by unit.
-    fn naive(units: &[u16]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for unit in units.iter().map(|unit| u32::from(*unit)) {
-            let (low, middle, high) = (unit & 0x3F, unit >> 6 & 0x3F, unit >> 12);
-            match unit {
-                0x0001..=0x007F => bytes.extend([unit]),
-                0x0000 | 0x0080..=0x07FF => bytes.extend([0xC0 | unit >> 6, 0x80 | low]),
-                _ => bytes.extend([0xE0 | high, 0x80 | middle, 0x80 | low]),
-            }
-        }
-        bytes.into_iter().map(|byte| u8::try_from(byte).unwrap()).collect()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn writes_what_the_naive_one_writes(text in any::<String>()) {
-            let expected = framed(&naive(&text.encode_utf16().collect::<Vec<_>>()));
-            prop_assert_eq!(record(&text), expected);
-        }
-
-        #[test]
-        fn reads_what_the_naive_one_writes(units in prop::collection::vec(unit(), 0..64)) {
-            let record = framed(&naive(&units));
-            prop_assert_eq!(read([&record[..]], LONGEST), Ok(vec![String::from_utf16_lossy(&units)]));
-        }
-
-        #[test]
-        fn pieces_may_end_anywhere(texts in prop::collection::vec(any::<String>(), 0..8), size in 1..40usize) {
-            let stream: Vec<u8> = texts.iter().flat_map(|text| record(text)).collect();
-            prop_assert_eq!(read(stream.chunks(size), LONGEST), Ok(texts));
-        }
-
-        /// Neither a panic nor a text larger than its record, whatever comes.
-        #[test]
-        fn anything_may_arrive(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            if let Ok(texts) = read([&framed(&bytes)[..]], LONGEST) {
-                prop_assert!(texts.concat().len() <= bytes.len());
-            }
-        }
-    }
-
-    /// Units of all kinds about equally often; surrogates would be rare otherwise.
-    fn unit() -> impl Strategy<Value = u16> {
-        prop_oneof![
-            Just(0),
-            1..0x80u16,
-            0x80..0x800u16,
-            0x800..0xD800u16,
-            0xD800..0xDC00u16,
-            0xDC00..0xE000u16,
-            0xE000..=0xFFFFu16
-        ]
     }
 }
