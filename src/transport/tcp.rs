@@ -58,6 +58,7 @@ pub(crate) async fn run<S>(
         read_deadline: Deadline::after(settings.first_record_timeout),
         output: BytesMut::new(),
         unflushed: false,
+        closing: false,
         write_deadline: Deadline::default(),
         settings,
     };
@@ -90,6 +91,8 @@ struct Driver<S, A> {
     /// Records on their way to the socket.
     output: BytesMut,
     unflushed: bool,
+    /// The session has no more to send; its receiver must not be asked again.
+    closing: bool,
     /// By when the socket must take bytes, while it has taken none.
     write_deadline: Deadline,
     settings: Arc<Settings>,
@@ -100,6 +103,8 @@ enum Reading {
     Open,
     /// The client has said FIN; the session is told when the application has seen what came before.
     AtEnd,
+    /// A limit was broken; likewise. The session then ends behind all that is queued.
+    Refused(CloseReason),
     /// The session ends here.
     Over(Ending),
     /// Nothing is read any more; what is queued still goes out.
@@ -109,9 +114,9 @@ enum Reading {
 /// How the socket is to be left.
 #[derive(Debug, PartialEq, Eq)]
 enum Ending {
-    /// What is on its way goes out, then FIN.
+    /// All that was queued has left; FIN.
     InOrder,
-    /// The client sent what is no modified UTF-8. The same, but nothing of what is queued.
+    /// The client sent what is no modified UTF-8. What is on its way goes out, what is queued doesn't; FIN.
     Malformed,
     /// The client takes nothing.
     Stalled,
@@ -135,14 +140,8 @@ where
             }
             let ending = match std::mem::replace(&mut self.reading, Reading::Stopped) {
                 Reading::Over(ending) => Some(ending),
-                Reading::AtEnd => {
-                    // A client that only shut down its sending side still reads the answer to what it sent last.
-                    self.receiver.push_last(std::mem::take(&mut self.refused));
-                    self.receiver.peer_finished();
-                    self.poll_write(cx)
-                }
                 reading => {
-                    self.reading = reading;
+                    self.reading = self.settle(reading);
                     self.poll_write(cx)
                 }
             };
@@ -204,7 +203,7 @@ where
             self.read_deadline.start(self.settings.record_timeout);
         }
         if waits && self.read_deadline.poll(cx).is_ready() {
-            self.reading = self.refuse(CloseReason::NO_RECORD);
+            self.reading = Reading::Refused(CloseReason::NO_RECORD);
             return true;
         }
         read
@@ -232,7 +231,7 @@ where
                         break;
                     }
                 }
-                Err(RecordError::TooLarge) => return Err(self.refuse(CloseReason::TOO_LARGE)),
+                Err(RecordError::TooLarge) => return Err(Reading::Refused(CloseReason::TOO_LARGE)),
                 Err(RecordError::Malformed) => return Err(Reading::Over(Ending::Malformed)),
             }
         }
@@ -255,9 +254,18 @@ where
         Reading::AtEnd
     }
 
-    /// A limit was broken: the session ends behind all that is queued.
-    fn refuse(&self, reason: CloseReason) -> Reading {
-        self.receiver.close(reason);
+    /// Closes the session if reading has ended.
+    fn settle(&mut self, reading: Reading) -> Reading {
+        if let Reading::AtEnd | Reading::Refused(_) = reading {
+            // Room or not: they are in memory already, and a session that is closing takes no more.
+            self.receiver.push_last(std::mem::take(&mut self.refused));
+        }
+        match reading {
+            // A client that only shut down its sending side still reads the answer to what it sent last.
+            Reading::AtEnd => self.receiver.peer_finished(),
+            Reading::Refused(reason) => self.receiver.close(reason),
+            reading => return reading,
+        }
         Reading::Stopped
     }
 
@@ -284,29 +292,31 @@ where
                     return stalled.then_some(Ending::Stalled);
                 }
             }
-            let closed = self.poll_frames(cx);
-            if closed {
+            if self.closing {
                 return Some(Ending::InOrder);
             }
-            if self.output.is_empty() {
+            self.poll_frames(cx);
+            if self.output.is_empty() && !self.closing {
                 return None;
             }
         }
     }
 
-    /// Gathers records for one write. True when the session has no more.
-    fn poll_frames(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.output.len() < WRITE_THRESHOLD {
+    /// Gathers records for one write.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) {
+        while !self.closing && self.output.len() < WRITE_THRESHOLD {
             match self.receiver.poll_step(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Step::Frame(Frame::Message(message))) => self.append(&message),
                 Poll::Ready(Step::Frame(Frame::Messages(messages))) => messages.iter().for_each(|it| self.append(it)),
-                Poll::Ready(Step::Frame(Frame::Close(_))) => return true,
+                Poll::Ready(Step::Frame(Frame::Close(_))) => {
+                    self.closing = true;
+                    self.reading = Reading::Stopped;
+                }
                 // Old clients would show them: this wire has none.
                 Poll::Ready(Step::Frame(Frame::Open | Frame::Heartbeat) | Step::Ping) => {}
             }
         }
-        false
     }
 
     fn append(&mut self, message: &Message) {
