@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use sockeye::apps::{echo, line_echo};
 use sockeye::{EndedBy, Handler, SendError, Session, SessionEnd, TcpConfig, TcpEndpoint, TrySendError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
@@ -407,15 +408,26 @@ async fn a_flood_disturbs_nobody_else() {
     drop(endpoint);
 }
 
-// Helpers.
+// The echo of the notes.
 
-async fn echo(mut session: Session) {
-    while let Some(message) = session.recv().await {
-        if session.send(message).await.is_err() {
-            break;
-        }
-    }
+#[tokio::test(start_paused = true)]
+async fn the_line_echo_answers_one_record_and_ends() {
+    let mut client = serve(line_echo);
+    client.write_all(&[record("안녕\0😀"), record("more")].concat()).await.expect("it reads");
+    assert_eq!(client.rest().await, record("[ECHO]안녕\0😀(from Server!)"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_no_record_can_hold_is_none() {
+    let mut client = serve(line_echo);
+    client.write_all(&record(&"x".repeat(65_520))).await.expect("it reads");
+    assert_eq!(client.rest().await, b"");
+    let mut client = serve(line_echo);
+    client.write_all(&record(&"x".repeat(65_515))).await.expect("it reads");
+    assert_eq!(client.rest().await.len(), 2 + 65_535);
+}
+
+// Helpers.
 
 type End = (Vec<String>, SessionEnd);
 

@@ -4,11 +4,13 @@
 
 mod broadcast;
 mod echo;
+mod line_echo;
 
 use std::pin::Pin;
 
 pub use self::broadcast::broadcast;
 pub use self::echo::echo;
+pub use self::line_echo::line_echo;
 
 /// A session being served: what a handler that holds shared state returns.
 pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;

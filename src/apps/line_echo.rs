@@ -1,0 +1,30 @@
+//! Sends back one line, and ends.
+
+use crate::{CloseReason, Session};
+
+/// Answers the first message with `[ECHO]…(from Server!)` and ends the session: the echo server of Java's socket tutorials, for a
+/// [`TcpEndpoint`](crate::TcpEndpoint).
+pub async fn line_echo(mut session: Session) {
+    let Some(message) = session.recv().await else { return };
+    let Some(line) = message.as_text() else { return };
+    if session.send(format!("[ECHO]{line}(from Server!)")).await.is_err() {
+        // The client is gone, or the answer is too large for a record; then 1000 would say that all went well.
+        session.close(CloseReason::TOO_LARGE.code(), CloseReason::TOO_LARGE.reason().to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing::session;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_line_is_answered_and_no_more() {
+        let (session, mut client) = session();
+        tokio::spawn(line_echo(session));
+        client.say("안녕").await;
+        client.say("more").await;
+        assert_eq!(client.hear().await, "[ECHO]안녕(from Server!)");
+        assert_eq!(client.next().await, Err(CloseReason::NORMAL));
+    }
+}
