@@ -3,12 +3,14 @@
 //! None of them knows which transport carries a session.
 
 mod broadcast;
+mod chat;
 mod echo;
 mod line_echo;
 
 use std::pin::Pin;
 
 pub use self::broadcast::broadcast;
+pub use self::chat::{Chat, ChatConfig};
 pub use self::echo::echo;
 pub use self::line_echo::line_echo;
 

@@ -145,8 +145,8 @@ impl Topic {
 
     /// Sends a message to every member.
     ///
-    /// It never waits for a client: a queue takes the message or its session is closed. The work, some ten nanoseconds to a
-    /// microsecond a member, is done before this returns.
+    /// It never waits for a client: a queue takes the message, or its session is closed. When it returns, the members in this
+    /// process have been served.
     pub fn publish(&self, message: impl Into<Message>) -> Delivery {
         self.send(message.into(), None)
     }

@@ -1,0 +1,303 @@
+//! What chat clients and the chat say to each other: JSON objects, one a message.
+
+use std::borrow::{Borrow, Cow};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::error::Category;
+
+use super::ChatConfig;
+use crate::Message;
+
+/// The name under which the chat itself speaks, so that a page which prints names has one to print.
+const NOTICES: &str = "*";
+
+/// What a client asks for; all of it is done, or nothing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Request {
+    /// Take this name.
+    pub(super) name: Option<Label>,
+    /// Move to this room.
+    pub(super) room: Option<Label>,
+    /// Send the roster, now and on each change; or don't any more.
+    pub(super) roster: Option<bool>,
+    /// Say this.
+    pub(super) message: Option<Box<str>>,
+}
+
+impl Request {
+    /// Reads a request; members that are `null` or unknown count as absent.
+    pub(super) fn parse(message: &Message, limits: &ChatConfig) -> Result<Self, Refusal> {
+        let text = message.as_text().ok_or_else(|| Refusal::new(Code::BadJson, "a request is text"))?;
+        let members = Members::parse(text)?;
+        let request = Self {
+            name: string("name", members.name)?
+                .map(|name| Label::parse("name", &name, limits.name_chars))
+                .transpose()?,
+            room: string("room", members.room)?
+                .map(|room| Label::parse("room", &room, limits.room_chars))
+                .transpose()?,
+            roster: boolean("roster", members.roster)?,
+            message: string("message", members.message)?.map(String::into_boxed_str),
+        };
+        if request == Self::default() {
+            return Err(Refusal::new(Code::BadRequest, "a request has a `message`, `name`, `room` or `roster`"));
+        }
+        if request.name.as_ref().is_some_and(|name| name.as_str() == NOTICES) {
+            return Err(Refusal::new(Code::BadRequest, "`*` is the name of notices, choose another"));
+        }
+        if let Some(message) = &request.message {
+            not_longer("message", message, limits.message_chars)?;
+        }
+        Ok(request)
+    }
+}
+
+/// The name of a person or a room: trimmed, not empty, nothing in it that can't be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Label(Arc<str>);
+
+impl Label {
+    /// A name of the chat's own making.
+    pub(super) fn own(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    fn parse(member: &str, text: &str, limit: usize) -> Result<Self, Refusal> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Refusal::new(Code::BadRequest, format!("`{member}` is empty")));
+        }
+        not_longer(member, text, limit)?;
+        if text.chars().any(is_unseen) {
+            return Err(Refusal::new(Code::BadRequest, format!("`{member}` has control characters in it")));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Label {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Label {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A request that was not done, and why; told to its sender alone.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: Code,
+    pub(super) text: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+/// A refusal's kind, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Code {
+    BadJson,
+    BadRequest,
+    TooLong,
+    NameTaken,
+    RoomLimit,
+}
+
+/// How members of a room are written to.
+///
+/// A dialect that is not JSON will be a form of its own here, with a parser of its own beside [`Request::parse`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// To those who have only ever talked: just what a page needs that prints `name` and `message`.
+    Plain,
+    /// To those who have given a name or chosen a room: what an event is, where and when it was.
+    Full,
+}
+
+impl Form {
+    pub(super) const ALL: [Self; 2] = [Self::Plain, Self::Full];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// Something that is told to members of a room.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event<'a> {
+    Said { name: &'a Label, message: &'a str },
+    Joined { name: &'a Label },
+    Left { name: &'a Label },
+    Renamed { from: &'a Label, to: &'a Label },
+    Welcome { you: &'a Label, history: &'a [&'a Said] },
+    Roster { names: &'a [&'a Label], count: usize },
+    Refused(&'a Refusal),
+}
+
+/// What somebody said, as the history keeps it.
+#[derive(Debug, Serialize)]
+pub(super) struct Said {
+    pub(super) name: Label,
+    pub(super) message: Box<str>,
+    pub(super) at: u64,
+}
+
+impl Said {
+    /// The memory it takes, roughly.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.name.as_str().len() + self.message.len()
+    }
+}
+
+impl Event<'_> {
+    /// The event as members see it who are written to in this form; `at` is in milliseconds since 1970.
+    ///
+    /// Whatever it is, it has a `name` and a `message`.
+    pub(super) fn write(&self, form: Form, room: &Label, at: u64) -> Message {
+        let (kind, name, message) = self.headline(room);
+        let object = match (form, self) {
+            (Form::Plain, Self::Said { .. }) => Object { name, message, kind: None, context: None },
+            (Form::Plain, _) => Object { name, message, kind: Some(kind), context: None },
+            (Form::Full, _) => {
+                let context = Context { room, at, detail: self.detail() };
+                Object { name, message, kind: Some(kind), context: Some(context) }
+            }
+        };
+        let json = serde_json::to_string(&object);
+        Message::from(json.expect("strings, numbers and lists of them have a JSON form"))
+    }
+
+    /// Type, name and message.
+    fn headline(&self, room: &Label) -> (&'static str, &str, Cow<'_, str>) {
+        let (kind, text) = match self {
+            Self::Said { name, message } => return ("message", name.as_str(), Cow::Borrowed(message)),
+            Self::Refused(refusal) => return ("error", NOTICES, Cow::Borrowed(&refusal.text)),
+            Self::Joined { name } => ("join", format!("{name} joined")),
+            Self::Left { name } => ("leave", format!("{name} left")),
+            Self::Renamed { from, to } => ("rename", format!("{from} is now {to}")),
+            Self::Welcome { you, .. } => ("welcome", format!("you are {you} in {room}")),
+            Self::Roster { count, .. } => ("roster", format!("{count} in {room}")),
+        };
+        (kind, NOTICES, Cow::Owned(text))
+    }
+
+    fn detail(&self) -> Detail<'_> {
+        match *self {
+            Self::Said { .. } => Detail::None {},
+            Self::Joined { name } | Self::Left { name } => Detail::Who { who: name },
+            Self::Renamed { from, to } => Detail::Renamed { from, to },
+            Self::Welcome { you, history } => Detail::Welcome { you, history },
+            Self::Roster { names, count } => Detail::Roster { names, count },
+            Self::Refused(refusal) => Detail::Refused { code: refusal.code },
+        }
+    }
+}
+
+/// An event on the wire.
+#[derive(Serialize)]
+struct Object<'e> {
+    name: &'e str,
+    message: Cow<'e, str>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(flatten)]
+    context: Option<Context<'e>>,
+}
+
+#[derive(Serialize)]
+struct Context<'e> {
+    room: &'e Label,
+    at: u64,
+    #[serde(flatten)]
+    detail: Detail<'e>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Detail<'e> {
+    None {},
+    Who { who: &'e Label },
+    Renamed { from: &'e Label, to: &'e Label },
+    Welcome { you: &'e Label, history: &'e [&'e Said] },
+    Roster { names: &'e [&'e Label], count: usize },
+    Refused { code: Code },
+}
+
+/// A request's members before their types are known: a wrong one is to be named.
+#[derive(Deserialize)]
+struct Members {
+    name: Option<Value>,
+    room: Option<Value>,
+    roster: Option<Value>,
+    message: Option<Value>,
+}
+
+impl Members {
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        // Asked for a struct, serde would take an array of its members as well.
+        if !text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok() {
+            return Err(Refusal::new(Code::BadRequest, "a request is a JSON object"));
+        }
+        serde_json::from_str(text).map_err(|error| match error.classify() {
+            Category::Data => Refusal::new(Code::BadRequest, error.to_string()),
+            Category::Syntax | Category::Eof | Category::Io => {
+                Refusal::new(Code::BadJson, format!("not valid JSON: {error}"))
+            }
+        })
+    }
+}
+
+fn string(member: &str, value: Option<Value>) -> Result<Option<String>, Refusal> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::new(Code::BadRequest, format!("`{member}` is not a string"))),
+    }
+}
+
+fn boolean(member: &str, value: Option<Value>) -> Result<Option<bool>, Refusal> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(value)),
+        Some(_) => Err(Refusal::new(Code::BadRequest, format!("`{member}` is not true or false"))),
+    }
+}
+
+fn not_longer(member: &str, text: &str, limit: usize) -> Result<(), Refusal> {
+    if text.chars().count() <= limit {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::TooLong, format!("`{member}` is longer than {limit} characters")))
+}
+
+/// Characters that a name could hide behind, or that would turn the text around it: controls, line separators, marks of
+/// direction and of no width. Joiners (U+200C, U+200D) are not among them, since scripts and emoji need them.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}

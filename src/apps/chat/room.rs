@@ -1,0 +1,203 @@
+//! One room: who is in it, what was said last, and the order in which everybody hears of it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::ChatConfig;
+use super::protocol::{Event, Form, Label, Said};
+use crate::hub::{Hub, Membership, Topic};
+use crate::{Sender, SessionId, clock};
+
+/// A room. Whatever happens in it happens on its [`Floor`], one after the other.
+pub(super) struct Room {
+    name: Label,
+    hub: Hub,
+    /// Where events are published, in the order of [`Form::ALL`].
+    events: [Topic; Form::ALL.len()],
+    rosters: Topic,
+    // Held while an event is published, so that all members hear of events in the same order, and a newcomer's history ends
+    // exactly where its own hearing begins. The hub's locks are taken inside this one.
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    names: BTreeSet<Label>,
+    history: History,
+    rosters: RosterPace,
+}
+
+impl Room {
+    pub(super) fn new(name: Label, hub: &Hub) -> Self {
+        let topic = |kind: &str| hub.topic(format!("chat/{kind}/{name}"));
+        let events = Form::ALL.map(|form| topic(form.name()));
+        let rosters = topic("roster");
+        Self { name, hub: hub.clone(), events, rosters, state: Mutex::default() }
+    }
+
+    pub(super) fn name(&self) -> &Label {
+        &self.name
+    }
+
+    /// Takes the floor: until it is dropped, nothing else happens in the room.
+    pub(super) fn floor<'r>(self: &'r Arc<Self>, config: &'r ChatConfig) -> Floor<'r> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Floor { room: self, config, state, at: clock::unix_millis() }
+    }
+}
+
+/// A room that belongs to one caller for the moment.
+pub(super) struct Floor<'r> {
+    room: &'r Arc<Room>,
+    config: &'r ChatConfig,
+    state: MutexGuard<'r, State>,
+    at: u64,
+}
+
+impl Floor<'_> {
+    /// Takes a name for somebody; false when somebody has it.
+    pub(super) fn claim(&mut self, name: &Label) -> bool {
+        self.state.names.insert(name.clone())
+    }
+
+    /// Gives a name back.
+    pub(super) fn release(&mut self, name: &Label) {
+        self.state.names.remove(name);
+    }
+
+    /// Lets a session hear all events from now on.
+    pub(super) fn admit(&self, sender: &Sender, form: Form) -> Membership {
+        self.room.events[form as usize].join(sender.clone())
+    }
+
+    /// Lets a session hear of changes of the roster from now on.
+    pub(super) fn admit_to_rosters(&self, sender: &Sender) -> Membership {
+        self.room.rosters.join(sender.clone())
+    }
+
+    /// Says something to everybody, and keeps it.
+    pub(super) fn say(&mut self, name: &Label, message: Box<str>) {
+        self.publish(&Event::Said { name, message: &message }, None);
+        let said = Said { name: name.clone(), message, at: self.at };
+        self.state.history.keep(said, self.config.history, self.config.history_bytes);
+    }
+
+    /// Tells everybody but one session what has happened.
+    pub(super) fn announce(&self, event: &Event<'_>, except: SessionId) {
+        self.publish(event, Some(except));
+    }
+
+    /// Tells a session where it is, and what was said before it came.
+    pub(super) fn welcome(&self, sender: &Sender, form: Form, you: &Label) {
+        let history: Vec<&Said> = self.state.history.kept.iter().collect();
+        self.tell(sender, form, &Event::Welcome { you, history: &history });
+    }
+
+    /// Tells a session who is there.
+    pub(super) fn tell_roster(&self, sender: &Sender) {
+        self.with_roster(|roster| self.tell(sender, Form::Full, roster));
+    }
+
+    /// Tells those who follow the roster that it has changed: at once, or with other changes when the last is too fresh.
+    pub(super) fn roster_changed(&mut self) {
+        if self.room.rosters.members() == 0 {
+            return;
+        }
+        let interval = self.config.roster_interval;
+        match (self.state.rosters.changed(clock::now(), interval), Handle::try_current()) {
+            (Pace::Waiting, _) => {}
+            (Pace::In(rest), Ok(runtime)) => {
+                let (room, config) = (Arc::clone(self.room), self.config.clone());
+                runtime.spawn(async move {
+                    tokio::time::sleep(rest).await;
+                    room.floor(&config).publish_roster();
+                });
+            }
+            // Without a runtime nothing can wait: the process is on its way out.
+            (Pace::Now | Pace::In(_), _) => self.publish_roster(),
+        }
+    }
+
+    fn publish_roster(&mut self) {
+        self.state.rosters.told(clock::now());
+        self.with_roster(|roster| {
+            self.room.rosters.publish(roster.write(Form::Full, &self.room.name, self.at));
+        });
+    }
+
+    fn with_roster(&self, tell: impl FnOnce(&Event<'_>)) {
+        let names: Vec<&Label> = self.state.names.iter().take(self.config.roster_names).collect();
+        tell(&Event::Roster { names: &names, count: self.state.names.len() });
+    }
+
+    fn publish(&self, event: &Event<'_>, except: Option<SessionId>) {
+        for (form, topic) in Form::ALL.into_iter().zip(&self.room.events) {
+            let message = event.write(form, &self.room.name, self.at);
+            match except {
+                None => topic.publish(message),
+                Some(session) => topic.publish_except(message, session),
+            };
+        }
+    }
+
+    /// Sends under the hub's policy: somebody who doesn't read must not keep the floor.
+    fn tell(&self, sender: &Sender, form: Form, event: &Event<'_>) {
+        self.room.hub.send_to(sender, event.write(form, &self.room.name, self.at));
+    }
+}
+
+/// What was said last, bounded by count and by bytes.
+#[derive(Default)]
+struct History {
+    kept: VecDeque<Said>,
+    bytes: usize,
+}
+
+impl History {
+    fn keep(&mut self, said: Said, count: usize, bytes: usize) {
+        self.bytes += said.size();
+        self.kept.push_back(said);
+        while self.kept.len() > count || self.bytes > bytes {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            self.bytes -= oldest.size();
+        }
+    }
+}
+
+/// When rosters are published: a crowd that comes in at once would otherwise be sent its own growing list at each arrival.
+#[derive(Default)]
+struct RosterPace {
+    last: Option<Instant>,
+    waiting: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Pace {
+    Now,
+    In(Duration),
+    /// It will be published anyway.
+    Waiting,
+}
+
+impl RosterPace {
+    fn changed(&mut self, now: Instant, interval: Duration) -> Pace {
+        if self.waiting {
+            return Pace::Waiting;
+        }
+        let age = self.last.map(|last| now.saturating_duration_since(last));
+        match age.and_then(|age| interval.checked_sub(age)).filter(|rest| !rest.is_zero()) {
+            None => Pace::Now,
+            Some(rest) => {
+                self.waiting = true;
+                Pace::In(rest)
+            }
+        }
+    }
+
+    fn told(&mut self, now: Instant) {
+        *self = Self { last: Some(now), waiting: false };
+    }
+}

@@ -1,0 +1,156 @@
+//! One session's place in the chat: its name, its room, and what it hears.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::Shared;
+use super::protocol::{Code, Event, Form, Label, Refusal, Request};
+use super::room::{Floor, Room};
+use crate::hub::Membership;
+use crate::{Message, Sender, clock};
+
+/// A session in a room; dropping it leaves.
+pub(super) struct Seat {
+    chat: Arc<Shared>,
+    sender: Sender,
+    name: Label,
+    /// The name was asked for, not made up: it is not exchanged for another.
+    named: bool,
+    form: Form,
+    follows_rosters: bool,
+    place: Place,
+}
+
+impl Seat {
+    /// A seat in the lobby, for a guest who comes in silence.
+    pub(super) fn take(chat: Arc<Shared>, sender: Sender) -> Self {
+        let mut place = Place::new(chat.enter_lobby());
+        let form = Form::Plain;
+        let mut floor = place.room.floor(&chat.config);
+        let name = claim_guest_name(&chat, &mut floor);
+        floor.roster_changed();
+        place.events = Some(floor.admit(&sender, form));
+        drop(floor);
+        Self { chat, sender, name, named: false, form, follows_rosters: false, place }
+    }
+
+    /// Does what is asked for, or nothing.
+    pub(super) fn act(&mut self, request: Request) -> Result<(), Refusal> {
+        let Request { name, room, roster, message } = request;
+        let target = room.as_ref().filter(|room| *room != self.place.room.name());
+        let target = target.map(|target| self.chat.enter(target)).transpose()?;
+        let claimed = self.claim(target.as_ref(), name.as_ref()).inspect_err(|_| {
+            if let Some(target) = &target {
+                self.chat.leave(target);
+            }
+        })?;
+
+        // From here on nothing can be refused.
+        let before = mem::replace(&mut self.name, claimed);
+        let moved = target.is_some();
+        if let Some(target) = target {
+            // Left first, so that the session hears nothing of the old room after it was welcomed in the new one.
+            mem::replace(&mut self.place, Place::new(target)).leave(&self.chat, &self.sender, &before);
+        }
+        let renamed = self.name != before;
+        let shows_itself = name.is_some() || room.is_some();
+        self.named |= name.is_some();
+        self.follows_rosters = roster.unwrap_or(self.follows_rosters);
+
+        let (place, sender) = (&mut self.place, &self.sender);
+        let mut floor = place.room.floor(&self.chat.config);
+        if renamed && !moved {
+            floor.release(&before);
+        }
+        if shows_itself && !mem::replace(&mut place.announced, true) {
+            floor.announce(&Event::Joined { name: &self.name }, sender.id());
+        } else if renamed {
+            floor.announce(&Event::Renamed { from: &before, to: &self.name }, sender.id());
+        }
+        if shows_itself {
+            if mem::replace(&mut self.form, Form::Full) != Form::Full || moved {
+                place.events = Some(floor.admit(sender, self.form));
+            }
+            floor.welcome(sender, self.form, &self.name);
+        }
+        if renamed || moved {
+            floor.roster_changed();
+        }
+        if !self.follows_rosters {
+            place.rosters = None;
+        } else if place.rosters.is_none() || roster.is_some() {
+            place.rosters.get_or_insert_with(|| floor.admit_to_rosters(sender));
+            floor.tell_roster(sender);
+        }
+        if let Some(message) = message {
+            floor.say(&self.name, message);
+        }
+        Ok(())
+    }
+
+    /// What the session is told when a request was refused.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Message {
+        Event::Refused(refusal).write(self.form, self.place.room.name(), clock::unix_millis())
+    }
+
+    /// Reserves the name that the session will have in the room where it will be; whatever it was called before stays its own.
+    fn claim(&self, target: Option<&Arc<Room>>, name: Option<&Label>) -> Result<Label, Refusal> {
+        let wanted = name.unwrap_or(&self.name);
+        if target.is_none() && *wanted == self.name {
+            return Ok(wanted.clone());
+        }
+        let room = target.unwrap_or(&self.place.room);
+        let mut floor = room.floor(&self.chat.config);
+        if floor.claim(wanted) {
+            return Ok(wanted.clone());
+        }
+        if name.is_none() && !self.named {
+            return Ok(claim_guest_name(&self.chat, &mut floor));
+        }
+        Err(Refusal::new(Code::NameTaken, format!("the name {wanted} is taken in {}", room.name())))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.place.leave(&self.chat, &self.sender, &self.name);
+    }
+}
+
+/// Where a session is, and what it hears there.
+struct Place {
+    room: Arc<Room>,
+    /// The others know that the session is here: they will be told when it goes.
+    announced: bool,
+    events: Option<Membership>,
+    rosters: Option<Membership>,
+}
+
+impl Place {
+    fn new(room: Arc<Room>) -> Self {
+        Self { room, announced: false, events: None, rosters: None }
+    }
+
+    fn leave(&mut self, chat: &Shared, sender: &Sender, name: &Label) {
+        let mut floor = self.room.floor(&chat.config);
+        self.events = None;
+        self.rosters = None;
+        floor.release(name);
+        if self.announced {
+            floor.announce(&Event::Left { name }, sender.id());
+        }
+        floor.roster_changed();
+        drop(floor);
+        chat.leave(&self.room);
+    }
+}
+
+/// A guest's name; somebody may have asked for the first that comes to mind.
+fn claim_guest_name(chat: &Shared, floor: &mut Floor<'_>) -> Label {
+    loop {
+        let name = chat.guest();
+        if floor.claim(&name) {
+            return name;
+        }
+    }
+}
