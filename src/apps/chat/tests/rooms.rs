@@ -72,9 +72,24 @@ async fn nothing_stays_behind_when_all_have_left() {
         clients.push(client);
     }
     assert_eq!(hub.topics(), 10, "events and rosters of five rooms");
+    let refused = asks(&mut clients[0], json!({"name": "p1", "room": "room 1"})).await;
+    assert_eq!(refused.last().expect("an answer")["code"], "name_taken", "counted in, and out again");
     drop(clients);
     settle().await;
     assert_eq!(hub.topics(), 0);
     tokio::time::sleep(chat.shared.config.forget_after).await;
     assert_eq!(chat.shared.directory().rooms(), 0);
+}
+
+/// The lobby is forgotten like any room, and other rooms may be at their limit when the next one comes.
+#[tokio::test(start_paused = true)]
+async fn the_lobby_is_never_refused() {
+    let forget_after = Duration::from_secs(10);
+    let chat = Chat::new(&Hub::new(), ChatConfig { rooms: 1, forget_after, ..ChatConfig::default() });
+    let mut ann = introduced(&chat, "ann", "tea").await;
+    tokio::time::sleep(forget_after).await;
+    assert_eq!(chat.shared.directory().rooms(), 1);
+    let mut bob = arrive(&chat).await;
+    assert_eq!(says(&mut bob, "hello").await[0]["message"], "hello");
+    assert_eq!(asks(&mut ann, json!({"room": "lobby"})).await[0]["history"][0]["message"], "hello");
 }
