@@ -50,8 +50,9 @@ pub struct EndpointConfig {
     /// A heartbeat goes out when nothing else did for this long. Keep it below the idle limits of proxies (60 s in many) and below 35 s,
     /// after which JSONP clients give up. Default: 25 s.
     pub heartbeat_delay: Duration,
-    /// How long a session waits for its client's next request, how long a closed session is remembered, and how long a WebSocket waits
-    /// for the other side to finish closing. Default: 5 s.
+    /// How long a session waits for its client's next request, how long a closed session is remembered, how long a closed session waits for
+    /// a client that takes nothing of what is still queued, and how long a WebSocket waits for the other side to finish closing.
+    /// Default: 5 s.
     pub disconnect_delay: Duration,
     /// How long a WebSocket peer may stay silent after a ping has left; anything it sends counts. Default: 10 s.
     pub pong_timeout: Duration,

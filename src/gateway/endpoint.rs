@@ -265,7 +265,7 @@ impl Endpoint {
         Ok(parsed?)
     }
 
-    async fn deliver(&self, session: &Shared, messages: Vec<Message>) -> Result<(), Refusal> {
+    async fn deliver(&self, session: &Arc<Shared>, messages: Vec<Message>) -> Result<(), Refusal> {
         let (waited, limit) = (self.config.send_wait, self.config.waiting_payloads);
         match session.deliver(messages, waited, limit).await {
             Inbound::Taken => Ok(()),

@@ -2,8 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
 
 use crate::clock;
 use crate::protocol::close::CloseReason;
@@ -22,6 +24,8 @@ pub(crate) struct Registry {
     // Held for look-ups and entries only. Order: registry before session.
     tables: Mutex<Tables>,
     sessions: usize,
+    /// Where the reaper can run: a session may be closed by a thread that knows of no runtime.
+    runtime: OnceLock<Handle>,
 }
 
 #[derive(Default)]
@@ -64,7 +68,7 @@ pub(crate) struct TooManySessions;
 
 impl Registry {
     pub(crate) fn new(sessions: usize) -> Self {
-        Self { tables: Mutex::default(), sessions }
+        Self { tables: Mutex::default(), sessions, runtime: OnceLock::new() }
     }
 
     /// The session of an HTTP transport.
@@ -88,6 +92,7 @@ impl Registry {
         if tables.live() >= self.sessions {
             return Err(TooManySessions);
         }
+        self.runtime.get_or_init(Handle::current);
         let segment: Arc<str> = segment.into();
         let session = create(Arc::clone(&segment));
         tables.by_segment.insert(segment, Entry { session: Arc::clone(&session), ticket: None });
@@ -127,7 +132,11 @@ impl Registry {
         entry.ticket = Some(tables.next_ticket);
         tables.dates.push(Reverse(Date { at, ticket: tables.next_ticket, segment: Arc::clone(segment) }));
         if !std::mem::replace(&mut tables.reaping, true) {
-            tokio::spawn(Arc::clone(self).reap());
+            let runtime = Handle::try_current().ok();
+            // Every session that has a segment was made within a runtime.
+            if let Some(runtime) = runtime.as_ref().or(self.runtime.get()) {
+                runtime.spawn(Arc::clone(self).reap());
+            }
         }
     }
 
@@ -144,7 +153,7 @@ impl Registry {
         }
     }
 
-    /// Ends sessions whose clients did not come back; rests while no date stands, and ends when there is none left.
+    /// Ends sessions whose clients did not come back, or take nothing of a closed one; rests while no date stands, and ends when there is none left.
     async fn reap(self: Arc<Self>) {
         loop {
             let next = {

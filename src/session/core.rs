@@ -95,6 +95,8 @@ enum Phase {
     Closing {
         reason: CloseReason,
         by: EndedBy,
+        /// When the rest is given up, unless a receiver takes some of it before.
+        until: Instant,
     },
     /// Nothing goes out any more but the close frame, to each receiver that still comes.
     Closed(SessionEnd),
@@ -206,9 +208,12 @@ impl Core {
             }
         };
         *heartbeat_at = now + limits.heartbeat_delay;
+        if let Phase::Closing { until, .. } = &mut self.phase {
+            *until = now + limits.disconnect_delay;
+        }
         if let Frame::Close(_) = frame {
             self.line = Line::Detached { expires_at: now + limits.disconnect_delay };
-            if let Phase::Closing { reason, by } = &self.phase {
+            if let Phase::Closing { reason, by, .. } = &self.phase {
                 let (reason, by) = (reason.clone(), *by);
                 self.end(reason, by);
             }
@@ -216,7 +221,8 @@ impl Core {
         Some(Step::Frame(frame))
     }
 
-    /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone.
+    /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone. A closing session that has a receiver
+    /// has a frame for it, so there `poll_frame` waits for nothing, and [`expires_at`](Self::expires_at) is the date.
     pub(crate) fn next_timeout(&self) -> Instant {
         match &self.line {
             Line::Detached { expires_at } => *expires_at,
@@ -291,16 +297,18 @@ impl Core {
         }
     }
 
-    /// Whether the peer has left a ping unanswered: then the session has ended. Otherwise when to look again, if a pong is awaited.
+    /// For a receiver whose socket takes nothing: whether the peer has left a ping unanswered, or the rest of a closed session untaken
+    /// for too long; then the session has ended. Otherwise when to look again, if at all.
     pub(crate) fn poll_silence(&mut self, now: Instant) -> Result<(), Option<Instant>> {
         self.give_up_on_silence(now);
-        if self.ended().is_some() {
+        if self.expire(now) || self.ended().is_some() {
             return Ok(());
         }
-        match self.pings() {
-            Some(Pings { state: Pong::AwaitedBy(at), .. }) => Err(Some(*at)),
-            _ => Err(None),
-        }
+        let pong = match self.pings() {
+            Some(Pings { state: Pong::AwaitedBy(at), .. }) => Some(*at),
+            _ => None,
+        };
+        Err(pong.into_iter().chain(self.expires_at()).min())
     }
 
     /// The client said goodbye, with a code if its transport carries one.
@@ -313,14 +321,22 @@ impl Core {
         self.end(reason, EndedBy::Gateway);
     }
 
-    /// Ends a session whose client did not come back in time. True when the session is over and may be forgotten.
+    /// Ends a session whose client did not come back in time, or closed and takes nothing any more. True when the session is over and may
+    /// be forgotten.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
-        match self.line {
-            Line::Detached { expires_at } if now >= expires_at => {
-                self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
-                true
-            }
-            _ => false,
+        let due = self.expires_at().is_some_and(|at| now >= at);
+        if due {
+            self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
+        }
+        due
+    }
+
+    /// When `expire` has something to do, unless a receiver comes, or takes what a closed session still has.
+    pub(crate) fn expires_at(&self) -> Option<Instant> {
+        match (&self.line, &self.phase) {
+            (Line::Detached { expires_at }, _) => Some(*expires_at),
+            (Line::Attached { .. }, Phase::Closing { until, .. }) => Some(*until),
+            (Line::Attached { .. }, _) => None,
         }
     }
 
@@ -342,14 +358,14 @@ impl Core {
         self.outbound.push(message);
     }
 
-    /// Ends the session in order: what is queued goes out first.
-    pub(crate) fn close(&mut self, reason: CloseReason, by: EndedBy) {
+    /// Ends the session in order: what is queued goes out first, as long as somebody takes it.
+    pub(crate) fn close(&mut self, now: Instant, limits: &Limits, reason: CloseReason, by: EndedBy) {
         if self.is_open() {
             // Who closes a session of its own will receive no more; a limit of the gateway's takes nothing from the application.
             if by == EndedBy::Application {
                 self.inbound.clear();
             }
-            self.phase = Phase::Closing { reason, by };
+            self.phase = Phase::Closing { reason, by, until: now + limits.disconnect_delay };
         }
     }
 
@@ -401,7 +417,7 @@ impl Core {
     fn end(&mut self, reason: CloseReason, by: EndedBy) {
         let (reason, by) = match &self.phase {
             Phase::Closed(_) => return,
-            Phase::Closing { reason, by } => (reason.clone(), *by),
+            Phase::Closing { reason, by, .. } => (reason.clone(), *by),
             Phase::Open => (reason, by),
         };
         self.phase = Phase::Closed(SessionEnd { reason, by, undelivered: self.outbound.clear() });

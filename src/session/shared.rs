@@ -18,7 +18,7 @@ use crate::protocol::modified_utf8;
 
 /// Keeps the sessions of an endpoint, and is told when one needs no keeping or a date to look at it again.
 pub(crate) trait Owner: Send + Sync {
-    /// No receiver is attached; at `expires_at` the session is to be looked at, unless one comes.
+    /// No receiver is attached, or the session is closing: at `expires_at` it is to be looked at, unless something happens before.
     fn parked(&self, session: &Arc<Shared>, expires_at: Instant);
     /// The session is over and nobody is attached: forget it now.
     fn over(&self, session: &Arc<Shared>);
@@ -201,18 +201,27 @@ impl Shared {
     }
 
     /// Closes the session; false: it was closed already, and nothing has changed.
-    pub(crate) fn close(&self, reason: CloseReason, by: EndedBy) -> bool {
-        self.with(|state, wakes| {
+    pub(crate) fn close(self: &Arc<Self>, reason: CloseReason, by: EndedBy) -> bool {
+        let closed = self.with(|state, wakes| {
             if !state.core.is_open() {
                 return false;
             }
-            state.core.close(reason, by);
+            state.core.close(clock::now(), &self.limits, reason, by);
             wakes.add(&mut state.application);
             wakes.add(&mut state.receiver);
             wakes.add_all(&mut state.senders);
             wakes.add_all(&mut state.others);
             true
-        })
+        });
+        // An attached HTTP receiver may be stuck in a connection that takes nothing, and then nobody asks it for anything any more. A
+        // WebSocket's task has a timer of its own for that.
+        if closed
+            && self.segment.is_some()
+            && let Some(expires_at) = self.expires_at()
+        {
+            self.owner.parked(self, expires_at);
+        }
+        closed
     }
 
     fn offer(&self, message: Message, room: Room<'_, '_>) -> Result<(), TrySendError> {
@@ -236,7 +245,7 @@ impl Shared {
     // The transport's side, for what comes from the client.
 
     /// Queues a whole payload for the application, waiting for room up to `patience`.
-    pub(crate) async fn deliver(&self, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
+    pub(crate) async fn deliver(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
         let Some(_place) = Place::take(self, crowd) else { return Inbound::Crowded };
         let mut messages = Some(messages);
         let admitted = tokio::time::timeout(patience, async {
@@ -265,15 +274,14 @@ impl Shared {
         Inbound::Full
     }
 
-    /// Ends the session if its client did not come back in time; false: somebody is attached, or it is too early.
+    /// Ends the session if its client did not come back in time, or takes nothing more of a closed one; false: it is too early for that.
     pub(crate) fn expire(&self, now: Instant) -> bool {
         self.with(|state, _| state.core.expire(now))
     }
 
-    /// When to look again at a session that did not expire; `None` while a receiver is attached.
+    /// When to look again at a session that did not expire; `None` while it is open and a receiver is attached.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
-        let state = self.lock();
-        (!state.core.is_attached()).then(|| state.core.next_timeout())
+        self.lock().core.expires_at()
     }
 
     /// Runs `change` under the lock, then wakes; tells everyone who waits when the change has ended the session.
@@ -421,11 +429,17 @@ impl Receiver {
         });
     }
 
-    /// Ready when the peer has left a ping unanswered; for while the socket takes no frames.
+    /// Ready when the peer has left a ping unanswered, or nothing was taken of a closed session for too long: for while the socket takes
+    /// no frames.
     pub(crate) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = clock::now();
-            match self.shared.with(|state, _| state.core.poll_silence(now)) {
+            let silence = self.shared.with(|state, _| {
+                // A close from elsewhere must be noticed here as well.
+                register(&mut state.receiver, cx);
+                state.core.poll_silence(now)
+            });
+            match silence {
                 Ok(()) => return Poll::Ready(()),
                 Err(None) => return Poll::Pending,
                 Err(Some(due)) => self.sleep.as_mut().reset(due.into()),

@@ -69,6 +69,7 @@ on_every_transport! {
         // Between polls no socket holds anything.
         a_client_that_does_not_read_stops_its_application,
         what_no_transport_took_is_counted,
+        a_client_that_never_reads_can_be_closed,
         // WebSocket only: over HTTP what was not answered was not sent.
         what_a_client_sent_before_it_went_is_received,
         a_sink_that_is_ready_takes_what_comes,

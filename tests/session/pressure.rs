@@ -163,6 +163,29 @@ pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
     }
 }
 
+/// Who closes must not wait for ever for one who never reads: neither the application, nor the place that the session takes.
+pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport) {
+    let config = EndpointConfig { disconnect_delay: Duration::from_secs(1), ..config() };
+    let mut rig = Rig::with(transport, config).await;
+    let (client, session) = rig.open().await;
+    let sent = AtomicUsize::new(0);
+    let sending = async {
+        while session.send(numbered(sent.load(Ordering::Relaxed))).await.is_ok() {
+            sent.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let closing = async {
+        standstill(&sent).await;
+        session.close(3000, "slow");
+    };
+    tokio::join!(sending, closing);
+    let told = end_of(&session).await;
+    assert_eq!(told, end(3000, "slow", EndedBy::Application, told.3));
+    assert!(told.3 <= QUEUE, "{told:?}");
+    rig.empty().await;
+    drop(client);
+}
+
 /// The last messages of a client that is gone are the application's, also those that waited for room.
 pub(crate) async fn what_a_client_sent_before_it_went_is_received(transport: Transport) {
     if !transport.is_socket() {
