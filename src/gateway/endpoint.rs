@@ -204,16 +204,16 @@ impl Endpoint {
         let watch = parts.extensions.remove::<PeerWatch>();
         let lookup = self.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, name(resource), &self.config.kept_headers);
-            Shared::new(info, Some(segment), Carries::Text, Arc::clone(&self.limits), Arc::clone(&self.owner))
+            let (limits, owner) = (Arc::clone(&self.limits), Arc::clone(&self.owner));
+            Receiver::first(Shared::new(info, Some(segment), Carries::Text, limits, owner), Liveness::Heartbeats)
         });
         // The rest of the request must not live as long as a poll waits.
         drop(parts);
         match lookup {
             Err(TooManySessions) => Err(self.too_many_sessions()),
             Ok(Lookup::Ended(reason)) => Ok(Source::Refused(reason)),
-            Ok(Lookup::Created(session)) => {
-                let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
-                tokio::spawn(Contained::new(Arc::clone(&self.handler), session));
+            Ok(Lookup::Created(receiver)) => {
+                tokio::spawn(Contained::new(Arc::clone(&self.handler), Arc::clone(receiver.session())));
                 Ok(Source::session(receiver, watch))
             }
             Ok(Lookup::Found(session)) => {

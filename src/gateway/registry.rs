@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::clock;
 use crate::protocol::close::CloseReason;
-use crate::session::{Owner, SessionId, Shared};
+use crate::session::{Owner, Receiver, SessionId, Shared};
 
 /// How long the id of an ended session is remembered.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -59,8 +59,8 @@ pub(crate) enum Lookup {
     Found(Arc<Shared>),
     /// It ended; this was its reason. The segment is free from now on.
     Ended(CloseReason),
-    /// Made just now.
-    Created(Arc<Shared>),
+    /// Made just now, and attached to before anybody else could find it.
+    Created(Receiver),
 }
 
 /// The endpoint has as many sessions as its configuration allows.
@@ -80,7 +80,7 @@ impl Registry {
     pub(crate) fn find_or_create(
         &self,
         segment: &str,
-        create: impl FnOnce(Arc<str>) -> Arc<Shared>,
+        create: impl FnOnce(Arc<str>) -> Receiver,
     ) -> Result<Lookup, TooManySessions> {
         let mut tables = self.lock();
         if let Some(entry) = tables.by_segment.get(segment) {
@@ -94,9 +94,9 @@ impl Registry {
         }
         self.runtime.get_or_init(Handle::current);
         let segment: Arc<str> = segment.into();
-        let session = create(Arc::clone(&segment));
-        tables.by_segment.insert(segment, Entry { session: Arc::clone(&session), ticket: None });
-        Ok(Lookup::Created(session))
+        let receiver = create(Arc::clone(&segment));
+        tables.by_segment.insert(segment, Entry { session: Arc::clone(receiver.session()), ticket: None });
+        Ok(Lookup::Created(receiver))
     }
 
     /// Enters a WebSocket's session.

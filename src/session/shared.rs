@@ -352,6 +352,11 @@ impl Receiver {
         Self::attached(shared)
     }
 
+    /// The session that it is attached to.
+    pub(crate) fn session(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
         Self { shared, attached: true, sleep: Box::pin(tokio::time::sleep_until(due.into())) }

@@ -1,27 +1,39 @@
 //! A gateway behind a socket.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use sockeye::{Gateway, PeerAddr, WatchedStream};
+use sockeye::{Body, Gateway, PeerAddr, WatchedStream};
 use tokio::net::TcpListener;
 
 /// Serves the gateway on a loopback port for as long as the test's runtime lives, in the way that is recommended: connections are
 /// watched for their clients' ends.
 pub(crate) async fn serve(gateway: Gateway) -> SocketAddr {
+    serve_service(gateway).await
+}
+
+/// The same, for what has been put around a gateway.
+pub(crate) async fn serve_service<S>(service: S) -> SocketAddr
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let (listener, addr) = listen().await;
     tokio::spawn(async move {
         loop {
             let (stream, peer) = listener.accept().await.expect("connections can be accepted");
             stream.set_nodelay(true).expect("the socket is fresh");
             let stream = WatchedStream::new(stream);
-            let (gateway, watch) = (gateway.clone(), stream.watch());
+            let (service, watch) = (service.clone(), stream.watch());
             let service = service_fn(move |mut request| {
                 request.extensions_mut().insert(PeerAddr(peer));
                 request.extensions_mut().insert(watch.clone());
-                gateway.call(request)
+                service.call(request)
             });
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).half_close(true);

@@ -1,0 +1,222 @@
+//! Races, each with its story: on several threads, again and again.
+//!
+//! A lost wake-up shows as a test that waits in vain. No heartbeat comes to the rescue, because none is due before the test gives up.
+
+mod common;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use sockeye::{Body, EndedBy, EndpointConfig, Gateway, Handler, Session, SessionEnd};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+
+use common::log::Log;
+use common::server::{serve, serve_service};
+use common::transport::{Client, Event, Frame, Transport, json};
+use common::within;
+
+const PREFIX: &str = "/app";
+const IN_USE: &str = "c[2010,\"Another connection still open\"]\n";
+const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";
+
+/// Delays that nobody waits for.
+fn patient() -> EndpointConfig {
+    let hour = Duration::from_secs(3600);
+    EndpointConfig { heartbeat_delay: hour, send_wait: hour, disconnect_delay: hour, ..EndpointConfig::default() }
+}
+
+fn gateway(config: EndpointConfig, handler: impl Handler) -> Gateway {
+    Gateway::new().endpoint_with(PREFIX, config, handler)
+}
+
+async fn echo(mut session: Session) {
+    while let Some(message) = session.recv().await {
+        if session.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+// Without sockets: what races here are the gateway's own threads.
+
+/// A client without sockets.
+#[derive(Clone)]
+struct Memory(Gateway);
+
+impl Memory {
+    async fn request(&self, method: Method, path: String, body: impl Into<Bytes>) -> Response<Body> {
+        let request = Request::builder().method(method).uri(path).body(Full::new(body.into()));
+        self.0.handle(request.expect("the path is one")).await
+    }
+
+    async fn poll(&self, session: &str) -> String {
+        let answer = self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr"), "").await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let body = answer.into_body().collect().await.expect("bodies don't fail").to_bytes();
+        String::from_utf8(body.to_vec()).expect("frames are UTF-8")
+    }
+
+    async fn stream(&self, session: &str) -> Stream {
+        let answer = self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_streaming"), "").await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let mut stream = Stream(answer.into_body());
+        stream.frame().await.expect("a prelude");
+        stream
+    }
+
+    async fn send<T: serde::Serialize>(&self, session: &str, messages: &[T]) -> StatusCode {
+        self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_send"), json(messages)).await.status()
+    }
+}
+
+struct Stream(Body);
+
+impl Stream {
+    async fn frame(&mut self) -> Option<String> {
+        let frame = self.0.frame().await?.expect("bodies don't fail").into_data().expect("no trailers");
+        Some(String::from_utf8(frame.to_vec()).expect("frames are UTF-8"))
+    }
+}
+
+/// The messages in a message frame.
+fn messages(frame: &str) -> Vec<String> {
+    let array = frame.strip_prefix('a').unwrap_or_else(|| panic!("{frame:?} is no message frame"));
+    serde_json::from_str(array).expect("an array of strings")
+}
+
+/// Both come for a session that nobody has opened yet, at the same moment. One of them opens it, for both there is one session and one
+/// application, and the other one is told that the session has a receiver.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_first_receivers() {
+    const ROUNDS: usize = 500;
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let config = EndpointConfig { attach_wait: Duration::from_micros(100), ..patient() };
+    let client = Memory(gateway(config, |session: Session| {
+        STARTED.fetch_add(1, Ordering::Relaxed);
+        echo(session)
+    }));
+    for round in 0..ROUNDS {
+        let line = Arc::new(AtomicUsize::new(0));
+        let contenders = [(); 2].map(|()| {
+            let (client, line) = (client.clone(), Arc::clone(&line));
+            tokio::task::spawn_blocking(move || {
+                // No barrier: waking up would take longer than all that is raced for.
+                line.fetch_add(1, Ordering::SeqCst);
+                while line.load(Ordering::SeqCst) < 2 {
+                    std::hint::spin_loop();
+                }
+                Handle::current().block_on(async move {
+                    let mut stream = client.stream(&round.to_string()).await;
+                    let first = stream.frame().await.expect("a frame");
+                    (stream, first)
+                })
+            })
+        });
+        let [one, other] = contenders;
+        let (one, other) = within("two answers", async { tokio::join!(one, other) }).await;
+        let (one, other) = (one.expect("no panic"), other.expect("no panic"));
+        let mut firsts = [&*one.1, &*other.1];
+        firsts.sort_unstable();
+        assert_eq!(firsts, [IN_USE, "o\n"], "round {round}");
+    }
+    within("all applications to start", async {
+        while STARTED.load(Ordering::Relaxed) < ROUNDS {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(STARTED.load(Ordering::Relaxed), ROUNDS);
+}
+
+/// Two polls for the same open session. Whichever is second is turned away; the first one gets the message.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_receivers_of_an_open_session() {
+    let config = EndpointConfig { attach_wait: Duration::from_micros(100), ..patient() };
+    let client = Memory(gateway(config, echo));
+    assert_eq!(client.poll("s").await, "o\n");
+    for round in 0..1_000 {
+        let mut polls = JoinSet::new();
+        for _ in 0..2 {
+            let client = client.clone();
+            polls.spawn(async move { client.poll("s").await });
+        }
+        let second = within("an answer", polls.join_next()).await.expect("two").expect("no panic");
+        assert_eq!(second, IN_USE, "round {round}");
+        assert_eq!(client.send("s", &[round]).await, StatusCode::INTERNAL_SERVER_ERROR, "a number is no message");
+        assert_eq!(client.send("s", &[round.to_string()]).await, StatusCode::NO_CONTENT);
+        let first = within("an answer", polls.join_next()).await.expect("two").expect("no panic");
+        assert_eq!(first, format!("a[\"{round}\"]\n"));
+    }
+}
+
+/// The client goes in the middle of a poll or a stream, while the application goes on sending from another thread. What was handed to the
+/// transport arrived here, because there is no socket to lose it in; all else is counted. Nothing comes twice, nothing is missing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_while_the_application_sends() {
+    let log = &*LOG;
+    let (report, mut reports) = mpsc::unbounded_channel();
+    let client = Memory(gateway(patient(), move |session: Session| {
+        let report = report.clone();
+        async move {
+            let mut sent = 0;
+            while session.send(sent.to_string()).await.is_ok() {
+                sent += 1;
+            }
+            report.send((session.id(), sent, session.ended().await)).expect("the test waits");
+        }
+    }));
+    for round in 0..400 {
+        let (name, streams) = (format!("{round}"), round % 2 == 1);
+        let mut received: Vec<String> = Vec::new();
+        assert_eq!(client.poll(&name).await, "o\n");
+        if streams {
+            let mut stream = client.stream(&name).await;
+            for _ in 0..round % 50 {
+                received.extend(messages(&within("a frame", stream.frame()).await.expect("no end")));
+            }
+        } else {
+            for _ in 0..round % 7 {
+                received.extend(messages(&within("a frame", client.poll(&name)).await));
+            }
+            // A poll that waits, and one that would be answered, are dropped alike.
+            let mut poll = pin!(client.poll(&name));
+            if let Poll::Ready(answer) = poll_once(poll.as_mut()).await {
+                received.extend(messages(&answer));
+                // It was answered, so its client vanishes with the next one.
+                drop(pin!(client.stream(&name)).await);
+            }
+        }
+        let (id, sent, end) = within("the end", reports.recv()).await.expect("a report");
+        let expected: Vec<String> = (0..received.len()).map(|number| number.to_string()).collect();
+        assert_eq!(received, expected, "round {round}: in order, each once");
+        assert_eq!(received.len() + end.undelivered, sent, "round {round}: received and undelivered make sent");
+        assert_eq!((end.reason.code(), end.by), (1002, EndedBy::Peer));
+        let line = log.lines("session ended").into_iter().find(|line| line.field("session") == id.to_string());
+        let line = line.expect("a line in the log");
+        assert_eq!(line.field("sent"), received.len().to_string(), "round {round}");
+        assert_eq!(line.field("undelivered"), end.undelivered.to_string(), "round {round}");
+
+        assert_eq!(client.poll(&name).await, INTERRUPTED, "who comes next is told");
+    }
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// All tests of this binary log into this one.
+static LOG: LazyLock<Log> = LazyLock::new(Log::capture_all);
