@@ -163,6 +163,30 @@ async fn two_receivers_of_an_open_session() {
     }
 }
 
+/// The client aborts its receiver and is back before that was noticed. The newcomer waits until the old receiver goes, and is then told that
+/// the session is over. It is the only one to be told: after it the session's name is free, and who comes next opens a new session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_with_the_next_receiver_at_the_door() {
+    let config = EndpointConfig { attach_wait: Duration::from_secs(60), ..patient() };
+    let client = Memory(gateway(config, echo));
+    for round in 0..2_000 {
+        let name = round.to_string();
+        let mut stream = client.stream(&name).await;
+        assert_eq!(stream.frame().await.as_deref(), Some("o\n"));
+        let next = tokio::spawn({
+            let (client, name) = (client.clone(), name.clone());
+            async move { client.poll(&name).await }
+        });
+        if round % 2 == 0 {
+            // Half of them find the door open.
+            tokio::task::yield_now().await;
+        }
+        drop(stream);
+        assert_eq!(within("an answer", next).await.expect("no panic"), INTERRUPTED, "round {round}");
+        assert_eq!(client.poll(&name).await, "o\n", "round {round}: the name is free");
+    }
+}
+
 /// The client goes in the middle of a poll or a stream, while the application goes on sending from another thread. What was handed to the
 /// transport arrived here, because there is no socket to lose it in; all else is counted. Nothing comes twice, nothing is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -220,9 +220,9 @@ impl Endpoint {
                 let attached =
                     Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, self.config.attach_wait).await;
                 let Ok(receiver) = attached else { return Ok(Source::Refused(CloseReason::IN_USE)) };
-                if session.end().is_some() {
-                    // It may have ended while this receiver waited: then this is the one that is told, and nobody after it.
-                    self.registry.forget_end(segment);
+                if session.ended_untold() {
+                    // It ended while this receiver was on its way: then this is the one that is told, and nobody after it.
+                    self.registry.forget(&session);
                 }
                 Ok(Source::session(receiver, watch))
             }

@@ -110,9 +110,16 @@ impl Registry {
         Ok(session)
     }
 
-    /// Forgets how the session of this segment ended: its receiver has been told already.
-    pub(crate) fn forget_end(&self, segment: &str) {
-        self.lock().memory.recall(segment, clock::now());
+    /// Forgets a session that has ended, whether the thread on which it ended has come to [`remove`](Self::remove) it yet or not: its end
+    /// is being told, and the segment is free.
+    pub(crate) fn forget(&self, session: &Arc<Shared>) {
+        let Some(segment) = session.segment() else { return };
+        let mut tables = self.lock();
+        if tables.by_segment.get(segment).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
+            tables.by_segment.remove(segment);
+        } else {
+            tables.memory.recall(segment, clock::now());
+        }
     }
 
     /// Live sessions of all transports.

@@ -84,6 +84,8 @@ pub(crate) struct Core {
     inbound: Queue,
     outbound: Queue,
     line: Line,
+    /// A close frame has been taken: somebody knows of the end.
+    told: bool,
     taken: u64,
     delivered: u64,
 }
@@ -144,6 +146,7 @@ impl Core {
             inbound: Queue::default(),
             outbound: Queue::default(),
             line: Line::Detached { expires_at: now + limits.disconnect_delay },
+            told: false,
             taken: 0,
             delivered: 0,
         }
@@ -212,6 +215,7 @@ impl Core {
             *until = now + limits.disconnect_delay;
         }
         if let Frame::Close(_) = frame {
+            self.told = true;
             self.line = Line::Detached { expires_at: now + limits.disconnect_delay };
             if let Phase::Closing { reason, by, .. } = &self.phase {
                 let (reason, by) = (reason.clone(), *by);
@@ -391,6 +395,11 @@ impl Core {
             Phase::Closed(end) => Some(end),
             _ => None,
         }
+    }
+
+    /// Whether the session has ended and no client knows of it.
+    pub(crate) fn ended_untold(&self) -> bool {
+        self.ended().is_some() && !self.told
     }
 
     /// Messages taken from the client, and handed to a transport.

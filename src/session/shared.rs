@@ -137,6 +137,11 @@ impl Shared {
         self.lock().core.ended().cloned()
     }
 
+    /// Whether the session has ended and no client knows of it.
+    pub(crate) fn ended_untold(&self) -> bool {
+        self.lock().core.ended_untold()
+    }
+
     // The application's side.
 
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
