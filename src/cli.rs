@@ -50,7 +50,10 @@ static APPS: [App; 3] = [
     App {
         name: "chat",
         about: "rooms with names, a roster and a history",
-        mount: |gateway, prefix, config| gateway.endpoint_with(prefix.as_str(), config, apps::broadcast(&Hub::new())),
+        mount: |gateway, prefix, config| {
+            let chat = apps::Chat::new(&Hub::new(), apps::ChatConfig::default());
+            gateway.endpoint_with(prefix.as_str(), config, chat.handler())
+        },
     },
 ];
 
