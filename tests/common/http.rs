@@ -1,6 +1,7 @@
 //! An HTTP/1.x client that shows the bytes: chunks as chunks, ends as ends.
 
 use std::fmt::Write as _;
+use std::io;
 use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -24,6 +25,11 @@ impl Connection {
 
     pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.expect("the server reads");
+    }
+
+    /// Writes to a server that may have closed.
+    pub(crate) async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await
     }
 
     /// Sends the request and reads the whole answer.

@@ -93,6 +93,23 @@ impl WebSocket {
         }
     }
 
+    /// The server has ended the connection with FIN, and goes on reading what is still on its way to it: closing the socket then would
+    /// be answered with RST, which can destroy what the client has not read yet.
+    #[track_caller]
+    pub(crate) fn ends(mut self) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let rest = self.connection.rest().await;
+            assert!(rest.is_empty(), "{caller}: {} bytes before the end of the connection: {rest:?}", rest.len());
+            // The first one is what brings the RST on, the next one meets it.
+            for _ in 0..3 {
+                let sent = self.connection.try_write(Frame::text("late").masked()).await;
+                assert!(sent.is_ok(), "{caller}: the connection was reset");
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     async fn array<const N: usize>(&mut self) -> [u8; N] {
         self.connection.take(N).await.as_ref().try_into().expect("just so many were taken")
     }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::endpoints::{self, echo};
 use crate::memory::{InMemory, frame};
-use crate::support::fresh;
+use crate::support::{fresh, next};
 
 const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";
 const AWAY: &str = "c[3000,\"Go away!\"]\n";
@@ -84,7 +84,7 @@ async fn a_session_waits_five_seconds_for_its_client() {
     assert_eq!(gateway.send(&session, r#"["lost"]"#).await, 204);
     sleep(Duration::from_millis(1000)).await;
     assert_eq!(gateway.send(&session, r#"["too late"]"#).await, 404);
-    let end = ends.recv().await.expect("the application is told");
+    let end = next(&mut ends).await;
     assert_eq!((end.reason, end.by, end.undelivered), (CloseReason::INTERRUPTED, EndedBy::Peer, 1));
 }
 
@@ -110,7 +110,7 @@ async fn the_disconnect_delay_can_be_set() {
     let begin = Instant::now();
     sleep(Duration::from_secs(59)).await;
     assert_eq!(gateway.send(&session, "[]").await, 204);
-    ends.recv().await.expect("the application is told");
+    next(&mut ends).await;
     assert_eq!(begin.elapsed().as_secs(), 60);
 }
 
@@ -196,7 +196,7 @@ async fn the_application_is_told_when_a_receiver_vanishes() {
     frame(&mut stream).await.expect("the open frame");
     let begin = Instant::now();
     drop(stream);
-    let end = ends.recv().await.expect("the application is told");
+    let end = next(&mut ends).await;
     assert_eq!((end.reason, end.by, end.undelivered), (CloseReason::INTERRUPTED, EndedBy::Peer, 0));
     assert_eq!(begin.elapsed(), Duration::ZERO, "at once");
     assert_eq!(gateway.send(&session, "[]").await, 404);

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::common::http::{Connection, Request};
 use crate::common::websocket::WebSocket;
-use crate::support::{Server, Streaming, fresh};
+use crate::support::{Server, Streaming, fresh, next};
 
 /// The next chunk, as text.
 async fn chunk(connection: &mut Connection) -> String {
@@ -222,7 +222,7 @@ async fn what_waits_goes_out_before_the_close_frame() {
     for kind in Streaming::ALL {
         let session = server.open("/closing").await;
         server.send(&session, r#"["now"]"#).await;
-        closed.recv().await;
+        next(&mut closed).await;
         let mut stream = server.stream(&session, kind).await;
         assert_eq!(chunk(&mut stream).await, kind.wrap("a[\"one\",\"two\"]"));
         assert_eq!(chunk(&mut stream).await, kind.wrap(CLOSE));
@@ -231,7 +231,7 @@ async fn what_waits_goes_out_before_the_close_frame() {
     }
     let session = server.open("/closing").await;
     server.send(&session, r#"["now"]"#).await;
-    closed.recv().await;
+    next(&mut closed).await;
     assert_eq!(server.poll(&session).await, "a[\"one\",\"two\"]\n");
     assert_eq!(server.poll(&session).await, format!("{CLOSE}\n"));
 }
@@ -257,7 +257,7 @@ async fn a_handler_that_returns_closes_normally() {
     assert_eq!(server.poll(&session).await, "c[1000,\"Normal closure\"]\n");
     let mut raw = WebSocket::open(server.addr, "/bye").await;
     assert_eq!(raw.closed().await, (Some(1000), "Normal closure".into()));
-    raw.connection.ends().await;
+    raw.ends().await;
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn close_reasons_are_escaped_as_messages_are() {
     const CLOSE: &str = r#"c[4999,"\u2028</script>\"\uffff%\ud83d\ude00"]"#;
     let session = server.open("/closing").await;
     server.send(&session, r#"["now"]"#).await;
-    closed.recv().await;
+    next(&mut closed).await;
     assert_eq!(server.poll(&session).await, "a[\"one\",\"two\"]\n");
     assert_eq!(server.poll(&session).await, format!("{CLOSE}\n"));
     for kind in Streaming::ALL {

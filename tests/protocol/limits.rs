@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::common::http::Request;
 use crate::common::websocket::{Frame, WebSocket, handshake};
 use crate::endpoints::echo;
-use crate::support::{Server, Streaming, fresh};
+use crate::support::{Server, Streaming, fresh, next};
 
 const TOO_LARGE: &str = "c[1009,\"Message too large\"]";
 
@@ -134,7 +134,7 @@ async fn websocket_messages_over_a_limit_close_with_1009() {
         socket.send(too_large).await;
         assert_eq!(socket.text().await, TOO_LARGE, "{too_large}");
         assert_eq!(socket.closed().await, (Some(1000), "Normal closure".into()));
-        socket.connection.ends().await;
+        socket.ends().await;
     }
     for path in ["/echo/websocket", "/echo"] {
         let mut socket = WebSocket::open(server.addr, path).await;
@@ -142,7 +142,7 @@ async fn websocket_messages_over_a_limit_close_with_1009() {
         assert_eq!(socket.text().await, "1234567890");
         socket.send("12345678901").await;
         assert_eq!(socket.closed().await, (Some(1009), "Message too large".into()));
-        socket.connection.ends().await;
+        socket.ends().await;
     }
 }
 
@@ -162,13 +162,13 @@ async fn binary_messages_close_with_1003_unless_they_are_accepted() {
         socket.write(&binary).await;
         assert_eq!(socket.text().await, "c[1003,\"Binary messages are not accepted\"]");
         assert_eq!(socket.closed().await, (Some(1000), "Normal closure".into()));
-        socket.connection.ends().await;
+        socket.ends().await;
     }
     for path in ["/text/websocket", "/text"] {
         let mut socket = WebSocket::open(server.addr, path).await;
         socket.write(&binary).await;
         assert_eq!(socket.closed().await, (Some(1003), "Binary messages are not accepted".into()));
-        socket.connection.ends().await;
+        socket.ends().await;
     }
     for path in ["/binary/websocket", "/binary"] {
         let mut socket = WebSocket::open(server.addr, path).await;
@@ -213,7 +213,7 @@ async fn what_was_sent_before_a_refused_message_reaches_the_application() {
         let frames = [Frame::text("[\"one\"]"), Frame::text("[\"two\",\"three\"]"), last.clone()];
         socket.write_all(&frames).await;
         for expected in ["one", "two", "three", "the end"] {
-            assert_eq!(received.recv().await.as_deref(), Some(expected), "before {last:?}");
+            assert_eq!(next(&mut received).await, expected, "before {last:?}");
         }
     }
 }

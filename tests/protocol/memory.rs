@@ -1,11 +1,20 @@
 //! The gateway without sockets, for what takes long: with the clock paused, time passes as soon as nothing else is to be done.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use sockeye::{Body, Gateway};
 
 use crate::support::fresh;
+
+/// Far longer than anything here takes. A test that waits in vain comes to this at once, for the clock is paused.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("an answer within a day")
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct InMemory(pub(crate) Gateway);
@@ -14,7 +23,7 @@ impl InMemory {
     pub(crate) async fn start(&self, method: Method, target: &str, body: &str) -> http::Response<Body> {
         let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
         let request = Request::builder().method(method).uri(target).body(body).expect("the target is a path");
-        self.0.handle(request).await
+        soon(self.0.handle(request)).await
     }
 
     /// What one poll is answered with.
@@ -44,11 +53,11 @@ impl InMemory {
 
 /// The next piece of a body, `None` at its end.
 pub(crate) async fn frame(body: &mut Body) -> Option<String> {
-    let frame = body.frame().await?.expect("bodies don't fail").into_data().expect("bodies have no trailers");
+    let frame = soon(body.frame()).await?.expect("bodies don't fail").into_data().expect("bodies have no trailers");
     Some(String::from_utf8(frame.into()).expect("frames are UTF-8"))
 }
 
 pub(crate) async fn text(response: http::Response<Body>) -> String {
-    let body = response.into_body().collect().await.expect("bodies don't fail").to_bytes();
+    let body = soon(response.into_body().collect()).await.expect("bodies don't fail").to_bytes();
     String::from_utf8(body.into()).expect("frames are UTF-8")
 }

@@ -264,6 +264,6 @@ async fn broken_framing_ends_a_websocket_after_one_close_frame_at_most() {
         assert_eq!(socket.text().await, "o");
         socket.send(broken).await;
         assert_eq!(socket.closed().await, (Some(3000), "Broken framing.".into()), "{broken}");
-        socket.connection.ends().await;
+        socket.ends().await;
     }
 }

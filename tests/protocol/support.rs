@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sockeye::{EndpointConfig, Gateway};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::common::http::{Connection, Head, Request, Response};
 use crate::common::server::{serve, serve_plainly};
+use crate::common::within;
 use crate::endpoints::{self, echo};
 
 pub(crate) const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
@@ -95,6 +97,13 @@ impl Server {
         kind.check_prelude(&connection.chunk().await.expect("a prelude"));
         connection
     }
+}
+
+/// What the application under test reports next.
+#[track_caller]
+pub(crate) fn next<T>(reports: &mut UnboundedReceiver<T>) -> impl Future<Output = T> {
+    let report = within("the application's report", reports.recv());
+    async { report.await.expect("the application lives") }
 }
 
 /// The path of a session that nobody has used yet.

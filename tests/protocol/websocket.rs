@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::common::http::Request;
 use crate::common::websocket::{Frame, KEY, WebSocket, handshake};
-use crate::support::{Server, fresh};
+use crate::support::{Server, fresh, next};
 
 /// The three ways to a WebSocket: in SockJS frames, raw, and raw on the prefix itself.
 fn paths(prefix: &str) -> [String; 3] {
@@ -201,7 +201,7 @@ async fn a_websocket_id_can_be_used_again() {
         assert_eq!(socket.text().await, "o");
         socket.write(&Frame::close()).await;
         assert!(matches!(socket.closed().await.0, None | Some(1000)));
-        socket.connection.ends().await;
+        socket.ends().await;
     }
 }
 
@@ -212,7 +212,7 @@ async fn framed_close_by_the_server() {
     assert_eq!(socket.text().await, "c[3000,\"Go away!\"]");
     let (code, _) = socket.closed().await;
     assert!(matches!(code, Some(1000 | 3000)), "{code:?}");
-    socket.connection.ends().await;
+    socket.ends().await;
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn raw_close_by_the_server() {
     for path in &paths("/close")[1..] {
         let mut socket = WebSocket::open(server.addr, path).await;
         assert_eq!(socket.closed().await, (Some(3000), "Go away!".into()));
-        socket.connection.ends().await;
+        socket.ends().await;
     }
 }
 
@@ -288,7 +288,7 @@ async fn a_close_by_the_client_is_answered_and_ends_with_fin() {
                 }
                 assert_eq!(frame, Frame::text("o"));
             }
-            socket.connection.ends().await;
+            socket.ends().await;
         }
     }
 }
@@ -333,7 +333,7 @@ async fn the_application_is_told_how_a_websocket_ended() {
     ] {
         let mut socket = WebSocket::open(server.addr, path).await;
         socket.write(&close).await;
-        let end = ends.recv().await.expect("the application is told");
+        let end = next(&mut ends).await;
         assert_eq!((end.reason, end.by), (reason, EndedBy::Peer), "{path}");
     }
     for path in [&framed, &raw, &bare] {
@@ -344,7 +344,7 @@ async fn the_application_is_told_how_a_websocket_ended() {
             } else {
                 drop(socket);
             }
-            let end = ends.recv().await.expect("the application is told");
+            let end = next(&mut ends).await;
             assert_eq!((end.reason, end.by), (interrupted.clone(), EndedBy::Peer), "{path}");
         }
     }
@@ -373,8 +373,8 @@ async fn a_peer_that_answers_no_ping_is_closed() {
         } else {
             assert_eq!(texts, []);
         }
-        socket.connection.ends().await;
-        let end = ends.recv().await.expect("the application is told");
+        socket.ends().await;
+        let end = next(&mut ends).await;
         assert_eq!((end.reason, end.by), (CloseReason::NO_PONG, EndedBy::Gateway));
     }
 }
