@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use sockeye::apps::{self, Chat, ChatConfig};
 use sockeye::hub::Hub;
-use sockeye::{EndpointConfig, Gateway, Prefix, PrefixError, apps};
+use sockeye::{EndpointConfig, Gateway, Prefix, PrefixError};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -51,8 +52,7 @@ static APPS: [App; 3] = [
         name: "chat",
         about: "rooms with names, a roster and a history",
         mount: |gateway, prefix, config| {
-            let chat = apps::Chat::new(&Hub::new(), apps::ChatConfig::default());
-            gateway.endpoint_with(prefix.as_str(), config, chat.handler())
+            gateway.endpoint_with(prefix.as_str(), config, Chat::new(&Hub::new(), ChatConfig::default()).handler())
         },
     },
 ];

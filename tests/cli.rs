@@ -44,9 +44,17 @@ impl Running {
     }
 
     fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
+        self.exchange(&format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.addr))
+    }
+
+    fn post(&self, path: &str, body: &str) -> Answer {
+        let head = format!("Host: {}\r\nConnection: close\r\nContent-Length: {}", self.addr, body.len());
+        self.exchange(&format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"))
+    }
+
+    fn exchange(&self, request: &str) -> Answer {
         let mut stream = self.connect();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.addr)
-            .expect("the request leaves");
+        stream.write_all(request.as_bytes()).expect("the request leaves");
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).expect("an answer, then the end");
         let bytes = text(&bytes);
@@ -218,6 +226,38 @@ fn what_is_served_is_announced_and_listed() {
         let found = announced.lines().any(|line| line.split_whitespace().eq([path, what]));
         assert!(found, "{line} is missing in:\n{announced}");
     }
+}
+
+/// Opens a session, sends it one payload, and gives the frame that comes back.
+fn reply(server: &Running, prefix: &str, payload: &str) -> String {
+    assert_eq!(server.post(&format!("{prefix}/000/one/xhr"), "").body, "o\n");
+    let sent = server.post(&format!("{prefix}/000/one/xhr_send"), payload);
+    assert_eq!(sent.status(), 204, "{sent:?}");
+    server.post(&format!("{prefix}/000/one/xhr"), "").body
+}
+
+#[test]
+fn each_app_does_what_it_is_named_for() {
+    let server = Running::start(&["--endpoint", "/talk=chat"]);
+    assert_eq!(reply(&server, "/echo", r#"["hello"]"#), "a[\"hello\"]\n");
+    assert_eq!(reply(&server, "/broadcast", r#"["hello"]"#), "a[\"hello\"]\n");
+    for prefix in ["/ws", "/talk"] {
+        let said = reply(&server, prefix, r#"["{\"message\":\"hello\"}"]"#);
+        assert!(said.contains(r#"\"name\":"#) && said.contains(r#"\"message\":\"hello\""#), "{said}");
+    }
+}
+
+/// A message of 1 MiB takes two in JSON when all of it is line ends, and six when it is written as \u000a.
+#[test]
+fn echo_takes_messages_of_a_mebibyte() {
+    let server = Running::start(&[]);
+    let largest = 1024 * 1024;
+    let payload = format!("[\"{}\"]", "\\u000a".repeat(largest));
+    assert_eq!(reply(&server, "/echo", &payload), format!("a[\"{}\"]\n", "\\n".repeat(largest)));
+
+    assert_eq!(server.post("/echo/000/two/xhr", "").body, "o\n");
+    let refused = server.post("/echo/000/two/xhr_send", &format!("[\"{}\"]", "x".repeat(largest + 1)));
+    assert_eq!(refused.status(), 413);
 }
 
 #[test]
