@@ -95,7 +95,7 @@ struct ServeArgs {
     disconnect_delay: Duration,
 
     /// Log what passes this filter, to stderr: a level, or levels by module, such as "info,sockeye=debug"
-    #[arg(long, value_name = "FILTER", env = "RUST_LOG", value_parser = log_filter, default_value = "info")]
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true, value_parser = log_filter, default_value = "info")]
     log: Targets,
 }
 
@@ -302,7 +302,7 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
 }
 
 fn log_filter(text: &str) -> Result<Targets, String> {
-    let advice = "write off, error, warn, info, debug or trace, or such levels by module: info,sockeye=debug";
+    let advice = "in --log or RUST_LOG write off, error, warn, info, debug or trace, or such levels by module: info,sockeye=debug";
     text.parse().map_err(|error| format!("{error}: {advice}"))
 }
 
