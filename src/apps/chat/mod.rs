@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::directory::{Crowded, Directory};
-use self::protocol::{Code, Label, Refusal, Request};
+use self::protocol::{Asked, Code, Label, Refusal};
 use self::room::Room;
 use self::seat::Seat;
 use super::Serving;
@@ -64,7 +64,7 @@ impl Default for ChatConfig {
 ///
 /// Messages are JSON objects. A client says `{"message": "hello"}`, and everybody in its room gets
 /// `{"name": "guest-1", "message": "hello"}`, itself included. With `name` it takes a name, with `room` it moves from the
-/// lobby to another room, with `"roster": true` it asks who is there. Who has given a name or a room is told more of each
+/// lobby to another room, with `"roster": true` it asks who is there. Who has sent a name or a room is told more of each
 /// event: its `type`, the `room`, the time `at`, and on arrival what was said before. A request that can't be done is answered
 /// to its sender alone, with the type `error`, and nothing of it is done.
 ///
@@ -100,7 +100,11 @@ impl Chat {
     pub async fn serve(&self, mut session: Session) {
         let mut seat = Seat::take(Arc::clone(&self.shared), session.sender());
         while let Some(message) = session.recv().await {
-            let done = Request::parse(&message, &self.shared.config).and_then(|request| seat.act(request));
+            let asked = Asked::parse(&message, &self.shared.config);
+            if asked.introduces {
+                seat.introduce();
+            }
+            let done = asked.request.and_then(|request| seat.act(request));
             // Here the sender itself waits if it doesn't read what it is told, as any other session would.
             if let Err(refusal) = done
                 && session.send(seat.refuse(&refusal)).await.is_err()

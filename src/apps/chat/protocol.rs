@@ -28,11 +28,30 @@ pub(super) struct Request {
     pub(super) message: Option<Box<str>>,
 }
 
+/// A client's message, as far as it makes sense.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// It has a `name` or a `room`, whatever these are worth: the client is one that wants to be told more.
+    pub(super) introduces: bool,
+    pub(super) request: Result<Request, Refusal>,
+}
+
+impl Asked {
+    /// Reads a message; members that are `null` or unknown count as absent.
+    pub(super) fn parse(message: &Message, limits: &ChatConfig) -> Self {
+        let members = message.as_text().ok_or_else(|| Refusal::new(Code::BadJson, "a request is text"));
+        match members.and_then(Members::parse) {
+            Ok(members) => Self {
+                introduces: members.name.is_some() || members.room.is_some(),
+                request: Request::new(members, limits),
+            },
+            Err(refusal) => Self { introduces: false, request: Err(refusal) },
+        }
+    }
+}
+
 impl Request {
-    /// Reads a request; members that are `null` or unknown count as absent.
-    pub(super) fn parse(message: &Message, limits: &ChatConfig) -> Result<Self, Refusal> {
-        let text = message.as_text().ok_or_else(|| Refusal::new(Code::BadJson, "a request is text"))?;
-        let members = Members::parse(text)?;
+    fn new(members: Members, limits: &ChatConfig) -> Result<Self, Refusal> {
         let request = Self {
             name: string("name", members.name)?
                 .map(|name| Label::parse("name", &name, limits.name_chars))
@@ -50,6 +69,7 @@ impl Request {
             return Err(Refusal::new(Code::BadRequest, "`*` is the name of notices, choose another"));
         }
         if let Some(message) = &request.message {
+            not_blank("message", message)?;
             not_longer("message", message, limits.message_chars)?;
         }
         Ok(request)
@@ -68,9 +88,7 @@ impl Label {
 
     fn parse(member: &str, text: &str, limit: usize) -> Result<Self, Refusal> {
         let text = text.trim();
-        if text.is_empty() {
-            return Err(Refusal::new(Code::BadRequest, format!("`{member}` is empty")));
-        }
+        not_blank(member, text)?;
         not_longer(member, text, limit)?;
         if text.chars().any(is_unseen) {
             return Err(Refusal::new(Code::BadRequest, format!("`{member}` has control characters in it")));
@@ -286,6 +304,13 @@ fn boolean(member: &str, value: Option<Value>) -> Result<Option<bool>, Refusal> 
         Some(Value::Bool(value)) => Ok(Some(value)),
         Some(_) => Err(Refusal::new(Code::BadRequest, format!("`{member}` is not true or false"))),
     }
+}
+
+fn not_blank(member: &str, text: &str) -> Result<(), Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::new(Code::BadRequest, format!("`{member}` is empty")));
+    }
+    Ok(())
 }
 
 fn not_longer(member: &str, text: &str, limit: usize) -> Result<(), Refusal> {

@@ -34,6 +34,14 @@ impl Seat {
         Self { chat, sender, name, named: false, form, follows_rosters: false, place }
     }
 
+    /// From now on the session is told all that there is to tell.
+    pub(super) fn introduce(&mut self) {
+        if mem::replace(&mut self.form, Form::Full) != Form::Full {
+            let floor = self.place.room.floor(&self.chat.config);
+            self.place.events = Some(floor.admit(&self.sender, self.form));
+        }
+    }
+
     /// Does what is asked for, or nothing.
     pub(super) fn act(&mut self, request: Request) -> Result<(), Refusal> {
         let Request { name, room, roster, message } = request;
@@ -62,15 +70,13 @@ impl Seat {
         if renamed && !moved {
             floor.release(&before);
         }
+        place.events.get_or_insert_with(|| floor.admit(sender, self.form));
         if shows_itself && !mem::replace(&mut place.announced, true) {
             floor.announce(&Event::Joined { name: &self.name }, sender.id());
         } else if renamed {
             floor.announce(&Event::Renamed { from: &before, to: &self.name }, sender.id());
         }
         if shows_itself {
-            if mem::replace(&mut self.form, Form::Full) != Form::Full || moved {
-                place.events = Some(floor.admit(sender, self.form));
-            }
             floor.welcome(sender, self.form, &self.name);
         }
         if renamed || moved {

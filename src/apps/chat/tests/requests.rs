@@ -33,7 +33,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
     let mut ann = introduced(&chat, "ann", "lobby").await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     heard(&mut ann).await;
-    let table: [(Message, &str, &str); 21] = [
+    let table: [(Message, &str, &str); 23] = [
         ("hello".into(), "bad_json", "not valid JSON: "),
         ("".into(), "bad_json", "not valid JSON: "),
         (r#"{"message":"unfinished"#.into(), "bad_json", "not valid JSON: "),
@@ -55,6 +55,8 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
         (r#"{"message":"x","message":"y"}"#.into(), "bad_request", "duplicate field `message`"),
         (r#"{"name":"*"}"#.into(), "bad_request", "`*` is the name of notices, choose another"),
         (r#"{"name":" "}"#.into(), "bad_request", "`name` is empty"),
+        (r#"{"room":""}"#.into(), "bad_request", "`room` is empty"),
+        (r#"{"message":" \n"}"#.into(), "bad_request", "`message` is empty"),
     ];
     for (request, code, text) in table {
         let shown = format!("{request:?}");
