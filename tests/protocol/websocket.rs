@@ -20,6 +20,21 @@ async fn framed(server: Server, prefix: &str) -> WebSocket {
     socket
 }
 
+/// So many frames have never come before what is waited for.
+const ENOUGH: usize = 1000;
+
+/// Waits for a ping, through the open frame, heartbeats and answers to pings.
+async fn next_ping(socket: &mut WebSocket) -> Frame {
+    for _ in 0..ENOUGH {
+        let frame = socket.frame().await;
+        if frame.opcode == Frame::PING {
+            return frame;
+        }
+        assert_ne!(frame.opcode, Frame::CLOSE, "{frame:?}");
+    }
+    panic!("{ENOUGH} heartbeats, and no ping");
+}
+
 #[tokio::test]
 async fn handshake_answer() {
     let server = Server::start().await;
@@ -219,19 +234,10 @@ async fn framed_close_by_the_server() {
 async fn framed_heartbeats_are_frames_and_pings() {
     let server = Server::start().await;
     let mut socket = framed(server, "/beat").await;
-    let (mut frames, mut pings) = (0, 0);
-    while frames < 3 || pings < 1 {
-        let frame = socket.frame().await;
-        match frame.opcode {
-            Frame::PING => {
-                pings += 1;
-                socket.write(&Frame { opcode: Frame::PONG, ..frame }).await;
-            }
-            _ => {
-                assert_eq!(frame, Frame::text("h"));
-                frames += 1;
-            }
-        }
+    for _ in 0..3 {
+        let ping = next_ping(&mut socket).await;
+        socket.write(&Frame { opcode: Frame::PONG, ..ping }).await;
+        while socket.frame().await != Frame::text("h") {}
     }
     socket.send(r#"["a"]"#).await;
     while socket.frame().await != Frame::text("a[\"a\"]") {}
@@ -359,6 +365,7 @@ async fn a_peer_that_answers_no_ping_is_closed() {
         let mut socket = WebSocket::open(server.addr, path).await;
         let mut frames = Vec::new();
         let close = loop {
+            assert!(frames.len() < ENOUGH, "{path}: the peer is not given up");
             match socket.frame().await {
                 frame if frame.opcode == Frame::CLOSE => break frame,
                 frame => frames.push(frame),
@@ -391,9 +398,9 @@ async fn whatever_a_peer_sends_answers_a_ping() {
     for path in paths("/report") {
         let mut socket = WebSocket::open(server.addr, &path).await;
         for answer in [Frame::text("[]"), Frame::new(Frame::PING, ""), Frame::new(Frame::PONG, "unasked")] {
-            while socket.frame().await.opcode != Frame::PING {}
+            next_ping(&mut socket).await;
             socket.write(&answer).await;
         }
-        while socket.frame().await.opcode != Frame::PING {}
+        next_ping(&mut socket).await;
     }
 }
