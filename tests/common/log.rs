@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
+use sockeye::SessionId;
 use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
-/// The lines of this crate that were logged, for as long as it lives.
+/// What the crate logs in this process, on whichever thread, from the first [`log`] on.
 pub(crate) struct Log {
     lines: Lines,
-    _guard: Option<DefaultGuard>,
 }
 
 type Lines = Arc<Mutex<Vec<Line>>>;
@@ -23,25 +22,32 @@ pub(crate) struct Line {
     fields: BTreeMap<&'static str, String>,
 }
 
+/// Begins to listen, or goes on.
+pub(crate) fn log() -> &'static Log {
+    static LOG: LazyLock<Log> = LazyLock::new(|| {
+        let lines = Lines::default();
+        tracing::subscriber::set_global_default(Capture(Arc::clone(&lines))).expect("nobody else listens");
+        // Another thread may have found just before that nobody does, and would remember it.
+        tracing::callsite::rebuild_interest_cache();
+        Log { lines }
+    });
+    &LOG
+}
+
 impl Log {
-    /// Captures what this thread logs.
-    pub(crate) fn capture() -> Self {
-        let lines = Lines::default();
-        let guard = tracing::subscriber::set_default(Capture(Arc::clone(&lines)));
-        Self { lines, _guard: Some(guard) }
-    }
-
-    /// Captures what all threads log: once in a process.
-    pub(crate) fn capture_all() -> Self {
-        let lines = Lines::default();
-        tracing::subscriber::set_global_default(Capture(Arc::clone(&lines))).expect("nobody else does so");
-        Self { lines, _guard: None }
-    }
-
     /// The lines whose text begins so.
     pub(crate) fn lines(&self, text: &str) -> Vec<Line> {
-        let lines = self.lines.lock().expect("no panic under this lock");
-        lines.iter().filter(|line| line.field("message").starts_with(text)).cloned().collect()
+        self.find(|line| line.field("message").starts_with(text))
+    }
+
+    /// The lines that tell of the end of this session.
+    pub(crate) fn ends_of(&self, session: SessionId) -> Vec<Line> {
+        let session = session.to_string();
+        self.find(|line| line.field("session") == session && line.field("message") == "session ended")
+    }
+
+    fn find(&self, wanted: impl Fn(&Line) -> bool) -> Vec<Line> {
+        self.lines.lock().expect("no panic under this lock").iter().filter(|line| wanted(line)).cloned().collect()
     }
 }
 

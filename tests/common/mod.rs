@@ -6,6 +6,7 @@
 // Each test binary includes this folder and uses its own part of it.
 #![allow(dead_code)]
 
+pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod server;

@@ -2,8 +2,10 @@
 
 use sockeye::{CloseReason, EndedBy, SendError};
 
-use crate::common::log::Log;
-use crate::common::transport::{Event, Transport};
+use crate::common::client::Event;
+use crate::common::log::log;
+use crate::common::transport::Transport;
+use crate::common::within;
 use crate::rig::{Rig, end, end_of, interrupted};
 
 pub(crate) async fn the_application_closes(transport: Transport) {
@@ -90,7 +92,7 @@ pub(crate) async fn the_client_aborts(transport: Transport) {
 }
 
 pub(crate) async fn an_end_is_one_line_in_the_log(transport: Transport) {
-    let log = Log::capture();
+    let log = log();
     let mut rig = Rig::start(transport).await;
     let (mut client, mut session) = rig.open().await;
     client.send(&["in"]).await;
@@ -102,15 +104,22 @@ pub(crate) async fn an_end_is_one_line_in_the_log(transport: Transport) {
     session.close(3000, "Go away!");
     assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
     end_of(&session).await;
-    let id = session.id().to_string();
+    let id = session.id();
     drop(session);
     drop(client);
 
-    let lines = log.lines("session ended");
+    let lines = within("the line", async {
+        // Whoever waits for the end is woken first.
+        while log.ends_of(id).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        log.ends_of(id)
+    })
+    .await;
     let [line] = &lines[..] else { panic!("{lines:?} is not one line") };
     assert_eq!(line.level, tracing::Level::DEBUG);
     for (field, value) in [
-        ("session", &*id),
+        ("session", &*id.to_string()),
         ("transport", transport.name()),
         ("received", "1"),
         ("sent", "3"),
@@ -133,7 +142,7 @@ pub(crate) async fn a_closed_session_tells_everyone_who_comes(transport: Transpo
     session.close(3000, "Go away!");
     assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
     for _ in 0..3 {
-        let mut late = crate::common::transport::Client::of_session(rig.addr, client.session(), transport);
+        let mut late = crate::common::client::Client::of_session(rig.addr, client.session(), transport);
         assert_eq!(late.recv().await, Event::Close(3000, "Go away!".to_owned()));
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sockeye::{EndedBy, EndpointConfig, Session};
 use tokio::sync::mpsc;
 
-use crate::common::transport::{Client, Transport};
+use crate::common::client::Client;
+use crate::common::transport::Transport;
 use crate::common::within;
 use crate::rig::{PREFIX, Rig, end_of, serve_app};
 

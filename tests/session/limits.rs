@@ -5,7 +5,8 @@ use std::time::Duration;
 use sockeye::{EndedBy, EndpointConfig};
 use tokio::task::JoinSet;
 
-use crate::common::transport::{Client, Transport, json};
+use crate::common::client::{Client, json};
+use crate::common::transport::Transport;
 use crate::common::within;
 use crate::rig::{PREFIX, Rig, end, end_of};
 

@@ -4,7 +4,8 @@ use futures_util::{SinkExt, StreamExt};
 use sockeye::{EndedBy, EndpointConfig, Message, SendError, Session, TrySendError};
 use tokio::sync::mpsc;
 
-use crate::common::transport::{Client, Event, Frame, Transport};
+use crate::common::client::{Client, Event};
+use crate::common::transport::{Frame, Transport};
 use crate::common::websocket;
 use crate::rig::{PREFIX, interrupted};
 use crate::rig::{Rig, echo, end, end_of, serve_app};

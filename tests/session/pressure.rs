@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt, stream};
 use sockeye::{EndedBy, EndpointConfig, TrySendError};
 
-use crate::common::transport::{Transport, json};
+use crate::common::client::json;
+use crate::common::transport::Transport;
 use crate::rig::{Rig, end, end_of, interrupted, standstill};
 
 /// More than the sockets on the way hold: what a writer gets rid of in this many messages, somebody keeps in memory.

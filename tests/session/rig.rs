@@ -7,8 +7,9 @@ use std::time::Duration;
 use sockeye::{EndedBy, EndpointConfig, Gateway, Handler, Session};
 use tokio::sync::mpsc;
 
+use crate::common::client::Client;
 use crate::common::server::serve;
-use crate::common::transport::{Client, Transport};
+use crate::common::transport::Transport;
 use crate::common::within;
 
 pub(crate) const PREFIX: &str = "/app";

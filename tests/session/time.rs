@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sockeye::EndpointConfig;
 
-use crate::common::transport::{Event, Transport};
+use crate::common::client::Event;
+use crate::common::transport::Transport;
 use crate::rig::Rig;
 
 pub(crate) async fn heartbeats_come_while_nothing_else_does(transport: Transport) {

@@ -1,102 +1,21 @@
-//! Races, each with its story: on several threads, again and again.
-//!
-//! A lost wake-up shows as a test that waits in vain. No heartbeat comes to the rescue, because none is due before the test gives up.
+//! Receivers that come and go at the same time.
 
-mod common;
-
-use std::collections::HashSet;
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::Service;
-use sockeye::{Body, EndedBy, EndpointConfig, Gateway, Handler, Session, SessionEnd};
+use http::StatusCode;
+use sockeye::{EndedBy, EndpointConfig, Session};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use common::log::Log;
-use common::server::{serve, serve_service};
-use common::transport::{Client, Event, Frame, Transport, json};
-use common::within;
-
-const PREFIX: &str = "/app";
-const IN_USE: &str = "c[2010,\"Another connection still open\"]\n";
-const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";
-
-/// Delays that nobody waits for.
-fn patient() -> EndpointConfig {
-    let hour = Duration::from_secs(3600);
-    EndpointConfig { heartbeat_delay: hour, send_wait: hour, disconnect_delay: hour, ..EndpointConfig::default() }
-}
-
-fn gateway(config: EndpointConfig, handler: impl Handler) -> Gateway {
-    Gateway::new().endpoint_with(PREFIX, config, handler)
-}
-
-async fn echo(mut session: Session) {
-    while let Some(message) = session.recv().await {
-        if session.send(message).await.is_err() {
-            break;
-        }
-    }
-}
-
-// Without sockets: what races here are the gateway's own threads.
-
-/// A client without sockets.
-#[derive(Clone)]
-struct Memory(Gateway);
-
-impl Memory {
-    async fn request(&self, method: Method, path: String, body: impl Into<Bytes>) -> Response<Body> {
-        let request = Request::builder().method(method).uri(path).body(Full::new(body.into()));
-        self.0.handle(request.expect("the path is one")).await
-    }
-
-    async fn poll(&self, session: &str) -> String {
-        let answer = self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr"), "").await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        let body = answer.into_body().collect().await.expect("bodies don't fail").to_bytes();
-        String::from_utf8(body.to_vec()).expect("frames are UTF-8")
-    }
-
-    async fn stream(&self, session: &str) -> Stream {
-        let answer = self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_streaming"), "").await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        let mut stream = Stream(answer.into_body());
-        stream.frame().await.expect("a prelude");
-        stream
-    }
-
-    async fn send<T: serde::Serialize>(&self, session: &str, messages: &[T]) -> StatusCode {
-        self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_send"), json(messages)).await.status()
-    }
-}
-
-struct Stream(Body);
-
-impl Stream {
-    async fn frame(&mut self) -> Option<String> {
-        let frame = self.0.frame().await?.expect("bodies don't fail").into_data().expect("no trailers");
-        Some(String::from_utf8(frame.to_vec()).expect("frames are UTF-8"))
-    }
-}
-
-/// The messages in a message frame.
-fn messages(frame: &str) -> Vec<String> {
-    let array = frame.strip_prefix('a').unwrap_or_else(|| panic!("{frame:?} is no message frame"));
-    serde_json::from_str(array).expect("an array of strings")
-}
+use crate::common::log::log;
+use crate::common::within;
+use crate::memory::{IN_USE, INTERRUPTED, Memory, messages};
+use crate::{echo, gateway, patient, poll_once};
 
 /// Both come for a session that nobody has opened yet, at the same moment. One of them opens it, for both there is one session and one
 /// application, and the other one is told that the session has a receiver.
@@ -191,7 +110,7 @@ async fn an_abort_with_the_next_receiver_at_the_door() {
 /// transport arrived here, because there is no socket to lose it in; all else is counted. Nothing comes twice, nothing is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_while_the_application_sends() {
-    let log = &*LOG;
+    let log = log();
     let (report, mut reports) = mpsc::unbounded_channel();
     let client = Memory(gateway(patient(), move |session: Session| {
         let report = report.clone();
@@ -229,18 +148,11 @@ async fn an_abort_while_the_application_sends() {
         assert_eq!(received, expected, "round {round}: in order, each once");
         assert_eq!(received.len() + end.undelivered, sent, "round {round}: received and undelivered make sent");
         assert_eq!((end.reason.code(), end.by), (1002, EndedBy::Peer));
-        let line = log.lines("session ended").into_iter().find(|line| line.field("session") == id.to_string());
-        let line = line.expect("a line in the log");
+        let lines = log.ends_of(id);
+        let [line] = &lines[..] else { panic!("{lines:?} is not one line") };
         assert_eq!(line.field("sent"), received.len().to_string(), "round {round}");
         assert_eq!(line.field("undelivered"), end.undelivered.to_string(), "round {round}");
 
         assert_eq!(client.poll(&name).await, INTERRUPTED, "who comes next is told");
     }
 }
-
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
-}
-
-/// All tests of this binary log into this one.
-static LOG: LazyLock<Log> = LazyLock::new(Log::capture_all);
