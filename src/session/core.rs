@@ -124,6 +124,8 @@ struct Pings {
     /// When to look whether the peer was heard, and ping it if not.
     look_at: Instant,
     state: Pong,
+    /// Nobody reads the socket for now.
+    paused: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -161,7 +163,9 @@ impl Core {
         }
         let pings = match liveness {
             Liveness::Heartbeats => None,
-            Liveness::Pings => Some(Pings { heard: false, look_at: now + limits.heartbeat_delay, state: Pong::Idle }),
+            Liveness::Pings => {
+                Some(Pings { heard: false, look_at: now + limits.heartbeat_delay, state: Pong::Idle, paused: false })
+            }
         };
         self.line = Line::Attached { backlog: self.outbound.len(), heartbeat_at: now + limits.heartbeat_delay, pings };
         Ok(())
@@ -243,7 +247,8 @@ impl Core {
         if let Some(pings) = self.pings()
             && pings.state == Pong::Leaving
         {
-            pings.state = Pong::AwaitedBy(now + limits.pong_timeout);
+            // The pause may have begun before the ping left.
+            pings.state = if pings.paused { Pong::Paused } else { Pong::AwaitedBy(now + limits.pong_timeout) };
         }
     }
 
@@ -259,23 +264,25 @@ impl Core {
 
     /// The socket is not read for now: the pong that may wait in it can't be seen.
     pub(crate) fn reading_paused(&mut self) {
-        if let Some(pings) = self.pings()
-            && let Pong::AwaitedBy(_) = pings.state
-        {
-            pings.state = Pong::Paused;
+        if let Some(pings) = self.pings() {
+            pings.paused = true;
+            if let Pong::AwaitedBy(_) = pings.state {
+                pings.state = Pong::Paused;
+            }
         }
     }
 
     /// The socket is read again: the peer gets the whole time anew.
     pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits) {
-        if let Some(pings) = self.pings()
-            && pings.state == Pong::Paused
-        {
-            pings.state = Pong::AwaitedBy(now + limits.pong_timeout);
+        if let Some(pings) = self.pings() {
+            pings.paused = false;
+            if pings.state == Pong::Paused {
+                pings.state = Pong::AwaitedBy(now + limits.pong_timeout);
+            }
         }
     }
 
-    /// Takes messages from the client, all or none; `None` means there is no room for them now.
+    /// Takes messages from the client, all or none; gives them back when there is no room for them now.
     ///
     /// A session that is closing takes them and drops them: its client can't know yet.
     pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: Vec<Message>) -> Result<(), Vec<Message>> {
@@ -432,3 +439,6 @@ impl Core {
         self.phase = Phase::Closed(SessionEnd { reason, by, undelivered: self.outbound.clear() });
     }
 }
+
+#[cfg(test)]
+mod tests;
