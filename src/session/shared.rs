@@ -400,9 +400,17 @@ impl Receiver {
         self.detach(Detach::Finished);
     }
 
-    /// A ping's bytes have left.
-    pub(crate) fn ping_left(&self) {
-        self.shared.lock().core.ping_left(clock::now(), &self.shared.limits);
+    /// A ping's bytes have left. Who has [polled](Self::poll_step) before is woken in time for the pong that does not come.
+    pub(crate) fn ping_left(&mut self) {
+        let due = {
+            let mut state = self.shared.lock();
+            state.core.ping_left(clock::now(), &self.shared.limits);
+            state.core.next_timeout()
+        };
+        // As a rule nobody polls again before the next date that the timer knows, which may be much later.
+        if due < self.sleep.deadline().into_std() {
+            self.sleep.as_mut().reset(due.into());
+        }
     }
 
     /// Something arrived from the peer.
@@ -605,3 +613,6 @@ fn register(slot: &mut Option<Waker>, cx: &mut Context<'_>) {
         _ => *slot = Some(cx.waker().clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

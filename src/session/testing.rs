@@ -32,6 +32,13 @@ pub(crate) fn session() -> (Session, Client) {
 
 /// A session with limits of the test's own, and its client.
 pub(crate) fn session_with(limits: Limits) -> (Session, Client) {
+    let shared = shared(limits);
+    let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+    (Session::new(Arc::clone(&shared)), Client { shared, receiver: Some(receiver), heard: Vec::new() })
+}
+
+/// A session that neither application nor client has taken hold of.
+pub(crate) fn shared(limits: Limits) -> Arc<Shared> {
     let info = ConnectInfo::new(ConnectInfoParts {
         peer: None,
         transport: "test",
@@ -40,9 +47,7 @@ pub(crate) fn session_with(limits: Limits) -> (Session, Client) {
         headers: Box::default(),
         extensions: Extensions::new(),
     });
-    let shared = Shared::new(info, None, Carries::Text, Arc::new(limits), Arc::new(Nobody));
-    let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
-    (Session::new(Arc::clone(&shared)), Client { shared, receiver: Some(receiver), heard: Vec::new() })
+    Shared::new(info, None, Carries::Text, Arc::new(limits), Arc::new(Nobody))
 }
 
 /// The client of a session; dropping it is a connection that breaks. It reads only when it is asked to.
