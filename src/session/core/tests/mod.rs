@@ -2,6 +2,7 @@
 
 mod inbound;
 mod life_cycle;
+mod model;
 mod pings;
 
 use super::*;
