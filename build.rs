@@ -5,109 +5,116 @@
 //! becomes a tag for the embedded copy or, where npm was never run (a published crate, a quick look), for the very same
 //! version on a CDN, pinned by its hash. `SOCKEYE_CLIENT_URL` hands the choice on to the iframe page.
 
-use std::env;
-use std::error::Error;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-
-const PLACEHOLDER: &str = "<!-- sockjs-client -->";
-const NOT_SERVED: [&str; 4] = ["node_modules", "package.json", "package-lock.json", "sockjs-client.json"];
-
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    if env::var_os("CARGO_FEATURE_CLI").is_none() {
-        return Ok(());
-    }
-    // The whole folder, node_modules included: cargo takes a path that does not exist for a changed one, so naming the
-    // client's file itself would rebuild the crate each time for those who have not installed it.
-    println!("cargo::rerun-if-changed=static");
-
-    let source = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("static");
-    let site = PathBuf::from(env::var("OUT_DIR")?).join("site");
-    match fs::remove_dir_all(&site) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
-
-    let client = Client::choose(&source)?;
-    assemble(&source, &site, &client)?;
-    if let Some(file) = &client.file {
-        let embedded = site.join(client.url.trim_start_matches("/static/"));
-        fs::create_dir_all(embedded.parent().ok_or("the embedded client needs a folder")?)?;
-        fs::copy(file, embedded)?;
-    }
-    println!("cargo::rustc-env=SOCKEYE_CLIENT_URL={}", client.url);
+    #[cfg(feature = "cli")]
+    site::build()?;
     Ok(())
 }
 
-/// Which sockjs-client the pages load.
-struct Client {
-    url: String,
-    tag: String,
-    /// The installed copy; `None` means the CDN's.
-    file: Option<PathBuf>,
-}
+#[cfg(feature = "cli")]
+mod site {
+    use std::env;
+    use std::error::Error;
+    use std::fs;
+    use std::io;
+    use std::path::{Path, PathBuf};
 
-impl Client {
-    fn choose(source: &Path) -> Result<Self, Box<dyn Error>> {
-        let pin = Json::read(source.join("sockjs-client.json"))?;
-        let version = pin.text("version")?;
-        let file = source.join(pin.text("file")?);
-        if !file.exists() {
-            let (url, integrity) = (pin.text("cdn")?, pin.text("integrity")?);
-            let tag = format!(r#"<script src="{url}" integrity="{integrity}" crossorigin="anonymous"></script>"#);
-            return Ok(Self { url: url.to_owned(), tag, file: None });
+    const PLACEHOLDER: &str = "<!-- sockjs-client -->";
+    const NOT_SERVED: [&str; 4] = ["node_modules", "package.json", "package-lock.json", "sockjs-client.json"];
+
+    pub(super) fn build() -> Result<(), Box<dyn Error>> {
+        // The whole folder, node_modules included: cargo takes a path that does not exist for a changed one, so naming the
+        // client's file itself would rebuild the crate each time for those who have not installed it.
+        println!("cargo::rerun-if-changed=static");
+
+        let source = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("static");
+        let site = PathBuf::from(env::var("OUT_DIR")?).join("site");
+        match fs::remove_dir_all(&site) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
         }
 
-        let installed = Json::read(source.join("node_modules/sockjs-client/package.json"))?;
-        let installed = installed.text("version")?;
-        if installed != version {
-            let remedy = "run `npm ci` in static/, or bring static/sockjs-client.json and static/package.json together";
-            return Err(format!("sockjs-client {installed} is installed, {version} is pinned: {remedy}").into());
+        let client = Client::choose(&source)?;
+        assemble(&source, &site, &client)?;
+        if let Some(file) = &client.file {
+            let embedded = site.join(client.url.trim_start_matches("/static/"));
+            fs::create_dir_all(embedded.parent().ok_or("the embedded client needs a folder")?)?;
+            fs::copy(file, embedded)?;
         }
-        let url = format!("/static/lib/sockjs-{version}.min.js");
-        let tag = format!(r#"<script src="{url}"></script>"#);
-        Ok(Self { url, tag, file: Some(file) })
-    }
-}
-
-fn assemble(from: &Path, to: &Path, client: &Client) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-        if NOT_SERVED.iter().any(|hidden| name == *hidden) || name.to_string_lossy().starts_with('.') {
-            continue;
-        }
-        let target = to.join(name);
-        if path.is_dir() {
-            assemble(&path, &target, client)?;
-        } else if path.extension().is_some_and(|extension| extension == "html") {
-            fs::write(target, fs::read_to_string(&path)?.replace(PLACEHOLDER, &client.tag))?;
-        } else {
-            fs::copy(&path, target)?;
-        }
-    }
-    Ok(())
-}
-
-/// A JSON file that knows its name, for the error that says which file to mend.
-struct Json {
-    path: PathBuf,
-    value: serde_json::Value,
-}
-
-impl Json {
-    fn read(path: PathBuf) -> Result<Self, String> {
-        let bytes = fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Self { path, value }),
-            Err(error) => Err(format!("{} is no JSON: {error}", path.display())),
-        }
+        println!("cargo::rustc-env=SOCKEYE_CLIENT_URL={}", client.url);
+        Ok(())
     }
 
-    fn text(&self, member: &str) -> Result<&str, String> {
-        let value = self.value[member].as_str();
-        value.ok_or_else(|| format!("{} needs a member \"{member}\" that is text", self.path.display()))
+    /// Which sockjs-client the pages load.
+    struct Client {
+        url: String,
+        tag: String,
+        /// The installed copy; `None` means the CDN's.
+        file: Option<PathBuf>,
+    }
+
+    impl Client {
+        fn choose(source: &Path) -> Result<Self, Box<dyn Error>> {
+            let pin = Json::read(source.join("sockjs-client.json"))?;
+            let version = pin.text("version")?;
+            let file = source.join(pin.text("file")?);
+            if !file.exists() {
+                let (url, integrity) = (pin.text("cdn")?, pin.text("integrity")?);
+                let tag = format!(r#"<script src="{url}" integrity="{integrity}" crossorigin="anonymous"></script>"#);
+                return Ok(Self { url: url.to_owned(), tag, file: None });
+            }
+
+            let installed = Json::read(source.join("node_modules/sockjs-client/package.json"))?;
+            let installed = installed.text("version")?;
+            if installed != version {
+                let remedy =
+                    "run `npm ci` in static/, or bring static/sockjs-client.json and static/package.json together";
+                return Err(format!("sockjs-client {installed} is installed, {version} is pinned: {remedy}").into());
+            }
+            let url = format!("/static/lib/sockjs-{version}.min.js");
+            let tag = format!(r#"<script src="{url}"></script>"#);
+            Ok(Self { url, tag, file: Some(file) })
+        }
+    }
+
+    fn assemble(from: &Path, to: &Path, client: &Client) -> Result<(), Box<dyn Error>> {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+            if NOT_SERVED.iter().any(|hidden| name == *hidden) || name.to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let target = to.join(name);
+            if path.is_dir() {
+                assemble(&path, &target, client)?;
+            } else if path.extension().is_some_and(|extension| extension == "html") {
+                fs::write(target, fs::read_to_string(&path)?.replace(PLACEHOLDER, &client.tag))?;
+            } else {
+                fs::copy(&path, target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A JSON file that knows its name, for the error that says which file to mend.
+    struct Json {
+        path: PathBuf,
+        value: serde_json::Value,
+    }
+
+    impl Json {
+        fn read(path: PathBuf) -> Result<Self, String> {
+            let bytes = fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            match serde_json::from_slice(&bytes) {
+                Ok(value) => Ok(Self { path, value }),
+                Err(error) => Err(format!("{} is no JSON: {error}", path.display())),
+            }
+        }
+
+        fn text(&self, member: &str) -> Result<&str, String> {
+            let value = self.value[member].as_str();
+            value.ok_or_else(|| format!("{} needs a member \"{member}\" that is text", self.path.display()))
+        }
     }
 }
