@@ -138,7 +138,7 @@
     }
     switch (said.type) {
       case 'welcome': onWelcome(said); break;
-      case 'roster': showRoster(said.names || []); break;
+      case 'roster': showRoster(said.names || [], said.count); break;
       case 'error': onError(said); break;
       case 'join': case 'leave': case 'rename': addNotice(said.message); break;
       default: onSaid(said);
@@ -323,10 +323,12 @@
     if (atEnd) { page.log.scrollTop = page.log.scrollHeight; }
   }
 
-  function showRoster(names) {
+  // A crowd is listed in part: `count` is how many there are.
+  function showRoster(names, count) {
+    var more = (count || 0) - names.length;
     page.people.className = 'people';
     page.roster.textContent = '';
-    page['roster-count'].textContent = names.length ? String(names.length) : '';
+    page['roster-count'].textContent = String(Math.max(names.length, count || 0));
     names.forEach(function (name) {
       var mine = name === me.name;
       var row = make('li', mine ? 'you' : '');
@@ -337,6 +339,7 @@
       row.appendChild(who);
       page.roster.appendChild(row);
     });
+    if (more > 0) { page.roster.appendChild(make('li', 'more', 'and ' + more + ' more')); }
   }
 
   // The fields follow what is in force, but not while someone types in them.
@@ -410,6 +413,7 @@
   }
 
   function sentence(text) {
+    text = text.replace(/`/g, '');
     return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? '' : '.');
   }
 
