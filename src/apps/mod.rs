@@ -6,6 +6,8 @@ mod broadcast;
 mod chat;
 mod echo;
 mod line_echo;
+mod relay;
+pub mod rooms;
 
 use std::pin::Pin;
 
@@ -13,6 +15,7 @@ pub use self::broadcast::broadcast;
 pub use self::chat::{Chat, ChatConfig};
 pub use self::echo::echo;
 pub use self::line_echo::line_echo;
+pub use self::relay::relay;
 
 /// A session being served: what a handler that holds shared state returns.
 pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -229,6 +229,11 @@ impl Sender {
         self.shared.carries_binary()
     }
 
+    /// Whether a transport holds the session now. A polling one lets go of it for a moment with every message.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.shared.is_attached()
+    }
+
     /// Whether the session takes no more messages.
     pub fn is_closed(&self) -> bool {
         self.shared.is_closed()

@@ -133,6 +133,11 @@ impl Shared {
         !self.lock().core.is_open()
     }
 
+    pub(crate) fn is_attached(&self) -> bool {
+        let state = self.lock();
+        state.core.is_open() && state.core.is_attached()
+    }
+
     pub(crate) fn end(&self) -> Option<SessionEnd> {
         self.lock().core.ended().cloned()
     }

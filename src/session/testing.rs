@@ -101,6 +101,18 @@ impl Client {
         heard
     }
 
+    /// Ends its connection in good order, as a polling client does after each response: the session waits for the next one.
+    pub(crate) fn let_go(&mut self) {
+        if let Some(mut receiver) = self.receiver.take() {
+            receiver.finish();
+        }
+    }
+
+    /// Connects again after [`let_go`](Self::let_go).
+    pub(crate) fn come_back(&mut self) {
+        self.receiver = Some(Receiver::first(Arc::clone(&self.shared), Liveness::Heartbeats));
+    }
+
     /// How the session ended, if it has.
     pub(crate) fn end(&self) -> Option<SessionEnd> {
         self.shared.end()

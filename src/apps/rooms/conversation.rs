@@ -1,0 +1,216 @@
+//! A session's side: which dialect it speaks, and where it sits.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
+
+use super::directory::{Cell, Directory};
+use super::error::Refusal;
+use super::incoming::{Incoming, Signal, Way};
+use super::number::RoomNumber;
+use super::outgoing;
+use super::room::Identity;
+use crate::hub::Membership;
+use crate::{Message, Sender, Session, SessionId, clock};
+
+/// Serves a session to its end.
+pub(super) async fn serve(directory: Arc<Directory>, mut session: Session) {
+    let alone_at = Instant::from_std(clock::now()) + directory.config().join_wait;
+    let mut conversation = Conversation::new(directory, session.sender());
+    loop {
+        let received = match conversation.awaits_join() {
+            true => timeout_at(alone_at, session.recv()).await,
+            false => Ok(session.recv().await),
+        };
+        let answer = match received {
+            Ok(Some(message)) => conversation.handle(&message),
+            Ok(None) => return,
+            Err(_) => Some(conversation.say_alone()),
+        };
+        if let Some(answer) = answer
+            && session.send(answer).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+struct Conversation {
+    directory: Arc<Directory>,
+    sender: Sender,
+    dialect: Dialect,
+    seat: Option<Seat>,
+    /// The one `join` of protocol 1 has been sent.
+    told: bool,
+}
+
+enum Dialect {
+    /// Nothing valid was said yet. A page of the event relay that waits to be called stays so, and must hear the call.
+    Undecided(Membership),
+    Event(Membership),
+    One,
+    Two,
+}
+
+impl Conversation {
+    fn new(directory: Arc<Directory>, sender: Sender) -> Self {
+        let membership = directory.events().join(sender.clone());
+        Self { directory, sender, dialect: Dialect::Undecided(membership), seat: None, told: false }
+    }
+
+    /// Whether silence is to be answered.
+    fn awaits_join(&self) -> bool {
+        !self.told && matches!(self.dialect, Dialect::Undecided(_) | Dialect::One)
+    }
+
+    fn say_alone(&mut self) -> Message {
+        self.told = true;
+        outgoing::join_one(false)
+    }
+
+    /// Does what a message asks for, and returns what its sender is to be told. All else has been sent by then.
+    fn handle(&mut self, message: &Message) -> Option<Message> {
+        let incoming = self.check_size(message).and_then(Incoming::parse);
+        let reference = match &incoming {
+            Ok(Incoming::Signal(signal)) => signal.reference,
+            Ok(_) | Err(_) => None,
+        };
+        match incoming.and_then(|incoming| self.act(incoming, message)) {
+            Ok(answer) => answer,
+            Err(refusal) => Some(self.error(&refusal, reference)),
+        }
+    }
+
+    fn check_size<'m>(&self, message: &'m Message) -> Result<&'m str, Refusal> {
+        let (size, limit) = (message.len(), self.directory.config().message_size);
+        if size > limit {
+            return Err(Refusal::TooLarge { size, limit });
+        }
+        message.as_text().ok_or(Refusal::Binary)
+    }
+
+    fn act(&mut self, incoming: Incoming<'_>, message: &Message) -> Result<Option<Message>, Refusal> {
+        match incoming {
+            Incoming::Event => self.relay(message),
+            Incoming::JoinOne { name, room } => self.join_one(name, room),
+            Incoming::JoinTwo { room, way } => self.join_two(room, way),
+            Incoming::Signal(signal) => self.signal(&signal),
+            Incoming::Leave { room } => self.leave(room),
+        }
+    }
+
+    fn relay(&mut self, message: &Message) -> Result<Option<Message>, Refusal> {
+        self.dialect = match std::mem::replace(&mut self.dialect, Dialect::One) {
+            Dialect::Undecided(membership) | Dialect::Event(membership) => Dialect::Event(membership),
+            other @ (Dialect::One | Dialect::Two) => {
+                self.dialect = other;
+                return Err(self.wrong_dialect());
+            }
+        };
+        self.directory.events().publish_except(message.clone(), self.sender.id());
+        Ok(None)
+    }
+
+    fn join_one(&mut self, name: Box<str>, room: RoomNumber) -> Result<Option<Message>, Refusal> {
+        match self.dialect {
+            Dialect::Undecided(_) => self.dialect = Dialect::One,
+            Dialect::One => {}
+            Dialect::Event(_) | Dialect::Two => return Err(self.wrong_dialect()),
+        }
+        self.check_standing()?;
+        let (line, told) = (self.directory.wire(self.sender.clone()), self.told);
+        let place = self.directory.enter(room, |room, now| room.join_one(Identity::random(), name, line, told, now))?;
+        self.told = true;
+        self.sit_down(place);
+        Ok(None)
+    }
+
+    fn join_two(&mut self, room: RoomNumber, way: Way) -> Result<Option<Message>, Refusal> {
+        match self.dialect {
+            Dialect::Undecided(_) => self.dialect = Dialect::Two,
+            Dialect::Two => {}
+            Dialect::Event(_) | Dialect::One => return Err(self.wrong_dialect()),
+        }
+        self.check_standing()?;
+        let line = self.directory.wire(self.sender.clone());
+        let place = match way {
+            Way::New { name } => {
+                self.directory.enter(room, |room, now| room.join_two(Identity::random(), name, line, now))?
+            }
+            Way::Back { id, token, fresh, seen } => {
+                self.directory.enter_existing(room, |room, now| room.come_back(&id, token, fresh, seen, line, now))?
+            }
+        };
+        self.sit_down(place);
+        Ok(None)
+    }
+
+    fn signal(&mut self, signal: &Signal<'_>) -> Result<Option<Message>, Refusal> {
+        if let Dialect::Event(_) = self.dialect {
+            return Err(self.wrong_dialect());
+        }
+        let Some(Seat { directory, cell, id, session }) = &self.seat else { return Err(Refusal::NotJoined) };
+        directory.within(cell, |room, now| room.signal(id, session, signal, now))?;
+        Ok(None)
+    }
+
+    fn leave(&mut self, room: Option<RoomNumber>) -> Result<Option<Message>, Refusal> {
+        if let Dialect::Event(_) = self.dialect {
+            return Err(self.wrong_dialect());
+        }
+        let Some(Seat { directory, cell, id, session }) = &self.seat else { return Err(Refusal::NotJoined) };
+        let number = cell.number();
+        let is_one = matches!(self.dialect, Dialect::One);
+        if let Some(other) = room.filter(|room| is_one && *room != number) {
+            return Err(Refusal::OtherRoom(other));
+        }
+        directory.within(cell, |room, now| room.leave(id, session, now));
+        self.seat = None;
+        Ok((!is_one).then(|| outgoing::left(number)))
+    }
+
+    fn check_standing(&self) -> Result<(), Refusal> {
+        match &self.seat {
+            Some(seat) => Err(Refusal::AlreadyJoined(seat.cell.number())),
+            None => Ok(()),
+        }
+    }
+
+    fn sit_down(&mut self, (cell, id): (Arc<Cell>, Arc<str>)) {
+        let (directory, session) = (Arc::clone(&self.directory), self.sender.id());
+        tracing::debug!(%session, room = %cell.number(), participant = %id, "joined");
+        self.seat = Some(Seat { directory, cell, id, session });
+    }
+
+    fn wrong_dialect(&self) -> Refusal {
+        Refusal::WrongDialect(match self.dialect {
+            Dialect::Undecided(_) => "nothing yet",
+            Dialect::Event(_) => "the event relay",
+            Dialect::One => "protocol 1",
+            Dialect::Two => "protocol 2",
+        })
+    }
+
+    fn error(&self, refusal: &Refusal, reference: Option<&RawValue>) -> Message {
+        match self.dialect {
+            Dialect::Two => outgoing::error_two(refusal, reference, None),
+            Dialect::Undecided(_) | Dialect::One => outgoing::error_one(refusal),
+            Dialect::Event(_) => outgoing::error_event(refusal),
+        }
+    }
+}
+
+/// A session's place in a room; dropping it tells the room that the session has ended.
+struct Seat {
+    directory: Arc<Directory>,
+    cell: Arc<Cell>,
+    id: Arc<str>,
+    session: SessionId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.directory.within(&self.cell, |room, now| room.detach(&self.id, &self.session, now));
+    }
+}

@@ -1,0 +1,79 @@
+//! Who is in a room, and how the others see it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::mailbox::Mailbox;
+use super::super::outgoing::View;
+use super::super::token::Token;
+
+/// Somebody in a room.
+#[derive(Debug)]
+pub(super) struct Participant<L> {
+    pub(super) id: Arc<str>,
+    pub(super) name: Option<Box<str>>,
+    pub(super) incarnation: u64,
+    /// The higher, the later this incarnation has joined.
+    pub(super) joined: u64,
+    pub(super) side: Side<L>,
+}
+
+/// How a participant takes part.
+#[derive(Debug)]
+pub(super) enum Side<L> {
+    /// Protocol 1.
+    One {
+        line: L,
+        /// It was told that somebody is there, so it makes an offer to all.
+        offers: bool,
+    },
+    /// Protocol 2.
+    Two { token: Token, line: Result<L, Away>, mailbox: Mailbox },
+}
+
+/// Its transport broke.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Away {
+    pub(super) gone_at: Instant,
+}
+
+impl<L> Participant<L> {
+    pub(super) fn is_two(&self) -> bool {
+        matches!(self.side, Side::Two { .. })
+    }
+
+    /// How this participant sees another one.
+    pub(super) fn view<'r>(&self, other: &'r Self) -> View<'r> {
+        let later = self.joined > other.joined;
+        let (protocol, polite, initiate) = match &other.side {
+            // Such a page takes every offer, and makes one only if it was told that somebody is there.
+            Side::One { offers, .. } => (1, false, later || !offers),
+            Side::Two { .. } => (2, later, later),
+        };
+        View {
+            id: &other.id,
+            name: other.name.as_deref(),
+            incarnation: other.incarnation,
+            protocol,
+            away: other.side.line().is_none(),
+            polite,
+            initiate,
+        }
+    }
+}
+
+impl<L> Side<L> {
+    pub(super) fn line(&self) -> Option<&L> {
+        match self {
+            Self::One { line, .. } => Some(line),
+            Self::Two { line, .. } => line.as_ref().ok(),
+        }
+    }
+
+    pub(super) fn gone_at(&self) -> Option<Instant> {
+        match self {
+            Self::Two { line: Err(Away { gone_at }), .. } => Some(*gone_at),
+            Self::One { .. } | Self::Two { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What participants say to each other, and what senders learn of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+
+use super::super::error::Refusal;
+use super::super::incoming::Signal;
+use super::super::mailbox::{self, Requested, Subject};
+use super::super::outgoing::{self, Fate, Origin};
+use super::participant::{Participant, Side};
+use super::{Line, Room};
+
+impl<L: Line> Room<L> {
+    /// A participant says something to one other or to all. `line` is the session that says it.
+    ///
+    /// The error is for the sender. `MailboxFull` is told by the room itself, because others may have got the message.
+    pub(in super::super) fn signal(
+        &mut self,
+        id: &str,
+        line: &L::Id,
+        signal: &Signal<'_>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let Some(sender) = self.place_of(id, line) else { return Err(Refusal::NotJoined) };
+        if let (Side::One { .. }, Some(from)) = (&self.participants[sender].side, &signal.from)
+            && self.participants[sender].name.as_deref() != Some(&**from)
+        {
+            return Err(Refusal::WrongName);
+        }
+        let receivers = self.receivers(sender, signal)?;
+        let outcome = self.distribute(sender, &receivers, signal);
+        self.report(sender, signal, &outcome);
+        self.settle(now);
+        Ok(())
+    }
+
+    fn receivers(&self, sender: usize, signal: &Signal<'_>) -> Result<Vec<usize>, Refusal> {
+        let addressed = match (&signal.to, &self.participants[sender].side) {
+            (Some(to), Side::Two { .. }) => to,
+            // Protocol 1 knows the whole room and nobody in particular.
+            (Some(_), Side::One { .. }) | (None, _) => {
+                return Ok((0..self.participants.len()).filter(|place| *place != sender).collect());
+            }
+        };
+        let place = self.place(addressed).filter(|place| *place != sender).ok_or(Refusal::NoSuchParticipant)?;
+        let incarnation = self.participants[place].incarnation;
+        if signal.to_incarnation.is_some_and(|meant| meant != incarnation) {
+            return Err(Refusal::Stale(incarnation));
+        }
+        Ok(vec![place])
+    }
+
+    fn distribute(&mut self, sender: usize, receivers: &[usize], signal: &Signal<'_>) -> Outcome {
+        let (from, incarnation) = (Arc::clone(&self.participants[sender].id), self.participants[sender].incarnation);
+        let origin = Origin { id: &from, incarnation };
+        // Pages of protocol 1 know each other by name.
+        let as_one = match &self.participants[sender] {
+            Participant { side: Side::One { .. }, name: Some(name), .. } => outgoing::signal_one(name, signal),
+            Participant { id, .. } => outgoing::signal_one(id, signal),
+        };
+        let requested = signal.reference.filter(|_| self.participants[sender].is_two());
+        let requested =
+            requested.map(|reference| Requested { sender: Arc::clone(&from), reference: reference.to_owned() });
+        let limits = self.limits.mailbox;
+        let mut outcome = Outcome::default();
+        for &place in receivers {
+            let receiver = &mut self.participants[place];
+            let id = Arc::clone(&receiver.id);
+            let (line, mailbox) = match &mut receiver.side {
+                Side::One { line, .. } => {
+                    if as_one.as_ref().is_none_or(|message| line.offer(message.clone())) {
+                        outcome.delivered.push(id);
+                    } else {
+                        outcome.expired.push(Arc::clone(&id));
+                        self.broken.push(id);
+                    }
+                    continue;
+                }
+                Side::Two { line, mailbox, .. } => (line, mailbox),
+            };
+            let message = outgoing::signal_two(mailbox.next_seq(), origin, signal);
+            let subject = |requested| match signal.kind.is_signaling() {
+                true => Subject::Connection(requested),
+                false => Subject::Text(requested),
+            };
+            let handed = line.as_ref().is_ok_and(|line| line.offer(message.clone()));
+            if handed {
+                mailbox.keep_handed(message, subject(None), limits);
+                outcome.delivered.push(id);
+                continue;
+            }
+            match mailbox.keep_waiting(message, subject(requested.clone()), limits) {
+                Ok(()) => outcome.queued.push(Arc::clone(&id)),
+                Err(mailbox::MailboxFull) => outcome.full.push(Arc::clone(&id)),
+            }
+            if line.is_ok() {
+                self.broken.push(id);
+            }
+        }
+        outcome
+    }
+
+    /// Tells a sender what became of its message.
+    fn report(&mut self, sender: usize, signal: &Signal<'_>, outcome: &Outcome) {
+        if !outcome.full.is_empty() {
+            let mailbox::Limits { messages, bytes } = self.limits.mailbox;
+            let refusal = Refusal::MailboxFull { messages, bytes };
+            let full = ids(&outcome.full);
+            let participant = &self.participants[sender];
+            let error = match participant.is_two() {
+                true => outgoing::error_two(&refusal, signal.reference, Some(&full)),
+                false => outgoing::error_one(&refusal),
+            };
+            if participant.side.line().is_some_and(|line| !line.offer(error)) {
+                self.broken.push(Arc::clone(&participant.id));
+            }
+        }
+        let Some(reference) = signal.reference else { return };
+        let nobody = outcome.queued.is_empty() && outcome.expired.is_empty() && outcome.full.is_empty();
+        for (fate, receivers) in
+            [(Fate::Delivered, &outcome.delivered), (Fate::Queued, &outcome.queued), (Fate::Expired, &outcome.expired)]
+        {
+            if !receivers.is_empty() || (nobody && fate == Fate::Delivered) {
+                self.receipt(sender, fate, reference, &ids(receivers));
+            }
+        }
+    }
+
+    fn receipt(&mut self, sender: usize, fate: Fate, reference: &RawValue, to: &[&str]) {
+        let limits = self.limits.mailbox;
+        let Participant { id, side: Side::Two { line, mailbox, .. }, .. } = &mut self.participants[sender] else {
+            return;
+        };
+        let message = outgoing::receipt(mailbox.next_seq(), fate, reference, to);
+        if line.as_ref().is_ok_and(|line| line.offer(message.clone())) {
+            mailbox.keep_handed(message, Subject::Receipt, limits);
+            return;
+        }
+        // What doesn't fit is missed, as `welcome` will tell.
+        let _ = mailbox.keep_waiting(message, Subject::Receipt, limits);
+        if line.is_ok() {
+            self.broken.push(Arc::clone(id));
+        }
+    }
+
+    /// Tells those who have asked for it what became of messages that `receiver` was to get.
+    pub(super) fn receipts(&mut self, fate: Fate, requested: Vec<Requested>, receiver: &str) {
+        for Requested { sender, reference } in requested {
+            if let Some(place) = self.place(&sender) {
+                self.receipt(place, fate, &reference, &[receiver]);
+            }
+        }
+    }
+}
+
+/// Who has got a message.
+#[derive(Default)]
+struct Outcome {
+    delivered: Vec<Arc<str>>,
+    queued: Vec<Arc<str>>,
+    /// Lost this moment, with no way to come back.
+    expired: Vec<Arc<str>>,
+    /// Away, with a full mailbox.
+    full: Vec<Arc<str>>,
+}
+
+fn ids(ids: &[Arc<str>]) -> Vec<&str> {
+    ids.iter().map(|id| &**id).collect()
+}
