@@ -5,6 +5,8 @@
 mod broadcast;
 mod chat;
 mod echo;
+#[cfg(feature = "ice")]
+pub mod ice;
 mod line_echo;
 mod relay;
 pub mod rooms;

@@ -134,7 +134,8 @@ async fn events_go_to_all_who_have_not_chosen_otherwise() {
     let (mut caller, mut callee, mut page, mut modern) = (visit(&rooms), visit(&rooms), visit(&rooms), visit(&rooms));
     say(&page, join_one("a", 1)).await;
     say(&modern, join_two(1)).await;
-    (all(&mut page).await, all(&mut modern).await);
+    all(&mut page).await;
+    all(&mut modern).await;
     let offer = r#"{"event":"offer",  "data":{"type":"offer","sdp":"v=0"}}"#;
     caller.say(offer).await;
     assert_eq!(callee.hear_all().await, [offer], "it has said nothing, as a page that waits to be called");
@@ -160,7 +161,8 @@ async fn a_session_speaks_one_dialect() {
     let (mut page, mut modern) = (visit(&rooms), visit(&rooms));
     say(&page, join_one("a", 1)).await;
     say(&modern, join_two(1)).await;
-    (all(&mut page).await, all(&mut modern).await);
+    all(&mut page).await;
+    all(&mut modern).await;
     for message in [join_two(2), json!({"event": "offer"})] {
         say(&page, message).await;
         let error = one(&mut page).await;
@@ -304,7 +306,8 @@ async fn bad_input_is_answered_and_disturbs_nobody() {
     let (mut ann, mut bob, mut stranger) = (visit(&rooms), visit(&rooms), visit(&rooms));
     say(&ann, join_two(1)).await;
     say(&bob, join_two(1)).await;
-    (all(&mut ann).await, all(&mut bob).await);
+    all(&mut ann).await;
+    all(&mut bob).await;
     let megabyte = "x".repeat(1 << 20);
     let nasty = [
         ("bad_json", "{".to_owned()),
@@ -345,7 +348,8 @@ async fn ten_thousand_joins() {
     let (mut ann, mut bob) = (visit(&rooms), visit(&rooms));
     say(&ann, join_two(1)).await;
     say(&bob, join_two(1)).await;
-    (all(&mut ann).await, all(&mut bob).await);
+    all(&mut ann).await;
+    all(&mut bob).await;
     for _ in 0..10 {
         for room in 0..100 {
             say(&bob, join_two(room)).await;
