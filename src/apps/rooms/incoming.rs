@@ -152,14 +152,14 @@ impl<'m> Object<'m> {
             None | Some("1") => {
                 let name = member("from", self.from, "the participant's name")?;
                 let name = named(name.ok_or(wanted("from", "the participant's name"))?)?;
-                let room = room("data", self.data)?.ok_or(wanted("data", ROOM))?;
+                let room = member("data", self.data, ROOM)?.ok_or(wanted("data", ROOM))?;
                 if &*name == SERVER {
                     return Err(Refusal::ReservedName);
                 }
                 Ok(Incoming::JoinOne { name, room })
             }
             Some("2") => {
-                let room = room("room", self.room)?.ok_or(wanted("room", ROOM))?;
+                let room = member("room", self.room, ROOM)?.ok_or(wanted("room", ROOM))?;
                 let way = self.way()?;
                 Ok(Incoming::JoinTwo { room, way })
             }
@@ -185,7 +185,7 @@ impl<'m> Object<'m> {
     }
 
     fn leave(self) -> Result<Incoming<'m>, Refusal> {
-        room("data", self.data).map(|room| Incoming::Leave { room })
+        member("data", self.data, ROOM).map(|room| Incoming::Leave { room })
     }
 
     fn signal(self, kind: Kind) -> Result<Signal<'m>, Refusal> {
@@ -225,14 +225,8 @@ fn member<T: DeserializeOwned>(
 
 const ROOM: &str = "a room number, an integer from 0 to 9007199254740991,";
 
-/// A number, or a string of digits: pages take it from an input field.
-fn room(member: &'static str, value: Option<&RawValue>) -> Result<Option<RoomNumber>, Refusal> {
-    let Some(value) = value else { return Ok(None) };
-    let digits: String = serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned());
-    digits.parse().map(Some).map_err(|_| wanted(member, ROOM))
-}
-
-fn named(name: Box<str>) -> Result<Box<str>, Refusal> {
+/// A participant's name, checked.
+pub(super) fn named(name: Box<str>) -> Result<Box<str>, Refusal> {
     let length = name.chars().take(MAX_NAME + 1).count();
     let fine = (1..=MAX_NAME).contains(&length) && !name.chars().any(char::is_control);
     if fine { Ok(name) } else { Err(Refusal::BadName) }

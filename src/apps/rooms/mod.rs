@@ -4,6 +4,8 @@ mod config;
 mod conversation;
 mod directory;
 mod error;
+#[cfg(feature = "cli")]
+pub mod http;
 mod incoming;
 mod mailbox;
 mod number;
@@ -22,6 +24,8 @@ pub use self::directory::{RoomSummary, TooManyRooms};
 pub use self::number::{RoomNumber, RoomNumberError};
 
 use self::directory::Directory;
+#[cfg(feature = "cli")]
+use self::incoming::named;
 use super::Serving;
 use crate::Session;
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The number of a room: 0 to 9007199254740991, which is what a JSON number holds in every language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -35,6 +36,31 @@ impl FromStr for RoomNumber {
             return Err(RoomNumberError);
         }
         text.parse().map_err(|_| RoomNumberError).and_then(Self::new)
+    }
+}
+
+/// Takes a number, or a string of digits: pages have it from an input field.
+impl<'de> Deserialize<'de> for RoomNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = RoomNumber;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&RoomNumberError, f)
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<RoomNumber, E> {
+                RoomNumber::new(number).map_err(E::custom)
+            }
+
+            fn visit_str<E: de::Error>(self, digits: &str) -> Result<RoomNumber, E> {
+                digits.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Number)
     }
 }
 
