@@ -272,6 +272,10 @@ impl Core {
         }
     }
 
+    pub(crate) fn is_reading_paused(&mut self) -> bool {
+        self.pings().is_some_and(|pings| pings.paused)
+    }
+
     /// The socket is read again: the peer gets the whole time anew.
     pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits) {
         if let Some(pings) = self.pings() {

@@ -1,6 +1,7 @@
 //! A session as its application and its transport share it: the state machine behind a lock, and who waits for what.
 
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -150,17 +151,18 @@ impl Shared {
     // The application's side.
 
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.with(|state, wakes| match state.core.pop_inbound() {
-            Some(message) => {
-                wakes.add_all(&mut state.others);
-                Poll::Ready(Some(message))
+        let mut state = self.lock();
+        let Some(message) = state.core.pop_inbound() else {
+            if !state.core.is_open() {
+                return Poll::Ready(None);
             }
-            None if !state.core.is_open() => Poll::Ready(None),
-            None => {
-                register(&mut state.application, cx);
-                Poll::Pending
-            }
-        })
+            register(&mut state.application, cx);
+            return Poll::Pending;
+        };
+        let others = std::mem::take(&mut state.others);
+        drop(state);
+        others.wake();
+        Poll::Ready(Some(message))
     }
 
     pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
@@ -236,20 +238,23 @@ impl Shared {
 
     fn offer(&self, message: Message, room: Room<'_, '_>) -> Result<(), TrySendError> {
         let message = self.carries.accept(message)?;
-        self.with(|state, wakes| {
-            if !state.core.is_open() {
-                return Err(TrySendError::Closed(message));
+        let mut state = self.lock();
+        if !state.core.is_open() {
+            return Err(TrySendError::Closed(message));
+        }
+        if !matches!(room, Room::Promised) && !state.core.has_space(&self.limits, &message) {
+            if let Room::WaitedFor(cx) = room {
+                state.senders.register(cx);
             }
-            if !matches!(room, Room::Promised) && !state.core.has_space(&self.limits, &message) {
-                if let Room::WaitedFor(cx) = room {
-                    state.senders.register(cx);
-                }
-                return Err(TrySendError::Full(message));
-            }
-            state.core.send(message);
-            wakes.add(&mut state.receiver);
-            Ok(())
-        })
+            return Err(TrySendError::Full(message));
+        }
+        state.core.send(message);
+        let receiver = state.receiver.take();
+        drop(state);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        Ok(())
     }
 
     // The transport's side, for what comes from the client.
@@ -294,7 +299,8 @@ impl Shared {
         self.lock().core.expires_at()
     }
 
-    /// Runs `change` under the lock, then wakes; tells everyone who waits when the change has ended the session.
+    /// For all but the two operations that every message passes, which end no session and wake one task: runs `change` under the lock,
+    /// then wakes; tells everyone who waits when the change has ended the session.
     fn with<T>(&self, change: impl FnOnce(&mut State, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let mut ended = None;
@@ -374,28 +380,42 @@ impl Receiver {
 
     /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let mut step = None;
+        self.poll_steps(cx, |next| {
+            step = Some(next);
+            ControlFlow::Break(())
+        });
+        step.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// What is to be done for the socket now, under one lock, as long as `take` goes on. If it never breaks off there is no more, and `cx`
+    /// is woken when there is. After a close frame the receiver is detached and must not be polled again.
+    pub(crate) fn poll_steps(&mut self, cx: &mut Context<'_>, mut take: impl FnMut(Step) -> ControlFlow<()>) {
         loop {
             let now = clock::now();
             let shared = &self.shared;
-            let (step, due, attached) = shared.with(|state, wakes| {
-                let step = state.core.poll_frame(now, &shared.limits);
-                match step {
-                    None => register(&mut state.receiver, cx),
-                    Some(_) => wakes.add_all(&mut state.senders),
+            let (enough, attached, due) = shared.with(|state, wakes| {
+                let mut enough = false;
+                while !enough && let Some(step) = state.core.poll_frame(now, &shared.limits) {
+                    wakes.add_all(&mut state.senders);
+                    enough = take(step).is_break();
                 }
-                (step, state.core.next_timeout(), state.core.is_attached())
+                if !enough {
+                    register(&mut state.receiver, cx);
+                }
+                (enough, state.core.is_attached(), state.core.next_timeout())
             });
-            if let Some(step) = step {
-                if !attached {
-                    self.left(due);
-                }
-                return Poll::Ready(step);
+            if !attached {
+                return self.left(due);
+            }
+            if enough {
+                return;
             }
             if self.sleep.is_elapsed() || due < self.sleep.deadline().into_std() {
                 self.sleep.as_mut().reset(due.into());
             }
             if self.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+                return;
             }
         }
     }
@@ -418,30 +438,43 @@ impl Receiver {
         }
     }
 
-    /// Something arrived from the peer.
-    pub(crate) fn heard(&self) {
-        self.shared.lock().core.heard();
+    /// Something arrived from the peer. Queues its messages for the application; gives them back when there is no room, and wakes `cx`
+    /// when there may be some.
+    ///
+    /// The caller's task polls the application next, and the receiver before it rests: so it is not woken for either.
+    pub(crate) fn hear(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+        let mut state = self.shared.lock();
+        state.receiver = None;
+        state.core.heard();
+        self.push(state, cx, messages)
     }
 
-    /// Queues messages for the application; gives them back when there is no room, and wakes `cx` when there may be some.
-    ///
-    /// An application that runs in the very task that calls this is not woken: the caller polls it next.
-    pub(crate) fn push_inbound(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
-        self.shared.with(|state, wakes| match state.core.push_inbound(&self.shared.limits, messages) {
-            Ok(()) => {
-                if state.application.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    state.application = None;
-                }
-                wakes.add(&mut state.application);
-                state.core.reading_resumed(clock::now(), &self.shared.limits);
-                Ok(())
-            }
-            Err(refused) => {
-                state.others.register(cx);
-                state.core.reading_paused();
-                Err(refused)
-            }
-        })
+    /// Offers messages again that found no room.
+    pub(crate) fn hear_again(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+        let state = self.shared.lock();
+        self.push(state, cx, messages)
+    }
+
+    fn push(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        cx: &mut Context<'_>,
+        messages: Vec<Message>,
+    ) -> Result<(), Vec<Message>> {
+        if let Err(refused) = state.core.push_inbound(&self.shared.limits, messages) {
+            state.others.register(cx);
+            state.core.reading_paused();
+            return Err(refused);
+        }
+        if state.core.is_reading_paused() {
+            state.core.reading_resumed(clock::now(), &self.shared.limits);
+        }
+        let application = state.application.take();
+        drop(state);
+        if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
+            application.wake();
+        }
+        Ok(())
     }
 
     /// Queues what the client sent last, room or not: it is in memory already, and the session ends.
@@ -582,6 +615,10 @@ impl Waiting {
         if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
             self.0.push(cx.waker().clone());
         }
+    }
+
+    fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
     }
 }
 

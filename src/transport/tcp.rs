@@ -171,7 +171,7 @@ where
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
             let refused = std::mem::take(&mut self.refused);
-            if let Err(refused) = self.receiver.push_inbound(cx, refused) {
+            if let Err(refused) = self.receiver.hear_again(cx, refused) {
                 self.refused = refused;
                 return false;
             }
@@ -193,7 +193,7 @@ where
         }
         let read = !waits || !batch.is_empty();
         if !batch.is_empty()
-            && let Err(refused) = self.receiver.push_inbound(cx, batch)
+            && let Err(refused) = self.receiver.hear(cx, batch)
         {
             // No deadline now: the client can't be blamed for what nobody reads.
             self.refused = refused;

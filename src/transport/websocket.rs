@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Message as Packet, Utf8Bytes};
 
 use crate::Message;
+use crate::message::Content;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::protocol::payload::{self, PayloadLimits};
@@ -50,6 +52,8 @@ const READ_BUFFER: usize = 4 * 1024;
 const WRITE_THRESHOLD: usize = 16 * 1024;
 /// Packets read, or frames written, before the other side of the task gets its turn.
 const TURN: usize = 64;
+/// What a session keeps of the room for its steps: enough for one message at a time.
+const KEPT_STEPS: usize = 4;
 
 /// Runs a session over an upgraded connection until both the socket and the application are done.
 ///
@@ -85,6 +89,7 @@ pub(crate) async fn run<S>(
         reading: Reading::Open,
         unflushed: 0,
         ping_leaving: false,
+        steps: Vec::new(),
     };
     let ending = poll_fn(|cx| driver.poll_session(cx)).await;
     let Driver { socket, receiver, application, settings, .. } = driver;
@@ -114,6 +119,8 @@ struct Driver<S, A> {
     /// Bytes handed to the socket since it was last known to be empty.
     unflushed: usize,
     ping_leaving: bool,
+    /// Room for what is written next, kept from one time to the next.
+    steps: Vec<Step>,
 }
 
 enum Reading {
@@ -146,13 +153,16 @@ where
 {
     /// Moves messages both ways until the session needs the socket no more.
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        self.receiver.awake();
-        let mut call_application = true;
-        for _ in 0..TURN {
+        for turn in 0..TURN {
             let read = self.poll_read(cx);
-            if std::mem::take(&mut call_application) || read {
-                self.poll_application(cx);
+            if !read && turn > 0 {
+                // Everything else has been asked since the last read.
+                return Poll::Pending;
             }
+            if !read {
+                self.receiver.awake();
+            }
+            self.poll_application(cx);
             let ending = match std::mem::replace(&mut self.reading, Reading::Stopped) {
                 Reading::Ended(ending) => Some(ending),
                 reading => {
@@ -160,13 +170,9 @@ where
                     self.poll_write(cx).unwrap_or(Some(Ending::Lost))
                 }
             };
-            match ending {
-                Some(ending) => {
-                    self.tell(&ending);
-                    return Poll::Ready(ending);
-                }
-                None if read => {}
-                None => return Poll::Pending,
+            if let Some(ending) = ending {
+                self.tell(&ending);
+                return Poll::Ready(ending);
             }
         }
         // Other tasks of this thread have their turn; then this one goes on.
@@ -186,7 +192,7 @@ where
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
             let refused = std::mem::take(&mut self.refused);
-            if let Err(refused) = self.receiver.push_inbound(cx, refused) {
+            if let Err(refused) = self.receiver.hear_again(cx, refused) {
                 self.refused = refused;
                 return false;
             }
@@ -212,7 +218,6 @@ where
         if !heard {
             return false;
         }
-        self.receiver.heard();
         if let Reading::Refused(reason) = &self.reading {
             // What came before in order is the application's still; room or not, for it is the last.
             self.receiver.push_last(batch);
@@ -220,9 +225,7 @@ where
             self.reading = Reading::Stopped;
             return true;
         }
-        if !batch.is_empty()
-            && let Err(refused) = self.receiver.push_inbound(cx, batch)
-        {
+        if let Err(refused) = self.receiver.hear(cx, batch) {
             self.refused = refused;
         }
         true
@@ -284,24 +287,29 @@ where
                 let silent = self.receiver.poll_silence(cx).is_ready();
                 return Ok(silent.then_some(Ending::Lost));
             }
-            let packet = match self.receiver.poll_step(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Step::Ping) => {
-                    self.ping_leaving = true;
-                    Packet::Ping(Bytes::new())
-                }
-                Poll::Ready(Step::Frame(Frame::Close(reason))) => return Ok(Some(Ending::Closed(reason))),
-                Poll::Ready(Step::Frame(frame)) => match self.packets(frame) {
-                    Packets::One(packet) => packet,
-                    Packets::Many(packets) => {
-                        for packet in packets {
-                            self.write(packet)?;
-                        }
-                        continue;
+            // Encoded and written after the session's lock is released.
+            let (mut steps, mut bytes) = (std::mem::take(&mut self.steps), 0);
+            self.receiver.poll_steps(cx, |step| {
+                bytes += size(&step);
+                steps.push(step);
+                if bytes < WRITE_THRESHOLD { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            for step in steps.drain(..) {
+                match step {
+                    Step::Frame(Frame::Close(reason)) => return Ok(Some(Ending::Closed(reason))),
+                    Step::Frame(frame) => self.write_frame(frame)?,
+                    Step::Ping => {
+                        self.ping_leaving = true;
+                        self.write(Packet::Ping(Bytes::new()))?;
                     }
-                },
-            };
-            self.write(packet)?;
+                }
+            }
+            if steps.capacity() <= KEPT_STEPS {
+                self.steps = steps;
+            }
+            if bytes < WRITE_THRESHOLD {
+                break;
+            }
         }
         if self.unflushed > 0 {
             self.poll_flush(cx)?;
@@ -309,13 +317,15 @@ where
         Ok(None)
     }
 
-    fn packets(&self, frame: Frame) -> Packets {
+    fn write_frame(&mut self, frame: Frame) -> Result<(), Error> {
         match (self.framing, frame) {
-            (Framing::SockJs, frame) => Packets::One(text(frame.bytes())),
-            (Framing::Raw, Frame::Message(message)) => Packets::One(packet(&message)),
-            (Framing::Raw, Frame::Messages(messages)) => Packets::Many(messages.iter().map(packet).collect()),
+            (Framing::SockJs, frame) => self.write(text(frame.bytes())),
+            (Framing::Raw, Frame::Message(message)) => self.write(packet(message)),
+            (Framing::Raw, Frame::Messages(messages)) => {
+                messages.into_iter().try_for_each(|message| self.write(packet(message)))
+            }
             // No frames at all on a raw WebSocket.
-            (Framing::Raw, Frame::Open | Frame::Heartbeat | Frame::Close(_)) => Packets::Many(Vec::new()),
+            (Framing::Raw, Frame::Open | Frame::Heartbeat | Frame::Close(_)) => Ok(()),
         }
     }
 
@@ -338,11 +348,6 @@ where
             }
         }
     }
-}
-
-enum Packets {
-    One(Packet),
-    Many(Vec<Packet>),
 }
 
 /// Says goodbye and ends with FIN, never RST, which could destroy what the peer has not read yet: after our last byte the connection is
@@ -385,10 +390,19 @@ fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(123)]
 }
 
-fn packet(message: &Message) -> Packet {
-    match (message.as_text(), message.as_binary()) {
-        (None, Some(bytes)) => Packet::Binary(bytes.clone()),
-        (text, _) => Packet::text(text.unwrap_or_default()),
+/// What a step is about to add to the write buffer, roughly.
+fn size(step: &Step) -> usize {
+    match step {
+        Step::Frame(Frame::Message(message)) => message.len(),
+        Step::Frame(Frame::Messages(messages)) => messages.iter().map(Message::len).sum(),
+        Step::Frame(Frame::Open | Frame::Heartbeat | Frame::Close(_)) | Step::Ping => 0,
+    }
+}
+
+fn packet(message: Message) -> Packet {
+    match message.into_content() {
+        Content::Text(text) => Packet::Text(text),
+        Content::Binary(bytes) => Packet::Binary(bytes),
     }
 }
 
