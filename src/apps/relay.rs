@@ -43,6 +43,10 @@ mod tests {
         for session in [first, second, third] {
             tokio::spawn(handler(session));
         }
+        // Who comes later hears nothing of what was said before.
+        while hub.topic("relay").members() < 3 {
+            tokio::task::yield_now().await;
+        }
         // Relayed, not parsed: what is no JSON goes through as well.
         let texts = ["{\"event\":\"offer\", \"data\":{}}", "", "{\"event\":", "안녕\u{0}\n"];
         for text in texts {
