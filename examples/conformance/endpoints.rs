@@ -1,10 +1,10 @@
 //! The endpoints, for the example and for the tests of the protocol.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sockeye::{CookieConfig, EndpointConfig, Gateway, Message, Sender, Session, SessionId, Transports};
+use sockeye::apps::{broadcast, echo};
+use sockeye::hub::Hub;
+use sockeye::{CookieConfig, EndpointConfig, Gateway, Session, Transports};
 
 /// A gateway with the endpoints of the public SockJS test suites. `client_url` is where the iframe page loads sockjs-client from.
 pub(crate) fn gateway(client_url: &str) -> Gateway {
@@ -19,37 +19,17 @@ pub(crate) fn gateway(client_url: &str) -> Gateway {
     };
     let without_websocket = EndpointConfig { transports: Transports::HTTP, ..config.clone() };
     let with_cookies = EndpointConfig { cookies: Some(CookieConfig::default()), ..config.clone() };
-    let everyone = Everyone::default();
     Gateway::new()
         .endpoint_with("/echo", config.clone(), echo)
         .endpoint_with("/disabled_websocket_echo", without_websocket, echo)
         .endpoint_with("/cookie_needed_echo", with_cookies, echo)
         .endpoint_with("/close", config.clone(), async |session: Session| session.close(3000, "Go away!"))
-        .endpoint_with("/broadcast", config.clone(), move |session| broadcast(session, everyone.clone()))
+        .endpoint_with("/broadcast", config.clone(), broadcast(&Hub::new()))
         .endpoint_with("/amplify", config.clone(), amplify)
         .endpoint_with("/ticker", config, ticker)
 }
 
 const MEBIBYTE: usize = 1024 * 1024;
-
-/// Sends back what comes.
-pub(crate) async fn echo(mut session: Session) {
-    while let Some(message) = session.recv().await {
-        if session.send(message).await.is_err() {
-            break;
-        }
-    }
-}
-
-/// Sends what comes to every session.
-async fn broadcast(mut session: Session, everyone: Everyone) {
-    let id = session.id();
-    everyone.lock().insert(id, session.sender());
-    while let Some(message) = session.recv().await {
-        everyone.send(&message);
-    }
-    everyone.lock().remove(&id);
-}
 
 /// Answers a number n below 20 with 2ⁿ times `x`; what is no such number counts as 1.
 async fn amplify(mut session: Session) {
@@ -70,21 +50,5 @@ async fn ticker(mut session: Session) {
             message = session.recv() => if message.is_none() { break },
             _ = ticks.tick() => if session.send("tick!").await.is_err() { break },
         }
-    }
-}
-
-#[derive(Clone, Default)]
-struct Everyone(Arc<Mutex<HashMap<SessionId, Sender>>>);
-
-impl Everyone {
-    fn send(&self, message: &Message) {
-        for sender in self.lock().values() {
-            // Who reads so slowly that its queue is full misses this message: a test service has no better answer.
-            let _ = sender.try_send(message.clone());
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Sender>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use sockeye::apps::echo;
 use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Session, SessionEnd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
-use crate::endpoints::{self, echo};
+use crate::endpoints;
 use crate::memory::{InMemory, frame};
 use crate::support::{fresh, next};
 

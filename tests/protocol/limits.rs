@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use sockeye::apps::echo;
 use sockeye::{CookieConfig, EndpointConfig, Gateway, SameSite, Session, Transports};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::common::http::Request;
 use crate::common::websocket::{Frame, WebSocket, handshake};
-use crate::endpoints::echo;
 use crate::support::{Server, Streaming, fresh, next};
 
 const TOO_LARGE: &str = "c[1009,\"Message too large\"]";

@@ -1,10 +1,10 @@
 //! Sections 2 and 3: greeting, iframe page, info, and how long they may be kept.
 
 use serde_json::Value;
+use sockeye::apps::echo;
 use sockeye::{EndpointConfig, Gateway};
 
 use crate::common::http::{Request, Response};
-use crate::endpoints::echo;
 use crate::support::{HTML, JSON, NO_CACHE, PLAIN, Server, fresh};
 
 #[tokio::test]
