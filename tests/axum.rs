@@ -1,0 +1,181 @@
+//! Mounted in axum: beside others' routes, behind their layers, and on axum's own server.
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::extract::Request as AxumRequest;
+use axum::routing::get;
+use axum::{Extension, Router};
+use sockeye::apps::echo;
+use sockeye::{Gateway, Session};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tower::ServiceExt;
+
+use common::client::Client;
+use common::http::{Connection, Request, Response};
+use common::log::log;
+use common::transport::Transport;
+use common::within;
+
+async fn serve(app: Router) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    addr
+}
+
+async fn ask(addr: SocketAddr, request: Request) -> Response {
+    Connection::open(addr).await.exchange(&request).await
+}
+
+/// Status and text of a GET.
+async fn page(addr: SocketAddr, path: &str) -> (u16, String) {
+    let answer = ask(addr, Request::get(path)).await;
+    (answer.status(), answer.text().to_owned())
+}
+
+fn own(status: u16, text: &str) -> (u16, String) {
+    (status, text.to_owned())
+}
+
+/// A gateway that hands its sessions to the test.
+fn reporting(prefix: &str) -> (Gateway, mpsc::UnboundedReceiver<Session>) {
+    let (give, sessions) = mpsc::unbounded_channel();
+    let gateway = Gateway::new().endpoint(prefix, move |session| {
+        give.send(session).expect("the test waits");
+        std::future::ready(())
+    });
+    (gateway, sessions)
+}
+
+#[tokio::test]
+async fn every_transport_works_on_axums_server() {
+    let addr = serve(Gateway::new().endpoint("/echo", echo).into_axum()).await;
+    for transport in Transport::ALL {
+        let mut client = Client::open(addr, "/echo", transport).await;
+        for message in ["one", "%two</script>", "\u{2028}"] {
+            client.send(&[message]).await;
+            assert_eq!(client.message().await, message, "{transport:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn others_keep_their_routes_and_fallback() {
+    let gateway = Gateway::new().endpoint("/echo", echo).endpoint("/api/echo", echo).endpoint("/api/echo/inner", echo);
+    let app = Router::new()
+        .route("/health", get(async || "well"))
+        .route("/api/other", get(async || "other"))
+        .merge(gateway.into_axum())
+        .fallback(async || (axum::http::StatusCode::IM_A_TEAPOT, "nobody's"));
+    let addr = serve(app).await;
+    for path in ["/echo", "/echo/", "/api/echo", "/api/echo/", "/api/echo/inner"] {
+        assert_eq!(page(addr, path).await, own(200, "Welcome to SockJS!\n"), "{path}");
+    }
+    for path in ["/echo/info", "/api/echo/info?t=1", "/api/echo/inner/info"] {
+        assert_eq!(ask(addr, Request::get(path)).await.header("Content-Type"), Some("application/json; charset=UTF-8"));
+    }
+    assert_eq!(page(addr, "/health").await, own(200, "well"));
+    assert_eq!(page(addr, "/api/other").await, own(200, "other"));
+    for path in ["/", "/echofoo", "/Echo", "/api", "/api/echoes/info"] {
+        assert_eq!(page(addr, path).await, own(418, "nobody's"), "{path}");
+    }
+    assert_eq!(page(addr, "/echo/no/such/thing").await, own(404, "Not found.\n"), "below a prefix the gateway answers");
+    // All methods reach the gateway, which knows which are allowed.
+    let answer = ask(addr, Request::post("/echo/info")).await;
+    assert_eq!((answer.status(), answer.header("Allow")), (405, Some("OPTIONS, GET")), "{answer:?}");
+    assert_eq!(ask(addr, Request::options("/echo/a/b/xhr")).await.status(), 204);
+}
+
+#[tokio::test]
+async fn paths_arrive_as_they_were_sent() {
+    let (gateway, mut sessions) = reporting("/echo");
+    let addr = serve(gateway.into_axum()).await;
+    for path in ["/echo//", "/echo//b/xhr", "/echo/a//xhr", "/echo/./b/xhr", "/echo/a/b/xhr//"] {
+        assert_eq!(ask(addr, Request::post(path)).await.status(), 404, "{path}");
+    }
+    for (path, query) in [("/echo/a%20b/c%2Fd/xhr", Some("t=%20")), ("/echo/%C3%A9/%2e/xhr", None)] {
+        let target = query.map_or(path.to_owned(), |query| format!("{path}?{query}"));
+        let answer = ask(addr, Request::post(target)).await;
+        assert_eq!((answer.status(), answer.text()), (200, "o\n"), "{path}");
+        let session = within("a session", sessions.recv()).await.expect("the gateway lives");
+        assert_eq!((session.info().path(), session.info().query()), (path, query));
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_can_be_the_fallback() {
+    let app =
+        Router::new().route("/health", get(async || "well")).fallback_service(Gateway::new().endpoint("/echo", echo));
+    let addr = serve(app).await;
+    assert_eq!(page(addr, "/health").await, own(200, "well"));
+    assert_eq!(page(addr, "/nothing").await, own(404, "Not found.\n"));
+    for transport in Transport::ALL {
+        let mut client = Client::open(addr, "/echo", transport).await;
+        client.send(&["hello"]).await;
+        assert_eq!(client.message().await, "hello", "{transport:?}");
+    }
+    assert_eq!(ask(addr, Request::post("/echo//b/xhr")).await.status(), 404);
+}
+
+#[tokio::test]
+async fn sessions_know_what_axum_knows_of_the_request() {
+    #[derive(Clone, Debug, PartialEq)]
+    struct User(&'static str);
+
+    let (gateway, mut sessions) = reporting("/app");
+    let addr = serve(gateway.into_axum().layer(Extension(User("ann")))).await;
+    for transport in Transport::ALL {
+        let _client = Client::open(addr, "/app", transport).await;
+        let session = within("a session", sessions.recv()).await.expect("the gateway lives");
+        let info = session.info();
+        assert!(info.peer().is_some_and(|peer| peer.ip() == Ipv4Addr::LOCALHOST), "{transport:?}: {info:?}");
+        assert_eq!(info.extensions().get(), Some(&User("ann")), "{transport:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_router_with_state_takes_it_as_well() {
+    let app: Router<u32> = Router::new()
+        .route("/number", get(async |state: axum::extract::State<u32>| state.to_string()))
+        .merge(Gateway::new().endpoint("/echo", echo).into_axum());
+    let addr = serve(app.with_state(7)).await;
+    assert_eq!(page(addr, "/number").await, own(200, "7"));
+    assert_eq!(page(addr, "/echo").await, own(200, "Welcome to SockJS!\n"));
+}
+
+/// A router that takes a part of the path away breaks the URLs of SockJS, and says nothing. The gateway does, once, and says what to do.
+#[tokio::test]
+async fn a_nested_gateway_complains() {
+    const COMPLAINT: &str = "the gateway is nested under a router that rewrites paths";
+    let log = log();
+    let addr = serve(Gateway::new().endpoint("/echo", echo).into_axum()).await;
+    page(addr, "/echo/info").await;
+    assert_eq!(log.lines(COMPLAINT).len(), 0, "nothing is wrong at the top");
+
+    let nested = Gateway::new().endpoint("/echo", echo).into_axum();
+    let addr = serve(Router::new().nest("/api", nested)).await;
+    for _ in 0..3 {
+        page(addr, "/api/echo/info").await;
+    }
+    let lines = log.lines(COMPLAINT);
+    let [line] = &lines[..] else { panic!("{lines:?} is not one line") };
+    assert_eq!(line.level, tracing::Level::WARN);
+    assert_eq!((line.field("original"), line.field("rewritten")), ("/api/echo/info", "/echo/info"));
+    for remedy in ["full path as prefix", "Router::merge(gateway.into_axum())", "fallback_service(gateway)"] {
+        assert!(line.field("message").contains(remedy), "{line:?}");
+    }
+}
+
+/// Without a server: as any tower service.
+#[tokio::test]
+async fn a_gateway_is_a_tower_service() {
+    let gateway = Gateway::new().endpoint("/echo", echo);
+    let request = AxumRequest::get("/echo").body(axum::body::Body::empty()).expect("a request");
+    let answer = gateway.oneshot(request).await.expect("it can't fail");
+    let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 100).await.expect("a body");
+    assert_eq!(body, "Welcome to SockJS!\n");
+}
