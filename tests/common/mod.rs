@@ -9,6 +9,7 @@
 pub(crate) mod client;
 pub(crate) mod http;
 pub(crate) mod log;
+pub(crate) mod scenarios;
 pub(crate) mod server;
 pub(crate) mod transport;
 pub(crate) mod websocket;

@@ -1,0 +1,29 @@
+//! One list of scenarios, and all of them on every transport.
+
+/// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is an `async fn` of a
+/// [`Transport`](super::transport::Transport) in the module of that name at the root of the test.
+macro_rules! on_every_transport {
+    ($($module:ident: { $($scenario:ident),* $(,)? })*) => {
+        on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);
+        on_every_transport!(@ raw_websocket RawWebSocket $($module: $($scenario)*,)*);
+        on_every_transport!(@ bare_websocket BareWebSocket $($module: $($scenario)*,)*);
+        on_every_transport!(@ xhr Xhr $($module: $($scenario)*,)*);
+        on_every_transport!(@ xhr_streaming XhrStreaming $($module: $($scenario)*,)*);
+        on_every_transport!(@ eventsource EventSource $($module: $($scenario)*,)*);
+        on_every_transport!(@ htmlfile HtmlFile $($module: $($scenario)*,)*);
+        on_every_transport!(@ jsonp Jsonp $($module: $($scenario)*,)*);
+    };
+    (@ $name:ident $transport:ident $($module:ident: $($scenario:ident)*,)*) => {
+        mod $name {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $scenario() {
+                    crate::$module::$scenario(crate::common::transport::Transport::$transport).await;
+                })*
+            })*
+        }
+    };
+}
+
+#[allow(unused_imports)]
+pub(crate) use on_every_transport;
