@@ -11,7 +11,7 @@ NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 INSTALLED = node_modules/.package-lock.json
 
 .DELETE_ON_ERROR:
-.PHONY: run build test test-rust test-clients test-fuzz test-package client chromium clean
+.PHONY: run build test test-rust test-clients test-fuzz test-package client chromium coturn clean
 
 run: client
 	$(CARGO) run --release
@@ -22,7 +22,7 @@ build: client
 
 test: test-rust test-clients test-fuzz test-package
 
-test-rust: build
+test-rust: build coturn
 	$(CARGO) test --all-features
 
 test-clients: build tests/browser/$(INSTALLED) chromium
@@ -54,6 +54,15 @@ chromium:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
 	else \
 		echo 'The browser tests need Chromium: install /usr/bin/chromium, or set CHROMIUM to the path of another' >&2; exit 1; \
+	fi
+
+# RUNLEVEL keeps Debian from starting the service: the tests start a server of their own.
+coturn:
+	@if PATH="$$PATH:/usr/sbin" command -v turnserver >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends coturn; \
+	else \
+		echo 'The test of TURN credentials needs coturn: install turnserver and turnutils_uclient' >&2; exit 1; \
 	fi
 
 clean:

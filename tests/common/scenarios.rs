@@ -2,6 +2,7 @@
 
 /// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is an `async fn` of a
 /// [`Transport`](super::transport::Transport) in the module of that name at the root of the test.
+#[allow(unused_macros)]
 macro_rules! on_every_transport {
     ($($module:ident: { $($scenario:ident),* $(,)? })*) => {
         on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);

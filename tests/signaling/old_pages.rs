@@ -7,8 +7,8 @@ use sockeye::apps::relay;
 use sockeye::hub::Hub;
 use sockeye::{EndpointConfig, Gateway};
 
-use crate::common::server::serve;
 use crate::common::client::Client;
+use crate::common::server::serve;
 use crate::common::transport::{Frame, Transport};
 use crate::common::within;
 use crate::peers::{Peer, Server};

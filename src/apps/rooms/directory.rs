@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use super::config::RoomsConfig;
 use super::error::Refusal;
@@ -137,9 +138,13 @@ impl Directory {
 
     /// After whatever may have changed a room.
     fn after(self: &Arc<Self>, cell: &Arc<Cell>, mut state: MutexGuard<'_, State>) {
-        if !state.is_timed && state.room.next_timeout().is_some() {
+        // Without a runtime the process is ending, and with it the session that was just dropped.
+        if !state.is_timed
+            && state.room.next_timeout().is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
             state.is_timed = true;
-            tokio::spawn(keep_time(Arc::clone(self), Arc::clone(cell)));
+            runtime.spawn(keep_time(Arc::clone(self), Arc::clone(cell)));
         }
         let is_empty = state.room.is_empty() && state.empty_since.is_none();
         drop(state);

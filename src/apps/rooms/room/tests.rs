@@ -304,6 +304,14 @@ fn each_pair_has_one_polite_side_and_knows_who_begins() {
     assert_eq!(flags(&ann.heard()[0]["participant"]), (false, false));
     assert_eq!((waits.types(), offers.types()), (vec!["join".to_owned()], vec!["join".to_owned()]));
 
+    // Nobody was there to negotiate with but one who was away: so the page waits, though it is the later to join.
+    let mut other = Stage::new();
+    let away = other.two_quiet();
+    other.lose(&away);
+    assert_eq!(other.one("late").heard()[0]["data"], "false");
+    let back = other.back(&away, false, None);
+    assert_eq!(flags(&back.welcome()["participants"][0]), (false, true));
+
     // A new incarnation counts as the latest to join.
     let renewed = stage.back(&ann, true, None);
     let welcome = renewed.welcome();
