@@ -10,6 +10,8 @@ pub mod ice;
 mod line_echo;
 mod relay;
 pub mod rooms;
+#[cfg(feature = "upstream")]
+mod upstream;
 
 use std::pin::Pin;
 
@@ -18,6 +20,8 @@ pub use self::chat::{Chat, ChatConfig};
 pub use self::echo::echo;
 pub use self::line_echo::line_echo;
 pub use self::relay::relay;
+#[cfg(feature = "upstream")]
+pub use self::upstream::{Upstream, UpstreamConfig, UpstreamError};
 
 /// A session being served: what a handler that holds shared state returns.
 pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -1,0 +1,310 @@
+//! Opening the backend's WebSocket for a session.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{StatusCode, Uri};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::Error as WebSocketError;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use super::UpstreamConfig;
+use super::relay::BATCH;
+use crate::ConnectInfo;
+
+/// What an [`Upstream`](super::Upstream) can't be made of.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// Not a WebSocket's URL.
+    #[error("{0:?} is no URL of a WebSocket: write ws://host:port/path, or wss://host:port/path for TLS")]
+    Url(String),
+    /// A URL with `user:password@`.
+    #[error("the URL holds a user name, which a WebSocket's can't: leave it out")]
+    UserInfo,
+    /// The host of a `wss` URL can stand in no certificate.
+    #[error("no certificate can be for the host {host:?}")]
+    Host {
+        /// The URL's host.
+        host: String,
+        /// What is wrong with it.
+        source: InvalidDnsNameError,
+    },
+    /// A header that the gateway itself sends, or that concerns one connection only.
+    #[error("the header {0} can't be passed on: take it out of `headers`")]
+    Header(HeaderName),
+    /// `ca_file` can't be read.
+    #[error("cannot read certificates from {path}, which `ca_file` names", path = .path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: pem::Error,
+    },
+    /// There is nobody to trust.
+    #[error(
+        "this system has no certificates of authorities to trust: install them (Debian: ca-certificates), or name a PEM file with `ca_file`"
+    )]
+    NoAuthorities,
+    /// A certificate to trust is none.
+    #[error("TLS can't be set up with the certificates to trust")]
+    Tls(#[source] rustls::Error),
+}
+
+/// Why a session has no backend. The text goes to the client, so it names no hosts; the sources go to the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("backend down: its name is not found")]
+    NoAddress(#[source] io::Error),
+    #[error("backend down: {kind}", kind = .0.kind())]
+    Down(#[source] io::Error),
+    #[error("backend down: TLS failed")]
+    Tls(#[source] io::Error),
+    #[error("backend down: no answer within {0:?}")]
+    TimedOut(Duration),
+    #[error("the request can't be passed on to the backend")]
+    Request(#[source] WebSocketError),
+    #[error("backend refused: {0}")]
+    Refused(StatusCode),
+    #[error("backend down: it does not speak WebSocket")]
+    Handshake(#[source] WebSocketError),
+}
+
+/// The connection to a backend, plain or TLS.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
+
+pub(super) type Socket = WebSocketStream<Box<dyn Wire>>;
+
+pub(super) struct Connector {
+    url: Uri,
+    /// Scheme and authority, for logs: path and query may hold what is secret.
+    name: String,
+    host: String,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    config: UpstreamConfig,
+    /// Whether the backend answered last time, so that the log tells of a change and not of each session.
+    answers: AtomicBool,
+}
+
+impl Connector {
+    pub(super) fn new(url: &str, config: UpstreamConfig) -> Result<Self, UpstreamError> {
+        let unfit = || UpstreamError::Url(url.to_owned());
+        let uri: Uri = url.parse().ok().filter(|_| !url.contains('#')).ok_or_else(unfit)?;
+        let authority = uri.authority().filter(|it| !it.host().is_empty()).ok_or_else(unfit)?;
+        if authority.as_str().contains('@') {
+            return Err(UpstreamError::UserInfo);
+        }
+        let default_port = match uri.scheme_str() {
+            Some("ws") => 80,
+            Some("wss") => 443,
+            _ => return Err(unfit()),
+        };
+        if let Some(header) = config.headers.iter().find(|header| !may_be_passed_on(header)) {
+            return Err(UpstreamError::Header(header.clone()));
+        }
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let tls = match default_port {
+            443 => Some((connector(&config)?, server_name(&host)?)),
+            _ => None,
+        };
+        Ok(Self {
+            name: format!("{}://{authority}", uri.scheme_str().unwrap_or_default()),
+            port: authority.port_u16().unwrap_or(default_port),
+            host,
+            tls,
+            url: uri,
+            config,
+            answers: AtomicBool::new(true),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn config(&self) -> &UpstreamConfig {
+        &self.config
+    }
+
+    /// Opens a WebSocket to the backend with a [`request`](Self::request).
+    pub(super) async fn connect(&self, request: Result<Request, WebSocketError>) -> Result<Socket, ConnectError> {
+        let limit = self.config.connect_timeout;
+        let connected = match tokio::time::timeout(limit, self.open(request)).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectError::TimedOut(limit)),
+        };
+        self.log(&connected);
+        connected
+    }
+
+    async fn open(&self, request: Result<Request, WebSocketError>) -> Result<Socket, ConnectError> {
+        let request = request.map_err(ConnectError::Request)?;
+        let addrs: Vec<_> = lookup_host((&*self.host, self.port)).await.map_err(ConnectError::NoAddress)?.collect();
+        let stream = TcpStream::connect(&*addrs).await.map_err(ConnectError::Down)?;
+        self.prepare(&stream).map_err(ConnectError::Down)?;
+        let stream: Box<dyn Wire> = match &self.tls {
+            None => Box::new(stream),
+            Some((tls, name)) => Box::new(tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?),
+        };
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(self.buffers())).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(WebSocketError::Http(response)) => Err(ConnectError::Refused(response.status())),
+            Err(WebSocketError::Io(error)) => Err(ConnectError::Down(error)),
+            Err(error) => Err(ConnectError::Handshake(error)),
+        }
+    }
+
+    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        // Nobody is pinged: a backend that is alive and does not read is back-pressure, and one whose host is gone is the kernel's to find.
+        let probes = TcpKeepalive::new().with_time(self.config.keepalive_delay).with_interval(Duration::from_secs(5));
+        SockRef::from(stream).set_tcp_keepalive(&probes)
+    }
+
+    fn buffers(&self) -> WebSocketConfig {
+        WebSocketConfig::default()
+            .read_buffer_size(4 * 1024)
+            .write_buffer_size(BATCH)
+            // No limit of its own, since a batch must have left before the next one is begun.
+            .max_write_buffer_size(usize::MAX)
+            .max_message_size(Some(self.config.message_size))
+            .max_frame_size(Some(self.config.message_size))
+    }
+
+    /// What the backend is asked for a session.
+    pub(super) fn request(&self, info: &ConnectInfo) -> Result<Request, WebSocketError> {
+        let mut request = self.url_for(info.query())?.into_client_request()?;
+        let headers = request.headers_mut();
+        for name in &self.config.headers {
+            let mut values = info.headers().filter(|(kept, _)| *kept == name).map(|(_, value)| value.clone());
+            if name == header::COOKIE {
+                // Over HTTP/2 a client may send them one by one, which HTTP/1.1 does not know (RFC 9113, the cookie header field).
+                append(headers, name, joined(values, b"; "));
+            } else {
+                values.try_for_each(|value| headers.try_append(name, value).map(drop)).map_err(http::Error::from)?;
+            }
+        }
+        let forwarded = HeaderName::from_static(FORWARDED_FOR);
+        let on_the_way = info.headers().filter(|(kept, _)| *kept == forwarded).map(|(_, value)| value.clone());
+        let client = info.peer().and_then(|peer| HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok());
+        append(headers, &forwarded, joined(on_the_way.chain(client), b", "));
+        append(
+            headers,
+            &HeaderName::from_static("x-sockeye-transport"),
+            Some(HeaderValue::from_static(info.transport())),
+        );
+        append(
+            headers,
+            &HeaderName::from_static("x-sockeye-session"),
+            HeaderValue::try_from(info.id().to_string()).ok(),
+        );
+        Ok(request)
+    }
+
+    fn url_for(&self, query: Option<&str>) -> Result<Uri, WebSocketError> {
+        let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(self.url.clone()) };
+        let and = if self.url.query().is_some() { '&' } else { '?' };
+        let target = format!("{}{and}{query}", self.url.path_and_query().map_or("/", PathAndQuery::as_str));
+        let mut parts = self.url.clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(http::Error::from)?);
+        Ok(Uri::from_parts(parts).map_err(http::Error::from)?)
+    }
+
+    fn log(&self, connected: &Result<Socket, ConnectError>) {
+        match connected {
+            Ok(_) | Err(ConnectError::Refused(_) | ConnectError::Request(_)) => {
+                if !self.answers.swap(true, Ordering::Relaxed) {
+                    tracing::info!(backend = self.name, "the backend answers again");
+                }
+            }
+            Err(error) => {
+                if self.answers.swap(false, Ordering::Relaxed) {
+                    let error = error as &(dyn std::error::Error + 'static);
+                    tracing::warn!(
+                        backend = self.name,
+                        error,
+                        "no connection to the backend; until there is one, sessions close with 1011"
+                    );
+                }
+            }
+        }
+    }
+}
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Not those of a handshake, those that concern one connection (RFC 9110, connection-specific fields), and those that are ours.
+fn may_be_passed_on(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let ours = name == FORWARDED_FOR || name.starts_with("x-sockeye-");
+    let hop = ["connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+    !(ours || hop.contains(&name) || name.starts_with("sec-websocket-") || name.starts_with("proxy-"))
+}
+
+fn joined(values: impl Iterator<Item = HeaderValue>, separator: &[u8]) -> Option<HeaderValue> {
+    let values: Vec<HeaderValue> = values.collect();
+    let bytes: Vec<&[u8]> = values.iter().map(HeaderValue::as_bytes).collect();
+    // What were header values, and spaces and punctuation, is one.
+    if bytes.is_empty() { None } else { HeaderValue::from_bytes(&bytes.join(separator)).ok() }
+}
+
+fn append(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.append(name, value);
+    }
+}
+
+fn server_name(host: &str) -> Result<ServerName<'static>, UpstreamError> {
+    ServerName::try_from(host.to_owned()).map_err(|source| UpstreamError::Host { host: host.to_owned(), source })
+}
+
+fn connector(config: &UpstreamConfig) -> Result<TlsConnector, UpstreamError> {
+    let mut roots = RootCertStore::empty();
+    match &config.ca_file {
+        Some(path) => {
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(UpstreamError::Tls)?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            for error in found.errors {
+                tracing::warn!(%error, "a certificate of this system's can't be read");
+            }
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    if roots.is_empty() {
+        return Err(UpstreamError::NoAuthorities);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut client = client.map_err(UpstreamError::Tls)?.with_root_certificates(roots).with_no_client_auth();
+    // A proxy in front of the backend may speak HTTP/2 as well, and must not choose it.
+    client.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(client)))
+}
+
+fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
+    let unreadable = |source| UpstreamError::CaFile { path: path.clone(), source };
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    if certificates.is_empty() { Err(unreadable(pem::Error::NoItemsFound)) } else { Ok(certificates) }
+}
