@@ -13,8 +13,9 @@ use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+use crate::common::client::Client;
 use crate::common::server::serve;
-use crate::common::transport::{Client, Transport};
+use crate::common::transport::Transport;
 use crate::common::within;
 
 pub(crate) const PREFIX: &str = "/app";

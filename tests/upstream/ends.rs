@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::backend::{PREFIX, Rig, SHORT, accept, read_head};
-use crate::common::transport::{Client, Transport};
+use crate::common::client::Client;
+use crate::common::transport::Transport;
 use crate::common::within;
 use crate::pressure::standstill;
 

@@ -5,7 +5,8 @@ use sockeye::apps::UpstreamConfig;
 use tokio::io::AsyncWriteExt;
 
 use crate::backend::{PREFIX, Rig, SHORT, gateway, listener, read_head};
-use crate::common::transport::{Client, Transport};
+use crate::common::client::Client;
+use crate::common::transport::Transport;
 
 pub(crate) async fn nobody_listens(transport: Transport) {
     let (backend, at) = listener().await;

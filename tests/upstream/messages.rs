@@ -8,7 +8,8 @@ use tokio_tungstenite::tungstenite::Message as Packet;
 use futures_util::SinkExt;
 
 use crate::backend::{PREFIX, Rig, accept};
-use crate::common::transport::{Client, Event, Transport};
+use crate::common::client::{Client, Event};
+use crate::common::transport::Transport;
 use crate::common::websocket::Frame;
 
 pub(crate) async fn text_keeps_its_order_both_ways(transport: Transport) {

@@ -10,7 +10,8 @@ use sockeye::apps::UpstreamConfig;
 use tokio_tungstenite::tungstenite::Message as Packet;
 
 use crate::backend::{Rig, SHORT};
-use crate::common::transport::{Transport, json};
+use crate::common::client::json;
+use crate::common::transport::Transport;
 use crate::common::within;
 
 /// Far more than the queues of the session and the sockets' buffers hold.

@@ -14,7 +14,8 @@ use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 use tokio_rustls::server::TlsStream;
 
 use crate::backend::{PREFIX, accept, gateway, listener};
-use crate::common::transport::{Client, Transport};
+use crate::common::client::Client;
+use crate::common::transport::Transport;
 use crate::common::within;
 
 /// A certificate authority, and a server with a certificate of its.
