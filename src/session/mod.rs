@@ -4,9 +4,11 @@ mod core;
 mod error;
 mod info;
 mod queue;
+mod receiver;
 mod shared;
 #[cfg(test)]
 pub(crate) mod testing;
+mod wakers;
 
 use std::fmt;
 use std::pin::Pin;
@@ -25,7 +27,8 @@ pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;
 pub use self::info::{ConnectInfo, SessionId};
 pub(crate) use self::queue::QueueLimit;
-pub(crate) use self::shared::{Carries, Inbound, Owner, Receiver, Shared};
+pub(crate) use self::receiver::Receiver;
+pub(crate) use self::shared::{Carries, Inbound, Owner, Shared};
 
 /// One client, over whatever transport it came.
 ///

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use http::Extensions;
 
 use super::core::{Limits, Liveness, SessionEnd, Step};
-use super::shared::{Carries, Inbound, Owner, Receiver, Shared};
+use super::receiver::Receiver;
+use super::shared::{Carries, Inbound, Owner, Shared};
 use super::{ConnectInfo, ConnectInfoParts, QueueLimit, Session};
 use crate::Message;
 use crate::protocol::close::CloseReason;

@@ -1,0 +1,257 @@
+//! The attached transport side of a session.
+
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use super::core::{Detach, EndedBy, Liveness, Step};
+use super::shared::{Shared, State};
+use super::wakers::register;
+use crate::Message;
+use crate::clock;
+use crate::protocol::close::CloseReason;
+
+/// Pulls what a session has for its client. Dropping it means that the connection is gone.
+pub(crate) struct Receiver {
+    shared: Arc<Shared>,
+    attached: bool,
+    // One timer, only while attached. Traffic does not move it: when it fires, the core tells the next date.
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Receiver {
+    /// Attaches, waiting up to `patience` for another receiver to go: its connection may have ended unnoticed, on another thread.
+    pub(crate) async fn attach(shared: Arc<Shared>, liveness: Liveness, patience: Duration) -> Result<Self, InUse> {
+        let attached = tokio::time::timeout(patience, poll_fn(|cx| shared.poll_attach(cx, liveness))).await;
+        attached.map_err(|_| InUse)?;
+        Ok(Self::attached(shared))
+    }
+
+    /// Attaches to a session that nobody else can know of.
+    pub(crate) fn first(shared: Arc<Shared>, liveness: Liveness) -> Self {
+        shared.with(|state, _| {
+            let taken = state.core.attach(clock::now(), &shared.limits, liveness);
+            debug_assert!(taken.is_ok(), "a new session has no receiver");
+        });
+        Self::attached(shared)
+    }
+
+    /// The session that it is attached to.
+    pub(crate) fn session(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn attached(shared: Arc<Shared>) -> Self {
+        let due = shared.lock().core.next_timeout();
+        Self { shared, attached: true, sleep: Box::pin(tokio::time::sleep_until(due.into())) }
+    }
+
+    /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        let mut step = None;
+        self.poll_steps(cx, |next| {
+            step = Some(next);
+            ControlFlow::Break(())
+        });
+        step.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// What is to be done for the socket now, under one lock, as long as `take` goes on. If it never breaks off there is no more, and `cx`
+    /// is woken when there is. After a close frame the receiver is detached and must not be polled again.
+    pub(crate) fn poll_steps(&mut self, cx: &mut Context<'_>, mut take: impl FnMut(Step) -> ControlFlow<()>) {
+        loop {
+            let now = clock::now();
+            let shared = &self.shared;
+            let (enough, attached, due) = shared.with(|state, wakes| {
+                let mut enough = false;
+                while !enough && let Some(step) = state.core.poll_frame(now, &shared.limits) {
+                    wakes.add_all(&mut state.senders);
+                    enough = take(step).is_break();
+                }
+                if !enough {
+                    register(&mut state.receiver, cx);
+                }
+                (enough, state.core.is_attached(), state.core.next_timeout())
+            });
+            if !attached {
+                return self.left(due);
+            }
+            if enough {
+                return;
+            }
+            if self.sleep.is_elapsed() || due < self.sleep.deadline().into_std() {
+                self.sleep.as_mut().reset(due.into());
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+        }
+    }
+
+    /// The server ended the response by itself; the client may come back.
+    pub(crate) fn finish(&mut self) {
+        self.detach(Detach::Finished);
+    }
+
+    /// A ping's bytes have left. Who has [polled](Self::poll_step) before is woken in time for the pong that does not come.
+    pub(crate) fn ping_left(&mut self) {
+        let due = {
+            let mut state = self.shared.lock();
+            state.core.ping_left(clock::now(), &self.shared.limits);
+            state.core.next_timeout()
+        };
+        // As a rule nobody polls again before the next date that the timer knows, which may be much later.
+        if due < self.sleep.deadline().into_std() {
+            self.sleep.as_mut().reset(due.into());
+        }
+    }
+
+    /// Something arrived from the peer. Queues its messages for the application; gives them back when there is no room, and wakes `cx`
+    /// when there may be some.
+    ///
+    /// The caller's task polls the application next, and the receiver before it rests: so it is not woken for either.
+    pub(crate) fn hear(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+        let mut state = self.shared.lock();
+        state.receiver = None;
+        state.core.heard();
+        self.push(state, cx, messages)
+    }
+
+    /// Offers messages again that found no room.
+    pub(crate) fn hear_again(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+        let state = self.shared.lock();
+        self.push(state, cx, messages)
+    }
+
+    fn push(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        cx: &mut Context<'_>,
+        messages: Vec<Message>,
+    ) -> Result<(), Vec<Message>> {
+        if let Err(refused) = state.core.push_inbound(&self.shared.limits, messages) {
+            state.others.register(cx);
+            state.core.reading_paused();
+            return Err(refused);
+        }
+        if state.core.is_reading_paused() {
+            state.core.reading_resumed(clock::now(), &self.shared.limits);
+        }
+        let application = state.application.take();
+        drop(state);
+        if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
+            application.wake();
+        }
+        Ok(())
+    }
+
+    /// Queues what the client sent last, room or not: it is in memory already, and the session ends.
+    pub(crate) fn push_last(&self, messages: Vec<Message>) {
+        self.shared.with(|state, wakes| {
+            state.core.push_last(messages);
+            wakes.add(&mut state.application);
+        });
+    }
+
+    /// Ready when the peer has left a ping unanswered, or nothing was taken of a closed session for too long: for while the socket takes
+    /// no frames.
+    pub(crate) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = clock::now();
+            let silence = self.shared.with(|state, _| {
+                // A close from elsewhere must be noticed here as well.
+                register(&mut state.receiver, cx);
+                state.core.poll_silence(now)
+            });
+            match silence {
+                Ok(()) => return Poll::Ready(()),
+                Err(None) => return Poll::Pending,
+                Err(Some(due)) => self.sleep.as_mut().reset(due.into()),
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Ends the session for a limit's sake, behind all that is queued.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.shared.close(reason, EndedBy::Gateway);
+    }
+
+    /// The peer sends no more but may still read: what is queued goes out, then the session ends as if the peer had gone.
+    pub(crate) fn peer_finished(&self) {
+        self.shared.close(CloseReason::INTERRUPTED, EndedBy::Peer);
+    }
+
+    /// Nobody needs to wake the receiver's task now: it runs, and asks again before it rests.
+    pub(crate) fn awake(&self) {
+        self.shared.lock().receiver = None;
+    }
+
+    /// The peer ended the session, saying why.
+    pub(crate) fn peer_closed(&mut self, reason: CloseReason) {
+        self.shared.with(|state, _| state.core.peer_closed(reason));
+        self.detach(Detach::Vanished);
+    }
+
+    /// The protocol or a limit was broken: nothing more is delivered.
+    pub(crate) fn abort(&mut self, reason: CloseReason) {
+        self.shared.with(|state, _| state.core.abort(reason));
+        self.detach(Detach::Vanished);
+    }
+
+    fn detach(&mut self, how: Detach) {
+        if !self.attached {
+            return;
+        }
+        let expires_at = self.shared.with(|state, wakes| {
+            state.core.detach(clock::now(), &self.shared.limits, how);
+            wakes.add_all(&mut state.others);
+            state.core.next_timeout()
+        });
+        match how {
+            Detach::Finished => self.left(expires_at),
+            Detach::Vanished => {
+                self.attached = false;
+                self.shared.owner.over(&self.shared);
+            }
+        }
+    }
+
+    fn left(&mut self, expires_at: Instant) {
+        self.attached = false;
+        self.shared.owner.parked(&self.shared, expires_at);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.detach(Detach::Vanished);
+    }
+}
+
+impl Shared {
+    fn poll_attach(&self, cx: &mut Context<'_>, liveness: Liveness) -> Poll<()> {
+        let mut state = self.lock();
+        match state.core.attach(clock::now(), &self.limits, liveness) {
+            Ok(()) => Poll::Ready(()),
+            Err(_) => {
+                state.others.register(cx);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A receiver is attached already and did not go in time.
+#[derive(Debug)]
+pub(crate) struct InUse;
+
+#[cfg(test)]
+mod tests;
