@@ -29,6 +29,7 @@ pub use self::info::{ConnectInfo, SessionId};
 pub(crate) use self::queue::QueueLimit;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::shared::{Carries, Inbound, Owner, Shared};
+use self::wakers::Waiter;
 
 /// One client, over whatever transport it came.
 ///
@@ -41,11 +42,13 @@ pub struct Session {
     shared: Arc<Shared>,
     /// The sink has been told that there is room, and nothing was sent since.
     promised: bool,
+    /// The sink, waiting for room.
+    waiter: Option<Waiter>,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, promised: false }
+        Self { shared, promised: false, waiter: None }
     }
 
     /// The next message from the client, or `None` when no more can come: the session has ended, or is about to.
@@ -122,7 +125,7 @@ impl Session {
     ///
     /// Cancel safe; it may be called again.
     pub async fn ended(&self) -> SessionEnd {
-        std::future::poll_fn(|cx| self.shared.poll_ended(cx)).await
+        self.shared.ended().await
     }
 }
 
@@ -144,8 +147,9 @@ impl Sink<Message> for Session {
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
         if !self.promised {
             // Ready on a closed session too: `start_send` then has the message to give back.
-            std::task::ready!(self.shared.poll_space(cx));
-            self.promised = true;
+            let Self { shared, waiter, promised } = &mut *self;
+            std::task::ready!(shared.poll_space(waiter, cx));
+            *promised = true;
         }
         Poll::Ready(Ok(()))
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 use super::core::{Detach, EndedBy, Liveness, Step};
-use super::shared::{Shared, State};
-use super::wakers::register;
+use super::shared::{Shared, State, Wait};
+use super::wakers::{Waiter, register};
 use crate::Message;
 use crate::clock;
 use crate::protocol::close::CloseReason;
@@ -20,6 +20,8 @@ use crate::protocol::close::CloseReason;
 pub(crate) struct Receiver {
     shared: Arc<Shared>,
     attached: bool,
+    /// Waiting for room in the inbound queue.
+    waiter: Waiter,
     // One timer, only while attached. Traffic does not move it: when it fires, the core tells the next date.
     sleep: Pin<Box<Sleep>>,
 }
@@ -27,8 +29,17 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Attaches, waiting up to `patience` for another receiver to go: its connection may have ended unnoticed, on another thread.
     pub(crate) async fn attach(shared: Arc<Shared>, liveness: Liveness, patience: Duration) -> Result<Self, InUse> {
-        let attached = tokio::time::timeout(patience, poll_fn(|cx| shared.poll_attach(cx, liveness))).await;
-        attached.map_err(|_| InUse)?;
+        {
+            let mut wait = Wait::new(&shared, |state| &mut state.others);
+            let attached = poll_fn(|cx| {
+                let mut state = shared.lock();
+                match state.core.attach(clock::now(), &shared.limits, liveness) {
+                    Ok(()) => Poll::Ready(()),
+                    Err(_) => wait.among(&mut state, cx),
+                }
+            });
+            tokio::time::timeout(patience, attached).await.map_err(|_| InUse)?;
+        }
         Ok(Self::attached(shared))
     }
 
@@ -48,7 +59,7 @@ impl Receiver {
 
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
-        Self { shared, attached: true, sleep: Box::pin(tokio::time::sleep_until(due.into())) }
+        Self { shared, attached: true, waiter: Waiter::new(), sleep: Box::pin(tokio::time::sleep_until(due.into())) }
     }
 
     /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
@@ -135,7 +146,7 @@ impl Receiver {
         messages: Vec<Message>,
     ) -> Result<(), Vec<Message>> {
         if let Err(refused) = state.core.push_inbound(&self.shared.limits, messages) {
-            state.others.register(cx);
+            state.others.register(self.waiter, cx);
             state.core.reading_paused();
             return Err(refused);
         }
@@ -233,19 +244,6 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.detach(Detach::Vanished);
-    }
-}
-
-impl Shared {
-    fn poll_attach(&self, cx: &mut Context<'_>, liveness: Liveness) -> Poll<()> {
-        let mut state = self.lock();
-        match state.core.attach(clock::now(), &self.limits, liveness) {
-            Ok(()) => Poll::Ready(()),
-            Err(_) => {
-                state.others.register(cx);
-                Poll::Pending
-            }
-        }
     }
 }
 

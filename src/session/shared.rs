@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::core::{Core, EndedBy, Limits, SessionEnd};
-use super::wakers::{Waiting, Wakes, register};
+use super::wakers::{Waiter, Waiting, Wakes, register};
 use super::{ConnectInfo, SendError, TrySendError};
 use crate::Message;
 use crate::clock;
@@ -161,10 +161,11 @@ impl Shared {
 
     pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
         let mut message = Some(message);
+        let mut wait = Wait::new(self, |state| &mut state.senders);
         poll_fn(|cx| {
             // Empty only when polled again after it was ready, which an async fn never does.
             let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
-            match self.offer(offered, Room::WaitedFor(cx)) {
+            match self.offer(offered, Room::WaitedFor(&mut wait, cx)) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
                 Err(TrySendError::NotCarried(message)) => Poll::Ready(Err(SendError::NotCarried(message))),
@@ -188,22 +189,26 @@ impl Shared {
         self.offer(message, Room::Promised)
     }
 
-    pub(crate) fn poll_space(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when there is room for a message; `waiter` is one and the same for all calls, until its session drops.
+    pub(super) fn poll_space(&self, waiter: &mut Option<Waiter>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if !state.core.is_open() || state.core.has_any_space(&self.limits) {
             return Poll::Ready(());
         }
-        state.senders.register(cx);
+        state.senders.register(*waiter.get_or_insert_with(Waiter::new), cx);
         Poll::Pending
     }
 
-    pub(crate) fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
-        let mut state = self.lock();
-        if let Some(end) = state.core.ended() {
-            return Poll::Ready(end.clone());
-        }
-        state.others.register(cx);
-        Poll::Pending
+    pub(crate) async fn ended(&self) -> SessionEnd {
+        let mut wait = Wait::new(self, |state| &mut state.others);
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            match state.core.ended() {
+                Some(end) => Poll::Ready(end.clone()),
+                None => wait.among(&mut state, cx),
+            }
+        })
+        .await
     }
 
     /// Closes the session; false: it was closed already, and nothing has changed.
@@ -230,15 +235,15 @@ impl Shared {
         closed
     }
 
-    fn offer(&self, message: Message, room: Room<'_, '_>) -> Result<(), TrySendError> {
+    fn offer(&self, message: Message, room: Room<'_, '_, '_>) -> Result<(), TrySendError> {
         let message = self.carries.accept(message)?;
         let mut state = self.lock();
         if !state.core.is_open() {
             return Err(TrySendError::Closed(message));
         }
         if !matches!(room, Room::Promised) && !state.core.has_space(&self.limits, &message) {
-            if let Room::WaitedFor(cx) = room {
-                state.senders.register(cx);
+            if let Room::WaitedFor(wait, cx) = room {
+                let _: Poll<()> = wait.among(&mut state, cx);
             }
             return Err(TrySendError::Full(message));
         }
@@ -260,6 +265,7 @@ impl Shared {
         let admitted = tokio::time::timeout(patience, async {
             // Never closed; and without a turn the payload is still admitted whole.
             let _turn = self.turn.acquire().await;
+            let mut wait = Wait::new(self, |state| &mut state.others);
             poll_fn(|cx| {
                 let Some(offered) = messages.take() else { return Poll::Ready(()) };
                 self.with(|state, wakes| match state.core.push_inbound(&self.limits, offered) {
@@ -269,8 +275,7 @@ impl Shared {
                     }
                     Err(refused) => {
                         messages = Some(refused);
-                        state.others.register(cx);
-                        Poll::Pending
+                        wait.among(state, cx)
                     }
                 })
             })
@@ -338,12 +343,40 @@ impl Shared {
 }
 
 /// What a message needs of the outbound queue.
-enum Room<'a, 'w> {
+enum Room<'a, 's, 'w> {
     Now,
     /// If there is none, the task is to be woken when there may be.
-    WaitedFor(&'a mut Context<'w>),
+    WaitedFor(&'a mut Wait<'s>, &'a mut Context<'w>),
     /// Nothing more.
     Promised,
+}
+
+/// A future that waits for something of a session. Dropping it, the wait is given up.
+pub(super) struct Wait<'s> {
+    session: &'s Shared,
+    list: fn(&mut State) -> &mut Waiting,
+    waiter: Option<Waiter>,
+}
+
+impl<'s> Wait<'s> {
+    pub(super) fn new(session: &'s Shared, list: fn(&mut State) -> &mut Waiting) -> Self {
+        Self { session, list, waiter: None }
+    }
+
+    /// Has the task woken when something has happened.
+    pub(super) fn among<T>(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<T> {
+        (self.list)(state).register(*self.waiter.get_or_insert_with(Waiter::new), cx);
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        // Who never had to wait has nothing to give up.
+        let Some(waiter) = self.waiter else { return };
+        let waker = (self.list)(&mut self.session.lock()).leave(waiter);
+        drop(waker);
+    }
 }
 
 /// One payload's place among those that wait.
@@ -365,3 +398,6 @@ impl Drop for Place<'_> {
         self.0.lock().waiting_payloads -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,40 @@
 //! Who waits for a session, and is to be woken.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
-/// Tasks that wait for the same thing.
+/// Those who wait for the same thing.
 #[derive(Default)]
-pub(super) struct Waiting(Vec<Waker>);
+pub(super) struct Waiting(Vec<(Waiter, Waker)>);
+
+/// One who waits, among all in the process: a task may wait in several places at once, and give up in one of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiter(u64);
+
+impl Waiter {
+    pub(super) fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Self(COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 impl Waiting {
-    /// A task stands here once, however often it asks: a `select!` loop that drops its `send` each turn must not grow the list.
-    pub(super) fn register(&mut self, cx: &mut Context<'_>) {
-        if !self.0.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.0.push(cx.waker().clone());
+    /// Each stands here once, however often it asks.
+    pub(super) fn register(&mut self, waiter: Waiter, cx: &mut Context<'_>) {
+        match self.0.iter_mut().find(|(other, _)| *other == waiter) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => self.0.push((waiter, cx.waker().clone())),
         }
     }
 
+    /// Forgets one who has given up; its waker is dropped best where no lock is held.
+    pub(super) fn leave(&mut self, waiter: Waiter) -> Option<Waker> {
+        let at = self.0.iter().position(|(other, _)| *other == waiter)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
     pub(super) fn wake(self) {
-        self.0.into_iter().for_each(Waker::wake);
+        self.0.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
 
@@ -36,9 +55,7 @@ impl Wakes {
     }
 
     pub(super) fn add_all(&mut self, waiting: &mut Waiting) {
-        if !waiting.0.is_empty() {
-            self.many.append(&mut waiting.0);
-        }
+        self.many.extend(waiting.0.drain(..).map(|(_, waker)| waker));
     }
 
     pub(super) fn wake(self) {
