@@ -9,15 +9,19 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use sockeye::apps::ice::Ice;
+use sockeye::apps::rooms::http::RoomsSite;
+use sockeye::apps::rooms::{Rooms, RoomsConfig};
 use sockeye::apps::{self, Chat, ChatConfig};
 use sockeye::hub::Hub;
-use sockeye::{EndpointConfig, Gateway, Prefix, PrefixError};
+use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::assets::{Assets, CLIENT_URL};
-use crate::front::{self, Directory, Front};
+use crate::front::{self, Directory, Front, Site};
+use crate::ice_args::{IceArgs, IceArgsError};
 use crate::server::{BindError, Server, ServerConfig};
 
 /// The exit code for what whoever started the program has to mend; clap's is the same.
@@ -28,37 +32,66 @@ const USAGE: u8 = 2;
 struct App {
     name: &'static str,
     about: &'static str,
-    mount: fn(Gateway, &Prefix, EndpointConfig) -> Gateway,
+    mount: fn(&mut Mounts, &Prefix, EndpointConfig),
 }
 
 /// All of them.
-static APPS: [App; 3] = [
+static APPS: [App; 5] = [
     App {
         name: "echo",
         about: "sends every message back",
-        mount: |gateway, prefix, config| {
+        mount: |mounts, prefix, config| {
             let message_size = 1024 * 1024;
             // A payload holds messages as JSON, which may take six bytes for one; the rest is for brackets and commas.
             let payload_size = 6 * message_size + 1024;
-            gateway.endpoint_with(prefix.as_str(), EndpointConfig { message_size, payload_size, ..config }, apps::echo)
+            mounts.endpoint(prefix, EndpointConfig { message_size, payload_size, ..config }, apps::echo);
         },
     },
     App {
         name: "broadcast",
         about: "sends every message to all, its sender included",
-        mount: |gateway, prefix, config| gateway.endpoint_with(prefix.as_str(), config, apps::broadcast(&Hub::new())),
+        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::broadcast(&Hub::new())),
     },
     App {
         name: "chat",
         about: "rooms with names, a roster and a history",
-        mount: |gateway, prefix, config| {
-            gateway.endpoint_with(prefix.as_str(), config, Chat::new(&Hub::new(), ChatConfig::default()).handler())
+        mount: |mounts, prefix, config| {
+            mounts.endpoint(prefix, config, Chat::new(&Hub::new(), ChatConfig::default()).handler());
+        },
+    },
+    App {
+        name: "relay",
+        about: "sends every message to all others",
+        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::relay(&Hub::new())),
+    },
+    App {
+        name: "rooms",
+        about: "signaling: rooms in which pages call each other",
+        mount: |mounts, prefix, config| {
+            let rooms = Rooms::new(RoomsConfig::default());
+            mounts.endpoint(prefix, config, rooms.handler());
+            mounts.rooms.get_or_insert(rooms);
         },
     },
 ];
 
+/// What the apps have been mounted on.
+#[derive(Default)]
+struct Mounts {
+    gateway: Gateway,
+    /// The rooms that are shown over HTTP: those of the first endpoint that has any, which is the call page's by default.
+    rooms: Option<Rooms>,
+}
+
+impl Mounts {
+    fn endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
+        self.gateway = std::mem::take(&mut self.gateway).endpoint_with(prefix.as_str(), config, handler);
+    }
+}
+
 /// What is served when no `--endpoint` says otherwise.
-const DEFAULT_ENDPOINTS: [&str; 3] = ["/echo=echo", "/broadcast=broadcast", "/ws=chat"];
+const DEFAULT_ENDPOINTS: [&str; 5] =
+    ["/echo=echo", "/broadcast=broadcast", "/ws=chat", "/socket=relay", "/signal=rooms"];
 
 /// A real-time gateway that speaks SockJS
 #[derive(Debug, Parser)]
@@ -94,6 +127,9 @@ struct ServeArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
     disconnect_delay: Duration,
 
+    #[command(flatten)]
+    ice: IceArgs,
+
     /// Log what passes this filter, to stderr: a level, or levels by module, such as "info,sockeye=debug"
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true, value_parser = log_filter, default_value = "info")]
     log: Targets,
@@ -122,6 +158,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         .init();
 
     let endpoints = with_defaults(args.endpoints)?;
+    let ice = Ice::new(args.ice.config()?);
     let config = EndpointConfig {
         heartbeat_delay: args.heartbeat_delay,
         disconnect_delay: args.disconnect_delay,
@@ -131,19 +168,19 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
     runtime.block_on(async {
-        let mut gateway = Gateway::new();
+        let mut mounts = Mounts::default();
         for Endpoint { prefix, app } in &endpoints {
-            gateway = (app.mount)(gateway, prefix, config.clone());
+            (app.mount)(&mut mounts, prefix, config.clone());
         }
-        let assets = Assets::embedded();
-        let directory = Directory::new(&assets, endpoints.iter().map(|it| (it.prefix.as_str(), it.app.name)));
+        let site = Site { assets: Assets::embedded(), rooms: mounts.rooms.map(RoomsSite::new), ice };
+        let directory = Directory::new(&site, endpoints.iter().map(|it| (it.prefix.as_str(), it.app.name)));
 
         // Before the announcement: whoever reads it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;
         let server = Server::bind(ServerConfig { listen: args.listen, ..ServerConfig::default() })?;
         let addr = server.local_addr().map_err(Failure::Start)?;
         announce(addr, &directory);
-        server.serve(Front::new(gateway, assets, &directory), stop).await;
+        server.serve(Front::new(mounts.gateway, site, &directory), stop).await;
         Ok(())
     })
 }
@@ -203,6 +240,8 @@ fn announce(addr: SocketAddr, directory: &Directory) {
 enum Failure {
     #[error("--endpoint names {0} twice: leave one of them out")]
     Twice(Prefix),
+    #[error("{0}")]
+    Ice(#[from] IceArgsError),
     #[error("{0}: {source}: {remedy}", source = .0.source, remedy = remedy(.0))]
     Bind(#[from] BindError),
     #[error("cannot start: {0}")]
@@ -212,7 +251,7 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Twice(_) | Self::Bind(_) => ExitCode::from(USAGE),
+            Self::Twice(_) | Self::Ice(_) | Self::Bind(_) => ExitCode::from(USAGE),
             Self::Start(_) => ExitCode::FAILURE,
         }
     }
@@ -343,7 +382,7 @@ mod tests {
         assert_eq!(served(&[]), DEFAULT_ENDPOINTS);
         assert_eq!(
             served(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo"]),
-            ["/echo=echo", "/broadcast=broadcast", "/ws=echo", "/talk=chat"]
+            ["/echo=echo", "/broadcast=broadcast", "/ws=echo", "/socket=relay", "/signal=rooms", "/talk=chat"]
         );
     }
 

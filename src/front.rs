@@ -1,4 +1,4 @@
-//! What the binary answers on each path: the gateway's endpoints, the pages, and a few answers of its own.
+//! What the binary answers on each path: the gateway's endpoints, the rooms, the ICE servers, the pages, and a few answers of its own.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,6 +10,8 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use serde::Serialize;
 use sockeye::Gateway;
+use sockeye::apps::ice::Ice;
+use sockeye::apps::rooms::http::RoomsSite;
 
 use crate::assets::{self, Assets};
 
@@ -17,20 +19,35 @@ use crate::assets::{self, Assets};
 const HEALTH: &str = "/healthz";
 /// Lists the endpoints, for the pages and for whoever asks.
 const ENDPOINTS: &str = "/endpoints.json";
+/// Hands out ICE servers.
+const ICE: &str = "/ice";
+/// Lists the rooms.
+const ROOMS: &str = "/rooms";
+/// One room, and below it all that can be done with rooms.
+const ROOM: &str = "/room";
 /// All that the pages load is below this path.
 const STATIC: &str = "/static";
 
 /// Whether a prefix would hide a path that the front answers itself. A page may be hidden: that is a choice.
 pub(crate) fn is_reserved(prefix: &str) -> bool {
-    prefix == HEALTH || prefix == ENDPOINTS || prefix == STATIC || prefix.starts_with("/static/")
+    let is_below = |root: &str| prefix.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    [HEALTH, ENDPOINTS, ICE, ROOMS].contains(&prefix) || is_below(ROOM) || is_below(STATIC)
 }
 
 /// The whole site.
 pub(crate) struct Front {
     gateway: Gateway,
-    assets: Assets,
+    site: Site,
     endpoints: Bytes,
     not_found: Bytes,
+}
+
+/// What is served beside the gateway's endpoints.
+pub(crate) struct Site {
+    pub(crate) assets: Assets,
+    /// `None` when no endpoint has rooms.
+    pub(crate) rooms: Option<RoomsSite>,
+    pub(crate) ice: Ice,
 }
 
 /// The gateway's answer or one of the front's own.
@@ -39,16 +56,20 @@ pub(crate) type Answer = Response<Either<sockeye::Body, Full<Bytes>>>;
 type Own = Response<Full<Bytes>>;
 
 impl Front {
-    pub(crate) fn new(gateway: Gateway, assets: Assets, directory: &Directory) -> Self {
+    pub(crate) fn new(gateway: Gateway, site: Site, directory: &Directory) -> Self {
         let endpoints = serde_json::to_vec(&directory.endpoints).expect("a list of texts has a JSON form").into();
         let not_found = format!("Nothing is served on this path. What is:\n\n{directory}").into();
-        Self { gateway, assets, endpoints, not_found }
+        Self { gateway, site, endpoints, not_found }
     }
 
     /// Answers a request; the error is for hyper's eyes only.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Result<Answer, Infallible> {
-        if self.gateway.serves(request.uri().path()) {
+        let path = request.uri().path();
+        if self.gateway.serves(path) {
             return Ok(self.gateway.handle(request).await.map(Either::Left));
+        }
+        if let Some(rooms) = self.site.rooms.as_ref().filter(|rooms| rooms.serves(path)) {
+            return Ok(rooms.answer(request).await.map(Either::Right));
         }
         Ok(self.answer(&request).map(Either::Right))
     }
@@ -58,7 +79,8 @@ impl Front {
         match path {
             HEALTH => read_only(method, || own(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))),
             ENDPOINTS => read_only(method, || own(StatusCode::OK, "application/json", self.endpoints.clone())),
-            _ => self.assets.respond(method, path, request.headers()).unwrap_or_else(|| self.not_found()),
+            ICE => self.site.ice.answer(request),
+            _ => self.site.assets.respond(method, path, request.headers()).unwrap_or_else(|| self.not_found()),
         }
     }
 
@@ -66,6 +88,9 @@ impl Front {
         own(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", self.not_found.clone())
     }
 }
+
+/// What the front answers beside pages.
+const OWN: [(&str, &str); 3] = [(ICE, "ICE servers"), (ENDPOINTS, "the list of endpoints"), (HEALTH, "health")];
 
 /// What is served where. It is displayed as a line for each path.
 pub(crate) struct Directory {
@@ -81,11 +106,12 @@ struct EndpointInfo {
 
 impl Directory {
     /// Of the pages, and of endpoints given as prefix and name of the app.
-    pub(crate) fn new<'e>(assets: &Assets, endpoints: impl Iterator<Item = (&'e str, &'static str)>) -> Self {
+    pub(crate) fn new<'e>(site: &Site, endpoints: impl Iterator<Item = (&'e str, &'static str)>) -> Self {
         let endpoints: Vec<_> =
             endpoints.map(|(prefix, app)| EndpointInfo { prefix: prefix.to_owned(), app }).collect();
         let hidden = |page: &str| endpoints.iter().any(|endpoint| endpoint.prefix == page);
-        let pages = assets.pages().filter(|page| !hidden(page)).map(str::to_owned).collect();
+        let rooms = site.rooms.as_ref().map(|_| ROOMS);
+        let pages = site.assets.pages().filter(|page| !hidden(page)).chain(rooms).map(str::to_owned).collect();
         Self { pages, endpoints }
     }
 }
@@ -94,7 +120,7 @@ impl fmt::Display for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pages = self.pages.iter().map(|path| (path.as_str(), "page"));
         let endpoints = self.endpoints.iter().map(|endpoint| (endpoint.prefix.as_str(), endpoint.app));
-        for (path, what) in pages.chain(endpoints).chain([(ENDPOINTS, "the list of endpoints"), (HEALTH, "health")]) {
+        for (path, what) in pages.chain(endpoints).chain(OWN) {
             writeln!(f, "  {path:<16} {what}")?;
         }
         Ok(())

@@ -5,6 +5,7 @@
 mod assets;
 mod cli;
 mod front;
+mod ice_args;
 mod server;
 
 use std::process::ExitCode;

@@ -225,6 +225,7 @@ fn prepare(stream: &TcpStream, config: &ServerConfig) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use sockeye::apps::ice::{Ice, IceConfig};
     use sockeye::{Gateway, Session, SessionEnd};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::{mpsc, oneshot};
@@ -232,7 +233,7 @@ mod tests {
 
     use super::*;
     use crate::assets::Assets;
-    use crate::front::Directory;
+    use crate::front::{Directory, Site};
 
     /// No test waits this long unless what it waits for is broken.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -245,9 +246,9 @@ mod tests {
     }
 
     fn start(config: ServerConfig, gateway: Gateway) -> Running {
-        let assets = Assets::embedded();
-        let directory = Directory::new(&assets, std::iter::empty());
-        let front = Front::new(gateway, assets, &directory);
+        let site = Site { assets: Assets::embedded(), rooms: None, ice: Ice::new(IceConfig::default()) };
+        let directory = Directory::new(&site, std::iter::empty());
+        let front = Front::new(gateway, site, &directory);
         let server = Server::bind(ServerConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config });
         let server = server.expect("a free port");
         let addr = server.local_addr().expect("bound");

@@ -121,7 +121,7 @@ fn an_app_that_does_not_exist_is_answered_with_those_that_do() {
     assert_eq!(
         refusal(&["--endpoint", "/talk=chatt"]),
         "error: invalid value '/talk=chatt' for '--endpoint <PREFIX=APP>': \
-         there is no app \"chatt\": choose one of echo, broadcast, chat"
+         there is no app \"chatt\": choose one of echo, broadcast, chat, relay, rooms"
     );
 }
 
@@ -136,6 +136,9 @@ fn a_malformed_prefix_is_answered_with_what_to_write() {
         ("/talk", "write PREFIX=APP, for example /talk=chat"),
         ("/healthz=echo", "choose another prefix"),
         ("/static/lib=echo", "choose another prefix"),
+        ("/ice=echo", "choose another prefix"),
+        ("/rooms=rooms", "choose another prefix"),
+        ("/room/7=rooms", "choose another prefix"),
     ] {
         let line = refusal(&["serve", "--endpoint", endpoint]);
         assert!(line.ends_with(remedy), "{line}");
@@ -192,7 +195,7 @@ fn help_and_version_go_to_stdout() {
     let help = run(&["--help"]);
     assert!(help.status.success());
     let help = text(&help.stdout);
-    for word in ["serve", "--listen", "--endpoint", "echo", "broadcast", "chat", "/ws=chat"] {
+    for word in ["serve", "--listen", "--endpoint", "echo", "broadcast", "chat", "/ws=chat", "/signal=rooms", "--ice"] {
         assert!(help.contains(word), "{word} is missing in:\n{help}");
     }
 
@@ -210,9 +213,9 @@ fn what_is_served_is_announced_and_listed() {
     assert_eq!(endpoints.header("content-type"), Some("application/json"));
     assert_eq!(
         endpoints.body,
-        r#"[{"prefix":"/echo","app":"echo"},{"prefix":"/broadcast","app":"broadcast"},{"prefix":"/ws","app":"echo"},{"prefix":"/talk","app":"chat"}]"#
+        r#"[{"prefix":"/echo","app":"echo"},{"prefix":"/broadcast","app":"broadcast"},{"prefix":"/ws","app":"echo"},{"prefix":"/socket","app":"relay"},{"prefix":"/signal","app":"rooms"},{"prefix":"/talk","app":"chat"}]"#
     );
-    for path in ["/echo", "/broadcast", "/ws", "/talk"] {
+    for path in ["/echo", "/broadcast", "/ws", "/socket", "/signal", "/talk"] {
         let greeting = server.get(path);
         assert_eq!((greeting.status(), &*greeting.body), (200, "Welcome to SockJS!\n"), "{path}");
     }
@@ -221,9 +224,18 @@ fn what_is_served_is_announced_and_listed() {
     assert_eq!(server.exit_code(), Some(0));
     let mut announced = String::new();
     server.stdout.read_to_string(&mut announced).expect("UTF-8");
-    for line in ["/ page", "/chat page", "/echo echo", "/ws echo", "/talk chat", "/healthz health"] {
-        let (path, what) = line.split_once(' ').expect("two words");
-        let found = announced.lines().any(|line| line.split_whitespace().eq([path, what]));
+    let lines = [
+        "/ page",
+        "/chat page",
+        "/call page",
+        "/rooms page",
+        "/echo echo",
+        "/ws echo",
+        "/socket relay",
+        "/signal rooms",
+    ];
+    for line in lines.into_iter().chain(["/talk chat", "/ice ICE servers", "/healthz health"]) {
+        let found = announced.lines().any(|announced| announced.split_whitespace().eq(line.split(' ')));
         assert!(found, "{line} is missing in:\n{announced}");
     }
 }
@@ -244,6 +256,109 @@ fn each_app_does_what_it_is_named_for() {
     for prefix in ["/ws", "/talk"] {
         let said = reply(&server, prefix, r#"["{\"message\":\"hello\"}"]"#);
         assert!(said.contains(r#"\"name\":"#) && said.contains(r#"\"message\":\"hello\""#), "{said}");
+    }
+}
+
+#[test]
+fn a_relay_sends_to_the_others_and_never_back() {
+    let server = Running::start(&[]);
+    for session in ["one", "two"] {
+        assert_eq!(server.post(&format!("/socket/000/{session}/xhr"), "").body, "o\n");
+    }
+    assert_eq!(server.post("/socket/000/one/xhr_send", r#"["from one"]"#).status(), 204);
+    assert_eq!(server.post("/socket/000/two/xhr_send", r#"["from two"]"#).status(), 204);
+    assert_eq!(server.post("/socket/000/one/xhr", "").body, "a[\"from two\"]\n");
+    assert_eq!(server.post("/socket/000/two/xhr", "").body, "a[\"from one\"]\n");
+}
+
+/// Who joins over `/signal` is seen over HTTP; the rooms of another endpoint are others.
+#[test]
+fn rooms_are_shared_by_signaling_and_http() {
+    let server = Running::start(&["--endpoint", "/other=rooms"]);
+    assert_eq!(server.get("/rooms").body, r#"{"rooms":[],"limit":1000}"#);
+    let welcome = reply(&server, "/signal", r#"["{\"type\":\"join\",\"protocol\":2,\"room\":7}"]"#);
+    assert!(welcome.starts_with(r#"a["{\"type\":\"welcome\",\"room\":7,"#), "{welcome}");
+    let welcome = reply(&server, "/other", r#"["{\"type\":\"join\",\"protocol\":2,\"room\":8}"]"#);
+    assert!(welcome.contains("welcome"), "{welcome}");
+    assert_eq!(server.get("/room/7").body, r#"{"room":7,"participants":1,"away":0}"#);
+    assert_eq!(server.get("/room/8").status(), 404);
+    assert_eq!(server.post("/room", "id=9").status(), 201);
+    assert_eq!(server.get("/room/random").status(), 200);
+
+    let page = server.request("GET", "/rooms", "Accept: text/html\r\n");
+    assert_eq!((page.status(), page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.body.contains("href=\"/call?room=7\""), "{page:?}");
+}
+
+#[test]
+fn there_is_no_rooms_page_without_rooms() {
+    let server = Running::start(&["--endpoint", "/signal=echo"]);
+    for path in ["/rooms", "/room", "/room/random"] {
+        assert_eq!(server.get(path).status(), 404, "{path}");
+    }
+    let server = Running::start(&["--endpoint", "/signal=echo", "--endpoint", "/other=rooms"]);
+    assert_eq!(server.get("/rooms").status(), 200);
+}
+
+#[test]
+fn ice_servers_are_handed_out_as_the_flags_say() {
+    let server = Running::start(&[]);
+    let nothing = server.get("/ice");
+    assert_eq!((nothing.status(), &*nothing.body), (200, r#"{"iceServers":[],"ttl":3600}"#));
+    assert_eq!(nothing.header("cache-control"), Some("no-store"));
+    assert_eq!(server.post("/ice", "").status(), 405);
+
+    let flags = ["--ice-url", "stun:a.example", "--ice-url", "turn:b.example", "--turn-secret", "north"];
+    let server = Running::start(&[&flags[..], &["--ice-ttl", "60", "--ice-token", "sesame"]].concat());
+    assert_eq!(server.get("/ice").status(), 401);
+    let answer = server.request("GET", "/ice", "Authorization: Bearer sesame\r\n");
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let start = r#"{"iceServers":[{"urls":["stun:a.example"]},{"urls":["turn:b.example"],"username":""#;
+    assert!(answer.body.starts_with(start) && answer.body.ends_with(r#""}],"ttl":60}"#), "{answer:?}");
+
+    let server = Running::start(&["--ice-requests-per-minute", "1"]);
+    assert_eq!((server.get("/ice").status(), server.get("/ice").status()), (200, 429));
+}
+
+#[test]
+fn secrets_need_not_stand_on_the_command_line() {
+    let arguments = ["--listen", "127.0.0.1:0", "--ice-url", "turn:b.example"];
+    let server = Running::spawn(sockeye(&arguments).env("SOCKEYE_TURN_SECRET", "north").env("SOCKEYE_ICE_TOKEN", "t"));
+    assert_eq!(server.get("/ice").status(), 401);
+    let answer = server.request("GET", "/ice", "Authorization: Bearer t\r\n");
+    assert!(answer.body.contains(r#""credential":"#), "{answer:?}");
+    let help =
+        text(&sockeye(&["--help"]).env("SOCKEYE_TURN_SECRET", "north").output().expect("the binary starts").stdout);
+    assert!(!help.contains("north"), "{help}");
+}
+
+#[test]
+fn ice_servers_come_from_a_file() {
+    let path = std::env::temp_dir().join(format!("sockeye-ice-{}.json", std::process::id()));
+    let file = path.to_str().expect("UTF-8");
+    std::fs::write(&path, r#"{"iceServers": [{"urls": "stun:a.example"}], "ttl": 5}"#).expect("written");
+    let server = Running::start(&["--ice", file]);
+    assert_eq!(server.get("/ice").body, r#"{"iceServers":[{"urls":["stun:a.example"]}],"ttl":5}"#);
+
+    std::fs::write(&path, r#"{"iceServers": [{"urls": "stun:a.example"}, {"url": "stun:b"}]}"#).expect("written");
+    let line = refusal(&["--ice", file]);
+    assert!(line.starts_with(&format!("error: --ice {file}: iceServers[1].url: unknown field `url`")), "{line}");
+    std::fs::remove_file(&path).expect("there");
+    assert!(refusal(&["--ice", file]).ends_with("name a file that can be read"));
+}
+
+#[test]
+fn ice_flags_that_do_not_fit_together_are_refused() {
+    for (arguments, end) in [
+        (&["--ice-url", "turn:a"][..], "needs --turn-secret, or --turn-username and --turn-password"),
+        (&["--ice-url", "http://a"], "it begins with stun:, stuns:, turn: or turns:"),
+        (&["--turn-secret", "s"], "name one with --ice-url turn:HOST"),
+        (&["--ice", "x", "--ice-ttl", "5"], "what --ice-ttl is to say, or leave --ice out"),
+        (&["--ice-ttl", "0"], "write 1 to 604800 seconds, for example 3600"),
+        (&["--ice-token", "a b"], "without spaces"),
+    ] {
+        let line = refusal(arguments);
+        assert!(line.ends_with(end), "{arguments:?}: {line}");
     }
 }
 
