@@ -58,6 +58,11 @@ pub(super) struct Requested {
 pub(super) struct MailboxFull;
 
 impl Mailbox {
+    /// The number of the latest letter, 0 before the first.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
     /// The number of the next letter.
     pub(super) fn next_seq(&self) -> u64 {
         self.last_seq + 1

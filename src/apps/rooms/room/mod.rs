@@ -338,7 +338,7 @@ impl<L: Line> Room<L> {
 
     fn welcome(&mut self, place: usize, returned: bool, missed: u64) {
         let participant = &self.participants[place];
-        let Side::Two { token, line: Ok(line), .. } = &participant.side else { return };
+        let Side::Two { token, line: Ok(line), mailbox } = &participant.side else { return };
         let others = self.participants.iter().filter(|other| other.id != participant.id);
         let welcome = Welcome {
             room: self.number,
@@ -346,6 +346,7 @@ impl<L: Line> Room<L> {
             token: token.to_string(),
             incarnation: participant.incarnation,
             returned,
+            last_seq: mailbox.last_seq(),
             missed,
             grace: self.limits.grace.as_secs_f64(),
             revision: self.revision,

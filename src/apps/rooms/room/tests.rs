@@ -257,7 +257,7 @@ fn the_roster_is_told_whole_and_then_by_change() {
     assert_eq!(
         welcome,
         json!({"type": "welcome", "room": 7, "id": "p1", "token": format!("{:032x}", 1), "incarnation": 1,
-               "returned": false, "missed": 0, "grace": 15.0, "revision": 1, "participants": []})
+               "returned": false, "lastSeq": 0, "missed": 0, "grace": 15.0, "revision": 1, "participants": []})
     );
     let bob = stage.two(None);
     let welcome = bob.welcome();
@@ -427,7 +427,7 @@ fn what_was_handed_to_a_broken_transport_comes_again() {
     ann.texts();
     let bob = stage.back(&bob, false, Some(2));
     let heard = bob.heard();
-    assert_eq!(heard[0]["missed"], 0);
+    assert_eq!((&heard[0]["lastSeq"], &heard[0]["missed"]), (&json!(5), &json!(0)));
     assert_eq!(heard[1..].iter().map(|it| it["data"].as_str().expect("text")).collect::<Vec<_>>(), ["3", "4", "5"]);
     assert_eq!(ann.types(), ["roster", "delivered"], "only the fifth is news to its sender");
     // It breaks again at once: nothing is lost in between.
