@@ -1,6 +1,7 @@
 //! Chat rooms.
 
 mod directory;
+mod line;
 mod protocol;
 mod room;
 mod seat;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::error::Category;
 
-use super::ChatConfig;
+use super::{ChatConfig, line};
 use crate::Message;
 
 /// The name under which the chat itself speaks, so that a page which prints names has one to print.
@@ -53,9 +53,7 @@ impl Asked {
 impl Request {
     fn new(members: Members, limits: &ChatConfig) -> Result<Self, Refusal> {
         let request = Self {
-            name: string("name", members.name)?
-                .map(|name| Label::parse("name", &name, limits.name_chars))
-                .transpose()?,
+            name: string("name", members.name)?.map(|name| Label::of_person(&name, limits)).transpose()?,
             room: string("room", members.room)?
                 .map(|room| Label::parse("room", &room, limits.room_chars))
                 .transpose()?,
@@ -65,14 +63,16 @@ impl Request {
         if request == Self::default() {
             return Err(Refusal::new(Code::BadRequest, "a request has a `message`, `name`, `room` or `roster`"));
         }
-        if request.name.as_ref().is_some_and(|name| name.as_str() == NOTICES) {
-            return Err(Refusal::new(Code::BadRequest, "`*` is the name of notices, choose another"));
-        }
         if let Some(message) = &request.message {
-            not_blank("message", message)?;
-            not_longer("message", message, limits.message_chars)?;
+            check_message(message, limits)?;
         }
         Ok(request)
+    }
+
+    /// A request to say this.
+    pub(super) fn say(message: &str, limits: &ChatConfig) -> Result<Self, Refusal> {
+        check_message(message, limits)?;
+        Ok(Self { message: Some(message.into()), ..Self::default() })
     }
 }
 
@@ -84,6 +84,15 @@ impl Label {
     /// A name of the chat's own making.
     pub(super) fn own(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
+    }
+
+    /// The name that somebody wants to have.
+    pub(super) fn of_person(text: &str, limits: &ChatConfig) -> Result<Self, Refusal> {
+        let name = Self::parse("name", text, limits.name_chars)?;
+        if name.as_str() == NOTICES {
+            return Err(Refusal::new(Code::BadRequest, "`*` is the name of notices, choose another"));
+        }
+        Ok(name)
     }
 
     fn parse(member: &str, text: &str, limit: usize) -> Result<Self, Refusal> {
@@ -144,23 +153,24 @@ pub(super) enum Code {
 }
 
 /// How members of a room are written to.
-///
-/// A dialect that is not JSON will be a form of its own here, with a parser of its own beside [`Request::parse`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// To those who have only ever talked: just what a page needs that prints `name` and `message`.
     Plain,
     /// To those who have given a name or chosen a room: what an event is, where and when it was.
     Full,
+    /// To those who speak in lines: no JSON.
+    Line,
 }
 
 impl Form {
-    pub(super) const ALL: [Self; 2] = [Self::Plain, Self::Full];
+    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Full, Self::Line];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Full => "full",
+            Self::Line => "line",
         }
     }
 }
@@ -195,7 +205,7 @@ impl Said {
 impl Event<'_> {
     /// The event as members see it who are written to in this form; `at` is in milliseconds since 1970.
     ///
-    /// Whatever it is, it has a `name` and a `message`.
+    /// Whatever it is, in JSON it has a `name` and a `message`.
     pub(super) fn write(&self, form: Form, room: &Label, at: u64) -> Message {
         let (kind, name, message) = self.headline(room);
         let object = match (form, self) {
@@ -205,6 +215,7 @@ impl Event<'_> {
                 let context = Context { room, at, detail: self.detail() };
                 Object { name, message, kind: Some(kind), context: Some(context) }
             }
+            (Form::Line, _) => return Message::from(line::write(self, &message)),
         };
         let json = serde_json::to_string(&object);
         Message::from(json.expect("strings, numbers and lists of them have a JSON form"))
@@ -304,6 +315,11 @@ fn boolean(member: &str, value: Option<Value>) -> Result<Option<bool>, Refusal> 
         Some(Value::Bool(value)) => Ok(Some(value)),
         Some(_) => Err(Refusal::new(Code::BadRequest, format!("`{member}` is not true or false"))),
     }
+}
+
+fn check_message(message: &str, limits: &ChatConfig) -> Result<(), Refusal> {
+    not_blank("message", message)?;
+    not_longer("message", message, limits.message_chars)
 }
 
 fn not_blank(member: &str, text: &str) -> Result<(), Refusal> {

@@ -34,6 +34,27 @@ impl Seat {
         Self { chat, sender, name, named: false, form, follows_rosters: false, place }
     }
 
+    /// A seat in the lobby for somebody who comes with a name: those who are there are told.
+    pub(super) fn take_named(chat: Arc<Shared>, sender: Sender, form: Form, name: Label) -> Result<Self, NameTaken> {
+        let mut place = Place::new(chat.enter_lobby());
+        let mut floor = place.room.floor(&chat.config);
+        if !floor.claim(&name) {
+            drop(floor);
+            chat.leave(&place.room);
+            return Err(NameTaken);
+        }
+        place.announced = true;
+        place.events = Some(floor.admit(&sender, form));
+        floor.announce(&Event::Joined { name: &name }, sender.id());
+        floor.roster_changed();
+        drop(floor);
+        Ok(Self { chat, sender, name, named: true, form, follows_rosters: false, place })
+    }
+
+    pub(super) fn name(&self) -> &Label {
+        &self.name
+    }
+
     /// From now on the session is told all that there is to tell.
     pub(super) fn introduce(&mut self) {
         if mem::replace(&mut self.form, Form::Full) != Form::Full {
@@ -116,6 +137,10 @@ impl Seat {
         Err(Refusal::new(Code::NameTaken, format!("the name {wanted} is taken in {}", room.name())))
     }
 }
+
+/// Somebody in the room has that name.
+#[derive(Debug)]
+pub(super) struct NameTaken;
 
 impl Drop for Seat {
     fn drop(&mut self) {

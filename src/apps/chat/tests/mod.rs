@@ -1,6 +1,7 @@
 //! Transcripts, over sessions without sockets.
 
 mod crowds;
+mod lines;
 mod requests;
 mod rooms;
 

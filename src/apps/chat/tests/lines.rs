@@ -1,0 +1,199 @@
+//! Clients that speak in lines, in one room with those that speak JSON.
+
+use super::*;
+use crate::CloseReason;
+
+/// A client that has connected and said nothing.
+fn connect(chat: &Chat) -> Client {
+    let (session, client) = session();
+    tokio::spawn(chat.line_handler()(session));
+    client
+}
+
+/// A client that has sent its name.
+async fn seated(chat: &Chat, name: &str) -> Client {
+    let mut client = connect(chat);
+    client.say(name).await;
+    assert_eq!(client.hear_all().await, [""; 0], "its own arrival is told to the others");
+    client
+}
+
+/// The transcript of the clients' own server, but for what that sent to the one who had gone.
+#[tokio::test(start_paused = true)]
+async fn lines_among_themselves() {
+    let chat = chat();
+    let mut park = seated(&chat, "park").await;
+    let mut lee = seated(&chat, "lee").await;
+    assert_eq!(park.hear_all().await, ["#lee join!"]);
+    park.say("[park]hello, 이").await;
+    lee.say("[lee]hello yourself").await;
+    for client in [&mut park, &mut lee] {
+        assert_eq!(client.hear_all().await, ["[park]hello, 이", "[lee]hello yourself"]);
+    }
+    // `quit`: the client closes without a word.
+    drop(park);
+    assert_eq!(lee.hear_all().await, ["#park exit!"]);
+    lee.say("[lee]anybody?").await;
+    assert_eq!(lee.hear_all().await, ["[lee]anybody?"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_name_is_answered_and_nobody_else_hears_of_it() {
+    let chat = chat();
+    let mut park = seated(&chat, "park").await;
+    let mut bob = arrive(&chat).await;
+    asks(&mut bob, json!({"name": "bob"})).await;
+    assert_eq!(park.hear_all().await, ["#bob join!"]);
+    for name in ["park", " park ", "bob"] {
+        let mut other = connect(&chat);
+        other.say(name).await;
+        assert_eq!(other.hear().await, format!("#Aleady exist name : {}", name.trim()));
+        assert_eq!(other.hear().await, "#Please reconnect by other name");
+        assert_eq!(other.next().await, Err(CloseReason::new(3000, "no place under this name")));
+    }
+    assert_eq!(park.hear_all().await, [""; 0]);
+    assert!(heard(&mut bob).await.is_empty());
+    drop(park);
+    seated(&chat, "park").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_none_is_answered() {
+    let chat = chat();
+    for (name, problem) in [
+        ("", "`name` is empty"),
+        (" ", "`name` is empty"),
+        ("*", "`*` is the name of notices, choose another"),
+        ("a\nb", "`name` has control characters in it"),
+        (&*"x".repeat(41), "`name` is longer than 40 characters"),
+        (&*" ".repeat(60_000), "`name` is empty"),
+    ] {
+        let mut client = connect(&chat);
+        client.say(name).await;
+        assert_eq!(client.hear().await, format!("#Bad name : {problem}"));
+        assert_eq!(client.hear().await, "#Please reconnect by other name");
+        assert!(client.next().await.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_and_json_say_the_same() {
+    let chat = chat();
+    let mut page = arrive(&chat).await;
+    let mut ann = introduced(&chat, "ann", "lobby").await;
+    assert_eq!(page.hear_all().await, [r#"{"name":"*","message":"ann joined","type":"join"}"#]);
+    let mut park = seated(&chat, "park").await;
+    assert_eq!(page.hear_all().await, [r#"{"name":"*","message":"park joined","type":"join"}"#]);
+    assert_eq!(
+        heard(&mut ann).await,
+        [json!({"name": "*", "message": "park joined", "type": "join", "room": "lobby", "who": "park"})]
+    );
+
+    park.say("[park]from a line").await;
+    page.say(r#"{"message":"from a page"}"#).await;
+    ann.say(r#"{"message":"from ann"}"#).await;
+    assert_eq!(park.hear_all().await, ["[park]from a line", "[guest-1]from a page", "[ann]from ann"]);
+    assert_eq!(
+        page.hear_all().await,
+        [
+            r#"{"name":"park","message":"from a line"}"#,
+            r#"{"name":"guest-1","message":"from a page"}"#,
+            r#"{"name":"ann","message":"from ann"}"#,
+        ]
+    );
+    let said = |name: &str, text: &str| json!({"name": name, "message": text, "type": "message", "room": "lobby"});
+    assert_eq!(
+        heard(&mut ann).await,
+        [said("park", "from a line"), said("guest-1", "from a page"), said("ann", "from ann")]
+    );
+
+    drop(park);
+    assert_eq!(page.hear_all().await, [r#"{"name":"*","message":"park left","type":"leave"}"#]);
+    assert_eq!(heard(&mut ann).await[0]["who"], "park");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rosters_and_histories_know_no_dialects() {
+    let chat = chat();
+    let mut page = introduced(&chat, "ann", "lobby").await;
+    let roster = asks(&mut page, json!({"roster": true})).await;
+    assert_eq!(roster[0]["names"], json!(["ann"]));
+    let park = seated(&chat, "park").await;
+    park.say("[park]first words").await;
+    let seen = heard(&mut page).await;
+    assert_eq!(seen.iter().find(|event| event["type"] == "roster").expect("a roster")["names"], json!(["ann", "park"]));
+    drop(park);
+
+    let mut late = arrive(&chat).await;
+    let welcome = asks(&mut late, json!({"name": "late"})).await;
+    assert_eq!(welcome[0]["history"][0]["name"], "park");
+    assert_eq!(welcome[0]["history"][0]["message"], "first words");
+}
+
+/// What has no form in the clients' own server begins with `#` as well, so that it is nobody's text.
+#[tokio::test(start_paused = true)]
+async fn lines_are_told_who_moves_and_who_is_called_otherwise() {
+    let chat = chat();
+    let mut park = seated(&chat, "park").await;
+    let mut ann = introduced(&chat, "ann", "lobby").await;
+    asks(&mut ann, json!({"name": "bea"})).await;
+    asks(&mut ann, json!({"room": "elsewhere"})).await;
+    asks(&mut ann, json!({"message": "not for the lobby"})).await;
+    asks(&mut ann, json!({"room": "lobby", "message": "back"})).await;
+    assert_eq!(park.hear_all().await, ["#ann join!", "#ann is now bea", "#bea exit!", "#bea join!", "[bea]back"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_can_not_be_said_is_told_to_its_sender_alone() {
+    let chat = chat();
+    let (mut park, mut lee) = (seated(&chat, "park").await, seated(&chat, "lee").await);
+    park.hear_all().await;
+    for (line, problem) in [
+        ("[park]", "`message` is empty"),
+        ("[park] \t", "`message` is empty"),
+        ("", "`message` is empty"),
+        (&*format!("[park]{}", "x".repeat(4_001)), "`message` is longer than 4000 characters"),
+    ] {
+        park.say(line).await;
+        assert_eq!(park.hear_all().await, [format!("#Not sent : {problem}")]);
+    }
+    park.say(format!("[park]{}", "x".repeat(4_000))).await;
+    assert_eq!(lee.hear_all().await, [format!("[park]{}", "x".repeat(4_000))], "and nothing else");
+}
+
+/// A console prints lines: a break in a text could make up a notice, or another's words.
+#[tokio::test(start_paused = true)]
+async fn nobody_can_make_a_line_up() {
+    let chat = chat();
+    let mut park = seated(&chat, "park").await;
+    let mut page = arrive(&chat).await;
+    says(&mut page, "hello\n[park]I am mad\r\n#lee exit!").await;
+    park.say("[lee]hello").await;
+    park.say("#lee exit!").await;
+    assert_eq!(
+        park.hear_all().await,
+        ["[guest-1]hello [park]I am mad #lee exit!", "[park][lee]hello", "[park]#lee exit!"]
+    );
+}
+
+/// Before it has a name a client is in no room, and hears nothing.
+#[tokio::test(start_paused = true)]
+async fn without_a_name_there_is_nothing_to_hear() {
+    let chat = chat();
+    let mut silent = connect(&chat);
+    let page = arrive(&chat).await;
+    page.say(r#"{"message":"a secret"}"#).await;
+    assert_eq!(silent.hear_all().await, [""; 0]);
+    silent.say("no longer silent").await;
+    assert_eq!(silent.hear_all().await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_no_line_can_hold_is_announced() {
+    let config = ChatConfig { message_chars: 100_000, ..ChatConfig::default() };
+    let chat = Chat::new(&Hub::new(), config);
+    let mut park = seated(&chat, "park").await;
+    let page = arrive(&chat).await;
+    page.say(json!({"message": "x".repeat(65_536)}).to_string()).await;
+    assert_eq!(park.hear_all().await, ["#guest-1 said more than a line can hold: 65545 bytes"]);
+}
