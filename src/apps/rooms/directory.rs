@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
-use tokio::runtime::Handle;
 
 use super::config::RoomsConfig;
 use super::error::Refusal;
@@ -138,13 +137,9 @@ impl Directory {
 
     /// After whatever may have changed a room.
     fn after(self: &Arc<Self>, cell: &Arc<Cell>, mut state: MutexGuard<'_, State>) {
-        // Without a runtime the process is ending, and with it the session that was just dropped.
-        if !state.is_timed
-            && state.room.next_timeout().is_some()
-            && let Ok(runtime) = Handle::try_current()
-        {
+        if !state.is_timed && state.room.next_timeout().is_some() {
             state.is_timed = true;
-            runtime.spawn(keep_time(Arc::clone(self), Arc::clone(cell)));
+            tokio::spawn(keep_time(Arc::clone(self), Arc::clone(cell)));
         }
         let is_empty = state.room.is_empty() && state.empty_since.is_none();
         drop(state);

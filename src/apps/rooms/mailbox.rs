@@ -58,9 +58,9 @@ pub(super) struct Requested {
 pub(super) struct MailboxFull;
 
 impl Mailbox {
-    /// The number of the latest letter, 0 before the first.
-    pub(super) fn last_seq(&self) -> u64 {
-        self.last_seq
+    /// How many letters are not handed over.
+    pub(super) fn waiting(&self) -> usize {
+        self.letters.len() - self.handed
     }
 
     /// The number of the next letter.

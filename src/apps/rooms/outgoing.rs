@@ -33,8 +33,7 @@ pub(super) struct Welcome<'r> {
     pub(super) token: String,
     pub(super) incarnation: u64,
     pub(super) returned: bool,
-    #[serde(rename = "lastSeq")]
-    pub(super) last_seq: u64,
+    pub(super) waiting: usize,
     pub(super) missed: u64,
     pub(super) grace: f64,
     pub(super) revision: u64,

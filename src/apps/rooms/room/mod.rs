@@ -346,7 +346,7 @@ impl<L: Line> Room<L> {
             token: token.to_string(),
             incarnation: participant.incarnation,
             returned,
-            last_seq: mailbox.last_seq(),
+            waiting: mailbox.waiting(),
             missed,
             grace: self.limits.grace.as_secs_f64(),
             revision: self.revision,
