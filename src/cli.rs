@@ -4,94 +4,26 @@ use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use sockeye::apps::ice::Ice;
 use sockeye::apps::rooms::http::RoomsSite;
-use sockeye::apps::rooms::{Rooms, RoomsConfig};
-use sockeye::apps::{self, Chat, ChatConfig};
-use sockeye::hub::Hub;
-use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError};
+use sockeye::{EndpointConfig, Prefix, TcpEndpoint};
+use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::assets::{Assets, CLIENT_URL};
-use crate::front::{self, Directory, Front, Site};
+use crate::front::{Directory, Front, Site};
 use crate::ice_args::{IceArgs, IceArgsError};
+use crate::mounts::{self, Endpoint, Mounts, TcpApp, TcpListen};
 use crate::server::{BindError, Server, ServerConfig};
 
 /// The exit code for what whoever started the program has to mend; clap's is the same.
 const USAGE: u8 = 2;
-
-/// An application that `--endpoint` can name.
-#[derive(Debug)]
-struct App {
-    name: &'static str,
-    about: &'static str,
-    mount: fn(&mut Mounts, &Prefix, EndpointConfig),
-}
-
-/// All of them.
-static APPS: [App; 5] = [
-    App {
-        name: "echo",
-        about: "sends every message back",
-        mount: |mounts, prefix, config| {
-            let message_size = 1024 * 1024;
-            // A payload holds messages as JSON, which may take six bytes for one; the rest is for brackets and commas.
-            let payload_size = 6 * message_size + 1024;
-            mounts.endpoint(prefix, EndpointConfig { message_size, payload_size, ..config }, apps::echo);
-        },
-    },
-    App {
-        name: "broadcast",
-        about: "sends every message to all, its sender included",
-        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::broadcast(&Hub::new())),
-    },
-    App {
-        name: "chat",
-        about: "rooms with names, a roster and a history",
-        mount: |mounts, prefix, config| {
-            mounts.endpoint(prefix, config, Chat::new(&Hub::new(), ChatConfig::default()).handler());
-        },
-    },
-    App {
-        name: "relay",
-        about: "sends every message to all others",
-        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::relay(&Hub::new())),
-    },
-    App {
-        name: "rooms",
-        about: "signaling: rooms in which pages call each other",
-        mount: |mounts, prefix, config| {
-            let rooms = Rooms::new(RoomsConfig::default());
-            mounts.endpoint(prefix, config, rooms.handler());
-            mounts.rooms.get_or_insert(rooms);
-        },
-    },
-];
-
-/// What the apps have been mounted on.
-#[derive(Default)]
-struct Mounts {
-    gateway: Gateway,
-    /// The rooms that are shown over HTTP: those of the first endpoint that has any, which is the call page's by default.
-    rooms: Option<Rooms>,
-}
-
-impl Mounts {
-    fn endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
-        self.gateway = std::mem::take(&mut self.gateway).endpoint_with(prefix.as_str(), config, handler);
-    }
-}
-
-/// What is served when no `--endpoint` says otherwise.
-const DEFAULT_ENDPOINTS: [&str; 5] =
-    ["/echo=echo", "/broadcast=broadcast", "/ws=chat", "/socket=relay", "/signal=rooms"];
 
 /// A real-time gateway that speaks SockJS
 #[derive(Debug, Parser)]
@@ -116,7 +48,7 @@ struct ServeArgs {
     listen: SocketAddr,
 
     /// Serve APP below PREFIX, in place of the default endpoint there; may be repeated
-    #[arg(long = "endpoint", value_name = "PREFIX=APP", long_help = endpoint_help())]
+    #[arg(long = "endpoint", value_name = "PREFIX=APP", long_help = mounts::endpoint_help())]
     endpoints: Vec<Endpoint>,
 
     /// Send a heartbeat after this many seconds without another frame
@@ -126,6 +58,10 @@ struct ServeArgs {
     /// Keep a session for this many seconds when its client is away
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
     disconnect_delay: Duration,
+
+    /// Serve APP (chat or echo) to TCP clients that speak in records, as Java's writeUTF does; may be repeated
+    #[arg(long = "tcp", value_name = "IP:PORT=APP")]
+    tcp: Vec<TcpListen>,
 
     #[command(flatten)]
     ice: IceArgs,
@@ -157,7 +93,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         .with(args.log)
         .init();
 
-    let endpoints = with_defaults(args.endpoints)?;
+    let endpoints = mounts::with_defaults(args.endpoints).map_err(Failure::Twice)?;
     let ice = Ice::new(args.ice.config()?);
     let config = EndpointConfig {
         heartbeat_delay: args.heartbeat_delay,
@@ -169,38 +105,31 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
     runtime.block_on(async {
         let mut mounts = Mounts::default();
-        for Endpoint { prefix, app } in &endpoints {
-            (app.mount)(&mut mounts, prefix, config.clone());
+        for endpoint in &endpoints {
+            endpoint.mount(&mut mounts, config.clone());
+        }
+        let mut listeners = Vec::with_capacity(args.tcp.len());
+        for TcpListen { addr, app } in args.tcp {
+            let listener = TcpListener::bind(addr)
+                .await
+                .map_err(|source| Failure::Bind { error: BindError { addr, source }, flag: "--tcp" })?;
+            listeners.push((mounts.tcp(app), listener, app));
         }
         let site = Site { assets: Assets::embedded(), rooms: mounts.rooms.map(RoomsSite::new), ice };
-        let directory = Directory::new(&site, endpoints.iter().map(|it| (it.prefix.as_str(), it.app.name)));
+        let directory = Directory::new(&site, endpoints.iter().map(|it| (it.prefix.as_str(), it.app.name())));
 
         // Before the announcement: whoever reads it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;
-        let server = Server::bind(ServerConfig { listen: args.listen, ..ServerConfig::default() })?;
+        let server = Server::bind(ServerConfig { listen: args.listen, ..ServerConfig::default() })
+            .map_err(|error| Failure::Bind { error, flag: "--listen" })?;
         let addr = server.local_addr().map_err(Failure::Start)?;
-        announce(addr, &directory);
+        announce(addr, &directory, &listeners)?;
+        for (endpoint, listener, _) in listeners {
+            tokio::spawn(async move { endpoint.listen(listener).await });
+        }
         server.serve(Front::new(mounts.gateway, site, &directory), stop).await;
         Ok(())
     })
-}
-
-/// The default endpoints, those of the command line in their place, and then its others.
-fn with_defaults(chosen: Vec<Endpoint>) -> Result<Vec<Endpoint>, Failure> {
-    let mut endpoints = chosen;
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        if endpoints[..index].iter().any(|earlier| earlier.prefix == endpoint.prefix) {
-            return Err(Failure::Twice(endpoint.prefix.clone()));
-        }
-    }
-    let mut all = Vec::with_capacity(DEFAULT_ENDPOINTS.len() + endpoints.len());
-    for default in DEFAULT_ENDPOINTS {
-        let default: Endpoint = default.parse().expect("a test parses every default endpoint");
-        let chosen = endpoints.iter().position(|chosen| chosen.prefix == default.prefix);
-        all.push(chosen.map_or(default, |index| endpoints.remove(index)));
-    }
-    all.append(&mut endpoints);
-    Ok(all)
 }
 
 /// Resolves when the process is told to end. From the call on, the signals no longer end it by themselves.
@@ -228,11 +157,20 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Tells on stdout, in one write, what is served; the first line is for programs that wait for it.
-fn announce(addr: SocketAddr, directory: &Directory) {
+fn announce(
+    addr: SocketAddr,
+    directory: &Directory,
+    listeners: &[(TcpEndpoint, TcpListener, TcpApp)],
+) -> Result<(), Failure> {
     tracing::info!(%addr, "listening");
-    let text = format!("listening on http://{addr}\n{directory}");
+    let mut text = format!("listening on http://{addr}\n{directory}");
+    for (_, listener, app) in listeners {
+        let addr = listener.local_addr().map_err(Failure::Start)?;
+        text.push_str(&format!("  tcp://{addr}  {app}\n"));
+    }
     // Nobody may be reading, which is no reason not to serve.
     let _ = io::stdout().write_all(text.as_bytes());
+    Ok(())
 }
 
 /// What goes wrong after the arguments have been read.
@@ -242,8 +180,8 @@ enum Failure {
     Twice(Prefix),
     #[error("{0}")]
     Ice(#[from] IceArgsError),
-    #[error("{0}: {source}: {remedy}", source = .0.source, remedy = remedy(.0))]
-    Bind(#[from] BindError),
+    #[error("{error}: {source}: {remedy}", source = .error.source, remedy = remedy(.error, .flag))]
+    Bind { error: BindError, flag: &'static str },
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
 }
@@ -251,25 +189,25 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Twice(_) | Self::Ice(_) | Self::Bind(_) => ExitCode::from(USAGE),
+            Self::Twice(_) | Self::Ice(_) | Self::Bind { .. } => ExitCode::from(USAGE),
             Self::Start(_) => ExitCode::FAILURE,
         }
     }
 }
 
-fn remedy(error: &BindError) -> String {
+fn remedy(error: &BindError, flag: &str) -> String {
     let (ip, port) = (error.addr.ip(), error.addr.port());
     match error.source.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("stop the program that listens on port {port}, or choose another port with --listen")
+            format!("stop the program that listens on port {port}, or choose another port with {flag}")
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("no interface of this machine has the address {ip}; listen on all with --listen 0.0.0.0:{port}")
+            format!("no interface of this machine has the address {ip}; listen on all with {flag} 0.0.0.0:{port}")
         }
         io::ErrorKind::PermissionDenied => {
-            "the system keeps low ports for itself; choose one from 1024 up with --listen".to_owned()
+            format!("the system keeps low ports for itself; choose one from 1024 up with {flag}")
         }
-        _ => "choose another address with --listen".to_owned(),
+        _ => format!("choose another address with {flag}"),
     }
 }
 
@@ -283,52 +221,6 @@ fn explain(error: &clap::Error) -> ExitCode {
         let _ = error.print();
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
-}
-
-/// `PREFIX=APP`.
-#[derive(Clone, Debug)]
-struct Endpoint {
-    prefix: Prefix,
-    app: &'static App,
-}
-
-impl FromStr for Endpoint {
-    type Err = EndpointError;
-
-    fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let (prefix, app) = text.split_once('=').ok_or(EndpointError::NoApp)?;
-        let prefix: Prefix = prefix.parse()?;
-        if front::is_reserved(prefix.as_str()) {
-            return Err(EndpointError::Reserved);
-        }
-        let app =
-            APPS.iter().find(|known| known.name == app).ok_or_else(|| EndpointError::UnknownApp(app.to_owned()))?;
-        Ok(Self { prefix, app })
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum EndpointError {
-    #[error("write PREFIX=APP, for example /talk=chat")]
-    NoApp,
-    #[error(transparent)]
-    Prefix(#[from] PrefixError),
-    #[error("the server itself answers on that path: choose another prefix")]
-    Reserved,
-    #[error("there is no app {0:?}: choose one of {names}", names = app_names())]
-    UnknownApp(String),
-}
-
-fn app_names() -> String {
-    APPS.each_ref().map(|app| app.name).join(", ")
-}
-
-fn endpoint_help() -> String {
-    let apps: String = APPS.iter().map(|app| format!("\n  {:<11} {}", app.name, app.about)).collect();
-    let defaults = DEFAULT_ENDPOINTS.join(" ");
-    format!(
-        "Serve APP below PREFIX, in place of the default endpoint there; may be repeated.\n\nApps:{apps}\n\nDefaults: {defaults}"
-    )
 }
 
 fn listen_addr(text: &str) -> Result<SocketAddr, &'static str> {
@@ -360,8 +252,8 @@ mod tests {
     }
 
     fn served(arguments: &[&str]) -> Vec<String> {
-        let endpoints = with_defaults(args(arguments).endpoints).expect("no prefix twice");
-        endpoints.iter().map(|endpoint| format!("{}={}", endpoint.prefix, endpoint.app.name)).collect()
+        let endpoints = mounts::with_defaults(args(arguments).endpoints).expect("no prefix twice");
+        endpoints.iter().map(|endpoint| format!("{}={}", endpoint.prefix, endpoint.app.name())).collect()
     }
 
     #[test]
@@ -379,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_replaces_the_default_of_its_prefix() {
-        assert_eq!(served(&[]), DEFAULT_ENDPOINTS);
+        assert_eq!(served(&[]), mounts::DEFAULT_ENDPOINTS);
         assert_eq!(
             served(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo"]),
             ["/echo=echo", "/broadcast=broadcast", "/ws=echo", "/socket=relay", "/signal=rooms", "/talk=chat"]

@@ -6,6 +6,7 @@ mod assets;
 mod cli;
 mod front;
 mod ice_args;
+mod mounts;
 mod server;
 
 use std::process::ExitCode;

@@ -121,7 +121,7 @@ fn an_app_that_does_not_exist_is_answered_with_those_that_do() {
     assert_eq!(
         refusal(&["--endpoint", "/talk=chatt"]),
         "error: invalid value '/talk=chatt' for '--endpoint <PREFIX=APP>': \
-         there is no app \"chatt\": choose one of echo, broadcast, chat, relay, rooms"
+         there is no app \"chatt\": choose one of echo, broadcast, chat, relay, rooms, upstream=URL"
     );
 }
 
@@ -181,6 +181,63 @@ fn a_port_in_use_is_refused_with_the_remedy() {
     assert!(line.starts_with(&format!("error: cannot listen on {addr}: Address already in use")), "{line}");
     let remedy = format!("stop the program that listens on port {}, or choose another port with --listen", addr.port());
     assert!(line.ends_with(&remedy), "{line}");
+}
+
+#[test]
+fn an_upstream_needs_the_url_of_a_websocket() {
+    let refusal = |app: &str| refusal(&["--endpoint", &format!("/app={app}")]);
+    assert!(refusal("upstream").ends_with("upstream needs its backend: write upstream=ws://host:port/path"));
+    assert!(
+        refusal("upstream=http://x/").contains("\"http://x/\" is no URL of a WebSocket: write ws://host:port/path")
+    );
+}
+
+#[test]
+fn a_tcp_listener_needs_an_address_and_an_app() {
+    for argument in ["127.0.0.1:9999", "chat", "127.0.0.1=chat", "127.0.0.1:9999=rooms"] {
+        let line = refusal(&["--tcp", argument]);
+        assert!(line.ends_with("where APP is chat or echo, for example 127.0.0.1:9999=chat"), "{line}");
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = taken.local_addr().expect("bound");
+    let line = refusal(&["--tcp", &format!("{addr}=chat")]);
+    assert!(line.ends_with("or choose another port with --tcp"), "{line}");
+}
+
+/// A record of the TCP listeners: two bytes of length, and the text.
+fn record(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).expect("a short text");
+    [&length.to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+#[test]
+fn tcp_clients_and_pages_meet_in_the_same_chat() {
+    let mut server = Running::start(&["--tcp", "127.0.0.1:0=chat", "--tcp", "127.0.0.1:0=echo"]);
+    let mut addr_of = |app: &str| -> SocketAddr {
+        let mut line = String::new();
+        while !(line.contains("tcp://") && line.trim_end().ends_with(app)) {
+            line.clear();
+            assert!(server.stdout.read_line(&mut line).expect("stdout is readable") > 0, "no listener for {app}");
+        }
+        let addr = line.trim().trim_start_matches("tcp://").split(' ').next().expect("an address");
+        addr.parse().expect("an address with the real port")
+    };
+    let (chat, echo) = (addr_of("chat"), addr_of("echo"));
+
+    let mut client = TcpStream::connect(echo).expect("the listener accepts");
+    client.write_all(&record("hi")).expect("the record leaves");
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).expect("the echo, and the end");
+    assert_eq!(answer, record("[ECHO]hi(from Server!)"));
+
+    assert_eq!(server.post("/ws/000/page/xhr", "").body, "o\n");
+    let mut client = TcpStream::connect(chat).expect("the listener accepts");
+    client.write_all(&[record("duke"), record("[duke]hello")].concat()).expect("the records leave");
+    let mut heard = String::new();
+    while !heard.contains("hello") {
+        heard.push_str(&server.post("/ws/000/page/xhr", "").body);
+    }
+    assert!(heard.contains(r#"\"name\":\"duke\",\"message\":\"hello\""#), "{heard}");
 }
 
 #[test]
