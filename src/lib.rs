@@ -49,6 +49,7 @@
 //! | `cli` | yes | the `sockeye` binary; switch it off (`default-features = false`) to use the library |
 //! | `axum` | no | `Gateway::into_axum()` |
 //! | `upstream` | with `cli` | `apps::Upstream`, for a backend that speaks plain WebSocket |
+//! | `ice` | with `cli` | `apps::ice`, ICE servers for calls |
 
 #![warn(clippy::disallowed_methods)]
 

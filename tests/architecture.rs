@@ -18,8 +18,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("transport", &["session", "protocol", "message"]),
     ("gateway", &["transport", "session", "protocol", "message", "clock"]),
     ("hub", &["session", "protocol::close", "message", "clock"]),
-    // Some answer HTTP requests of their own, and want to know whose they are.
-    ("apps", &["hub", "session", "protocol::close", "message", "clock", "gateway::PeerAddr"]),
+    // Some answer HTTP requests of their own, and want to know whose they are; some are handlers by name. The chat's lines have to fit
+    // into records.
+    (
+        "apps",
+        &[
+            "hub",
+            "session",
+            "protocol::close",
+            "protocol::modified_utf8",
+            "message",
+            "clock",
+            "gateway::PeerAddr",
+            "gateway::Handler",
+        ],
+    ),
     ("client", &["protocol", "message", "clock"]),
     ("compare", &["client", "message", "clock"]),
     // Entries for the fuzz targets, compiled for them and for tests only.
@@ -28,7 +41,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("assets", &[]),
     ("front", &["assets"]),
     ("server", &["front", "assets"]),
-    ("cli", &["server", "front", "assets"]),
+    ("ice_args", &[]),
+    ("mounts", &["front"]),
+    ("cli", &["server", "front", "assets", "ice_args", "mounts"]),
     ("main", &["cli"]),
     // The front door re-exports from everywhere.
     ("lib", &["message", "protocol", "session", "transport", "gateway", "hub", "apps", "client", "compare"]),
