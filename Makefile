@@ -11,7 +11,7 @@ NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 INSTALLED = node_modules/.package-lock.json
 
 .DELETE_ON_ERROR:
-.PHONY: run build test test-rust test-clients test-fuzz test-package client chromium coturn clean
+.PHONY: run build test test-rust test-clients test-fuzz test-package client chromium coturn jdk clean
 
 run: client
 	$(CARGO) run --release
@@ -22,8 +22,8 @@ build: client
 
 test: test-rust test-clients test-fuzz test-package
 
-test-rust: build coturn
-	$(CARGO) test --all-features
+test-rust: build coturn jdk
+	SOCKEYE_TEST_JDK=required $(CARGO) test --all-features
 
 test-clients: build tests/browser/$(INSTALLED) chromium
 	cd tests/browser && node --test
@@ -63,6 +63,15 @@ coturn:
 		apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends coturn; \
 	else \
 		echo 'The test of TURN credentials needs coturn: install turnserver and turnutils_uclient' >&2; exit 1; \
+	fi
+
+# Real Java programs are clients of the TCP endpoint. Plain `cargo test` does without them.
+jdk:
+	@if command -v javac >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends default-jdk-headless; \
+	else \
+		echo 'The tests with Java clients need a JDK: install one, so that javac is in the PATH' >&2; exit 1; \
 	fi
 
 clean:

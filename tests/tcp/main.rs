@@ -3,6 +3,12 @@
 //! Most tests run over an in-memory pipe under a paused clock, which jumps ahead whenever everybody waits: a test that takes an hour
 //! is done at once, and one that hangs fails.
 
+#[path = "../common/mod.rs"]
+mod common;
+
+mod chat;
+mod java;
+
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -16,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 
+/// For what a test over real sockets expects to run out.
+const SHORT: Duration = Duration::from_millis(100);
 /// Longer than every timeout under test.
 const EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -482,7 +490,7 @@ async fn listen(config: TcpConfig, handler: impl Handler) -> (SocketAddr, TcpEnd
 
 /// For tests over real sockets, whose clock is real.
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(20), future).await.expect("this takes no 20 s")
+    timeout(Duration::from_secs(60), future).await.expect("this takes no minute")
 }
 
 /// As Java's documentation of `writeUTF` has it.
