@@ -197,3 +197,18 @@ async fn a_message_that_no_line_can_hold_is_announced() {
     page.say(json!({"message": "x".repeat(65_536)}).to_string()).await;
     assert_eq!(park.hear_all().await, ["#guest-1 said more than a line can hold: 65545 bytes"]);
 }
+
+/// Whoever was refused has never been there: the lobby is as empty as if nobody had asked.
+#[tokio::test(start_paused = true)]
+async fn a_refused_name_does_not_keep_the_lobby_alive() {
+    let chat = chat();
+    let park = seated(&chat, "park").await;
+    park.say("[park]to be forgotten").await;
+    let mut other = connect(&chat);
+    other.say("park").await;
+    assert_eq!(other.hear_all().await.len(), 2);
+    drop((park, other));
+    tokio::time::sleep(ChatConfig::default().forget_after * 2).await;
+    let mut late = arrive(&chat).await;
+    assert_eq!(asks(&mut late, json!({"name": "late"})).await[0]["history"], json!([]));
+}
