@@ -55,6 +55,9 @@
 
 pub mod apps;
 mod clock;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod compare;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;

@@ -1,0 +1,215 @@
+//! A session as a client holds it, over any technique.
+
+mod exchange;
+mod http;
+mod websocket;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::str::FromStr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use self::exchange::Exchange;
+use self::http::Http;
+use self::websocket::WebSocket;
+use super::error::Error;
+use super::target::Target;
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Technique {
+    /// A poll every so often, answered at once (needs the server's `sockeye_wait`).
+    ShortPolling(Duration),
+    /// `xhr` and `xhr_send`.
+    LongPolling,
+    /// `xhr_streaming` and `xhr_send`.
+    XhrStreaming,
+    /// `eventsource` and `xhr_send`.
+    EventSource,
+    /// WebSocket with SockJS frames.
+    WebSocket,
+    /// WebSocket without.
+    RawWebSocket,
+    /// No SockJS at all: for each message a POST to `/send` and one to `/poll`, at the same time. The floor of the HTTP techniques.
+    BareExchange,
+}
+
+impl fmt::Display for Technique {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShortPolling(interval) if interval.subsec_millis() == 0 => {
+                write!(f, "short polling {} s", interval.as_secs())
+            }
+            Self::ShortPolling(interval) => write!(f, "short polling {} ms", interval.as_millis()),
+            Self::LongPolling => f.write_str("long polling"),
+            Self::XhrStreaming => f.write_str("xhr streaming"),
+            Self::EventSource => f.write_str("EventSource"),
+            Self::WebSocket => f.write_str("WebSocket"),
+            Self::RawWebSocket => f.write_str("raw WebSocket"),
+            Self::BareExchange => f.write_str("bare HTTP"),
+        }
+    }
+}
+
+/// A name that is none of a technique.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is none of short-polling, long-polling, xhr-streaming, eventsource, websocket, raw-websocket")]
+pub struct TechniqueError(String);
+
+impl FromStr for Technique {
+    type Err = TechniqueError;
+
+    fn from_str(name: &str) -> Result<Self, TechniqueError> {
+        Ok(match name {
+            "short-polling" => Self::ShortPolling(Duration::from_millis(100)),
+            "long-polling" => Self::LongPolling,
+            "xhr-streaming" => Self::XhrStreaming,
+            "eventsource" => Self::EventSource,
+            "websocket" => Self::WebSocket,
+            "raw-websocket" => Self::RawWebSocket,
+            _ => return Err(TechniqueError(name.to_owned())),
+        })
+    }
+}
+
+/// One session.
+pub(super) enum Link {
+    // Boxed, for they are several times as large as a WebSocket.
+    Http(Box<Http>),
+    WebSocket(WebSocket),
+    Exchange(Box<Exchange>),
+}
+
+impl Link {
+    /// A session that [`poll_progress`](Self::poll_progress) opens.
+    pub(super) fn new(target: &Target, technique: Technique) -> Self {
+        match technique {
+            Technique::ShortPolling(_) | Technique::LongPolling | Technique::XhrStreaming | Technique::EventSource => {
+                Self::Http(Box::new(Http::new(target, technique)))
+            }
+            Technique::WebSocket => Self::WebSocket(WebSocket::new(target, true)),
+            Technique::RawWebSocket => Self::WebSocket(WebSocket::new(target, false)),
+            Technique::BareExchange => Self::Exchange(Box::new(Exchange::new(target))),
+        }
+    }
+
+    /// Opens a session, within `patience`.
+    pub(super) async fn open(target: &Target, technique: Technique, patience: Duration) -> Result<Self, Error> {
+        let mut link = Self::new(target, technique);
+        link.opened(patience).await?;
+        Ok(link)
+    }
+
+    /// Waits until the session is open.
+    pub(super) async fn opened(&mut self, patience: Duration) -> Result<(), Error> {
+        let opening = poll_fn(|cx| {
+            while !self.is_open() {
+                std::task::ready!(self.poll_progress(cx, &mut |_| ()))?;
+            }
+            Poll::Ready(Ok(()))
+        });
+        let outcome = tokio::time::timeout(patience, opening).await;
+        outcome.unwrap_or(Err(Error::Silence { step: "opening a session", after: patience }))
+    }
+
+    /// Starts another session over the connections of this one, as a browser does; a WebSocket starts a connection.
+    pub(super) fn start_anew(&mut self, target: &Target) {
+        match self {
+            Self::Http(http) => http.start_anew(target),
+            Self::WebSocket(websocket) => *websocket = WebSocket::new(target, websocket.is_framed()),
+            Self::Exchange(exchange) => exchange.start_anew(),
+        }
+    }
+
+    /// Asks for the endpoint's `info`, as clients do before they open a session; not for WebSockets.
+    pub(super) async fn info(&mut self, target: &Target, patience: Duration) -> Result<(), Error> {
+        let asking = async {
+            match self {
+                Self::Http(http) => http.info(target).await,
+                Self::Exchange(exchange) => exchange.poll_once().await,
+                Self::WebSocket(_) => Ok(()),
+            }
+        };
+        let outcome = tokio::time::timeout(patience, asking).await;
+        outcome.unwrap_or(Err(Error::Silence { step: "asking for info", after: patience }))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Http(http) => http.is_open(),
+            Self::WebSocket(websocket) => websocket.is_open(),
+            Self::Exchange(exchange) => exchange.is_open(),
+        }
+    }
+
+    /// Takes a message to be sent; nothing in it may need escaping in JSON. It leaves by [`poll_progress`](Self::poll_progress), with
+    /// all others that were taken meanwhile.
+    pub(super) fn send(&mut self, text: &[u8]) {
+        match self {
+            Self::Http(http) => http.send(text),
+            Self::WebSocket(websocket) => websocket.send(text),
+            Self::Exchange(exchange) => exchange.send(text),
+        }
+    }
+
+    /// Moves bytes both ways. Ready when something has arrived (all of whose messages were then handed to `received`), pending when
+    /// there is nothing to do until the task is woken.
+    pub(super) fn poll_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+        received: &mut dyn FnMut(&[u8]),
+    ) -> Poll<Result<(), Error>> {
+        match self {
+            Self::Http(http) => http.poll_progress(cx, received),
+            Self::WebSocket(websocket) => websocket.poll_progress(cx, received),
+            Self::Exchange(exchange) => exchange.poll_progress(cx, received),
+        }
+    }
+
+    /// Leaves the session without a connection, as a client does between two polls; a WebSocket stays.
+    pub(super) fn leave(&mut self) {
+        if let Self::Http(http) = self {
+            http.leave();
+        }
+    }
+
+    /// Keeps only the connection that it receives on.
+    pub(super) fn rest(&mut self) {
+        if let Self::Http(http) = self {
+            http.rest();
+        }
+    }
+
+    /// Polls again after [`leave`](Self::leave).
+    pub(super) fn come_back(&mut self) {
+        if let Self::Http(http) = self {
+            http.come_back();
+        }
+    }
+
+    /// Writes what is to be written, without waiting for an answer.
+    pub(super) async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| {
+            Poll::Ready(match self.poll_progress(cx, &mut |_| ()) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => Ok(()),
+            })
+        })
+        .await
+    }
+
+    /// Ends the session as clients do: a WebSocket by its closing handshake, HTTP by asking for no more.
+    pub(super) async fn close(&mut self, patience: Duration) -> Result<(), Error> {
+        let Self::WebSocket(websocket) = self else { return self.finish(patience).await };
+        let outcome = tokio::time::timeout(patience, poll_fn(|cx| websocket.poll_close(cx))).await;
+        outcome.unwrap_or(Err(Error::Silence { step: "closing a WebSocket", after: patience }))
+    }
+
+    /// Waits until what was sent is answered; a WebSocket has nothing to wait for.
+    pub(super) async fn finish(&mut self, patience: Duration) -> Result<(), Error> {
+        let Self::Http(http) = self else { return Ok(()) };
+        let outcome = tokio::time::timeout(patience, http.finish()).await;
+        outcome.unwrap_or(Err(Error::Silence { step: "xhr_send", after: patience }))
+    }
+}

@@ -1,0 +1,8 @@
+//! The transport comparison: what each way of carrying messages costs, measured from outside.
+//!
+//! Behind the feature `bench`, for the binary and the benchmarks of this crate, and no part of its public API.
+
+pub mod cost;
+pub mod driver;
+pub mod machine;
+pub mod os;
