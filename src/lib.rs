@@ -64,6 +64,9 @@ pub mod fuzz;
 mod gateway;
 pub mod hub;
 mod message;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod micro;
 mod protocol;
 mod session;
 mod transport;

@@ -6,7 +6,8 @@ mod info;
 mod queue;
 mod receiver;
 mod shared;
-#[cfg(test)]
+#[cfg(any(test, feature = "bench"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the micro benchmarks need less of it than the tests"))]
 pub(crate) mod testing;
 mod wakers;
 
@@ -21,6 +22,8 @@ use tokio_stream::Stream;
 use crate::Message;
 use crate::protocol::close::CloseReason;
 
+#[cfg(feature = "bench")]
+pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, SessionEnd};
 pub(crate) use self::core::{Limits, Liveness, Step};
 pub use self::error::{SendError, TrySendError};

@@ -1,0 +1,130 @@
+//! The parts that every message passes, for the micro benchmarks in `benches/micro.rs`.
+//!
+//! Behind the feature `bench`, and no part of the public API.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use http::Method;
+
+use crate::Message;
+use crate::gateway::prefix::Prefix;
+use crate::gateway::route::route as find_route;
+use crate::hub::{Hub, Membership, Topic};
+use crate::protocol::frame::Frame;
+use crate::protocol::payload::{PayloadLimits, parse, parse_frame};
+use crate::protocol::quote::quote_into;
+use crate::session::testing::{Client, limits, session};
+use crate::session::{Core, Limits, Liveness, Session, Step};
+
+const PAYLOAD: PayloadLimits = PayloadLimits { message_size: 1 << 20, messages: 1024 };
+
+/// Quotes a text as JSON with SockJS's escapes.
+pub fn quote(text: &str, out: &mut Vec<u8>) {
+    out.clear();
+    quote_into(text, out);
+}
+
+/// The line that carries these texts, in bytes.
+pub fn frame(texts: &[&str]) -> usize {
+    let mut messages: Vec<Message> = texts.iter().map(|text| Message::text(*text)).collect();
+    let frame = match messages.len() {
+        1 => Frame::Message(messages.remove(0)),
+        _ => Frame::Messages(messages),
+    };
+    frame.line().len()
+}
+
+/// How many messages the body of an `xhr_send` holds.
+pub fn payload(body: &[u8]) -> usize {
+    parse(body, &PAYLOAD).map_or(0, |messages| messages.len())
+}
+
+/// How many messages a WebSocket message holds.
+pub fn payload_frame(text: &str) -> usize {
+    parse_frame(text, &PAYLOAD).map_or(0, |messages| messages.len())
+}
+
+/// Whether a path below `/echo` leads somewhere.
+pub fn route(prefix: &Prefix, method: &Method, path: &str) -> bool {
+    prefix.below(path).is_some_and(|below| find_route(method, below).is_ok())
+}
+
+/// A session's state machine with a receiver, and a clock that stands.
+pub struct OneSession {
+    core: Core,
+    limits: Limits,
+    now: Instant,
+}
+
+impl OneSession {
+    /// An open one.
+    pub fn new() -> Self {
+        let (now, limits) = (crate::clock::now(), limits());
+        let mut core = Core::new(now, &limits);
+        core.attach(now, &limits, Liveness::Pings).expect("it has no receiver yet");
+        let open = core.poll_frame(now, &limits);
+        assert_eq!(open, Some(Step::Frame(Frame::Open)));
+        Self { core, limits, now }
+    }
+
+    /// A message in, to the application, from the application, and out.
+    pub fn echo(&mut self, message: Message) -> bool {
+        let Self { core, limits, now } = self;
+        if core.push_inbound(limits, vec![message]).is_err() {
+            return false;
+        }
+        let Some(message) = core.pop_inbound() else { return false };
+        if !core.has_space(limits, &message) {
+            return false;
+        }
+        core.send(message);
+        matches!(core.poll_frame(*now, limits), Some(Step::Frame(Frame::Message(_))))
+    }
+}
+
+impl Default for OneSession {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Sessions that follow one topic.
+pub struct Audience {
+    topic: Topic,
+    members: Vec<(Session, Membership, Client)>,
+}
+
+impl Audience {
+    /// So many sessions. Must be called within a tokio runtime, for a receiver has a timer.
+    pub fn new(count: usize) -> Self {
+        let topic = Hub::new().topic("audience");
+        let mut members = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (session, client) = session();
+            let membership = topic.join(session.sender());
+            members.push((session, membership, client));
+        }
+        let mut audience = Self { topic, members };
+        audience.publish("first");
+        // Each client takes its open frame and this one, and waits from then on.
+        assert_eq!(audience.take(), count);
+        audience
+    }
+
+    /// Sends one message to all: what a publisher waits for.
+    pub fn publish(&self, text: &str) {
+        self.topic.publish(text);
+    }
+
+    /// Has each client take what is there, up to one message.
+    pub fn take(&mut self) -> usize {
+        let mut cx = Context::from_waker(Waker::noop());
+        let took = |(_, _, client): &mut (Session, Membership, Client)| {
+            matches!(pin!(client.next()).poll(&mut cx), Poll::Ready(Ok(_)))
+        };
+        self.members.iter_mut().map(took).filter(|took| *took).count()
+    }
+}
