@@ -1,5 +1,6 @@
 # make run     the server on http://127.0.0.1:8080, with everything embedded that npm can install
 # make test    all tests: Rust, real clients in Node and Chromium, the fuzz targets and the package
+# make bench   what a message and a session cost, beside what the libraries cost by themselves; writes benches/results/end-to-end.md
 # make clean   removes all that was built or installed
 
 # Where rustup puts cargo, for shells that have not read its file yet.
@@ -11,7 +12,7 @@ NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 INSTALLED = node_modules/.package-lock.json
 
 .DELETE_ON_ERROR:
-.PHONY: run build test test-rust test-clients test-fuzz test-package client chromium coturn jdk clean
+.PHONY: run build bench test test-rust test-clients test-fuzz test-package client chromium coturn jdk clean
 
 run: client
 	$(CARGO) run --release
@@ -24,6 +25,16 @@ test: test-rust test-clients test-fuzz test-package
 
 test-rust: build coturn jdk
 	SOCKEYE_TEST_JDK=required $(CARGO) test --all-features
+	$(CARGO) test --all-features --bench micro
+	$(CARGO) test --all-features --bench end_to_end -- --smoke
+
+# The gateway is built by itself: `cargo bench` builds it with the features that only tests need, some of which cost time.
+bench: client
+	$(CARGO) build --release
+	cp target/release/sockeye target/sockeye-to-bench
+	$(CARGO) bench --bench micro
+	mkdir -p benches/results
+	$(CARGO) bench --bench end_to_end -- --server target/sockeye-to-bench --output benches/results/end-to-end.md
 
 test-clients: build tests/browser/$(INSTALLED) chromium
 	cd tests/browser && node --test

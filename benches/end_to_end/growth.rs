@@ -1,0 +1,81 @@
+//! What more sessions make of the cost of each message.
+
+use std::time::Duration;
+
+use sockeye::compare::driver::echo::{self, Echo, Pace};
+use sockeye::compare::driver::fan_out::{self, FanOut};
+use sockeye::compare::driver::idle::Held;
+use sockeye::compare::driver::{self, Error, Technique, Timing};
+
+use crate::rows::{Run, SIZE, check, explain};
+use crate::servers::Server;
+use crate::{Bench, median, text};
+
+/// A row of the table.
+pub struct Row {
+    /// What is done.
+    pub name: &'static str,
+    /// From the first size to the last.
+    pub aim: f64,
+    work: Work,
+}
+
+#[derive(Clone, Copy)]
+enum Work {
+    /// Some active sessions among idle ones.
+    Echo,
+    FanOut,
+}
+
+/// How many sessions there are.
+pub const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+const ACTIVE: usize = 100;
+const PATIENCE: Duration = Duration::from_secs(30);
+const ROUNDS: usize = 3;
+
+/// All rows.
+pub fn all() -> Vec<Row> {
+    vec![
+        Row { name: "growth: framed WebSocket echo, 100 active sessions", aim: 1.1, work: Work::Echo },
+        Row { name: "growth: fan-out to framed WebSockets, per delivery", aim: 1.2, work: Work::FanOut },
+    ]
+}
+
+/// Measures one row, as a line of the table.
+pub fn measure(row: &Row, bench: &Bench) -> Result<String, String> {
+    let mut each: [Vec<f64>; 4] = Default::default();
+    for _ in 0..bench.scale.rounds.min(ROUNDS) {
+        for (size, seen) in SIZES.into_iter().zip(&mut each) {
+            // A fresh one for each size: what a larger size left behind would slow a smaller one.
+            let server = Server::sockeye(&bench.args.server, &[]).map_err(text)?;
+            let run = driver::block_on(run(&server, row.work, size, bench)).map_err(text)?.map_err(explain)??;
+            seen.push(run.each());
+        }
+    }
+    let [first, second, third, last] = each.each_mut().map(|values| median(values));
+    let (name, aim, growth) = (row.name, row.aim, last / first);
+    Ok(format!("| {name} | {first:.2} | {second:.2} | {third:.2} | {last:.2} | {growth:.2} | {aim} |"))
+}
+
+async fn run(server: &Server, work: Work, size: usize, bench: &Bench) -> Result<Result<Run, String>, Error> {
+    let size = bench.scale.sessions(size);
+    let timing = Timing { warm_up: bench.scale.warm_up, measured: bench.scale.measured, patience: PATIENCE };
+    let (technique, pid) = (Technique::WebSocket, Some(server.pid()));
+    Ok(match work {
+        Work::Echo => {
+            let target = server.target("/echo");
+            let _idle = Held::open(&target, technique, size.saturating_sub(ACTIVE), PATIENCE).await?;
+            let pace = Pace::InFlight(1);
+            let seen =
+                echo::run(&target, pid, &Echo { technique, sessions: size.min(ACTIVE), size: SIZE, pace, timing })
+                    .await?;
+            check(seen.correctness, seen.first_error).map(|()| Run { count: seen.messages, spent: seen.spent })
+        }
+        Work::FanOut => {
+            let target = server.target("/broadcast");
+            let plan = FanOut { technique, receivers: size, size: SIZE, interval: Duration::ZERO, timing };
+            let seen = fan_out::run(&target, pid, &plan).await?;
+            check(seen.correctness, seen.first_error).map(|()| Run { count: seen.deliveries, spent: seen.spent })
+        }
+    })
+}

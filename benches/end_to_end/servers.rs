@@ -1,0 +1,75 @@
+//! Starting servers, each a process of its own on one core, with the load on another.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use sockeye::compare::driver::Target;
+use sockeye::compare::os;
+
+use crate::floors::Floor;
+
+const SERVER_CORE: usize = 0;
+const DRIVER_CORE: usize = 1;
+
+/// A running server; dropping it ends it.
+pub struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    /// The gateway's binary with these endpoints and flags.
+    pub fn sockeye(binary: &Path, flags: &[&str]) -> io::Result<Self> {
+        let mut command = Command::new(binary);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).args(flags);
+        Self::start(command)
+    }
+
+    /// A floor, served by this very program.
+    pub fn floor(floor: Floor) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["--serve", floor.name()]);
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> io::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        // A process starts on the cores of the thread that starts it.
+        let pinned = os::pin(SERVER_CORE);
+        let child = command.spawn();
+        if pinned.is_ok() {
+            os::pin(DRIVER_CORE)?;
+        }
+        let mut child = child.map_err(|error| io::Error::new(error.kind(), format!("{command:?}: {error}")))?;
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let first = lines.next().transpose()?.unwrap_or_default();
+        let Some(url) = first.strip_prefix("listening on ") else {
+            let _ = (child.kill(), child.wait());
+            return Err(io::Error::other(format!("{command:?} does not say where it listens, but {first:?}")));
+        };
+        // Nobody reads on, and the pipe must not fill: it is closed, which the server does not mind.
+        Ok(Self { url: url.trim().to_owned(), child })
+    }
+
+    /// An endpoint of it.
+    pub fn target(&self, prefix: &str) -> Target {
+        format!("{}{prefix}", self.url).parse().expect("a server's URL and a prefix make a URL")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = (self.child.kill(), self.child.wait());
+    }
+}
+
+/// Whether servers and load have a core each.
+pub fn pin_driver() -> bool {
+    os::pin(SERVER_CORE).is_ok() && os::pin(DRIVER_CORE).is_ok()
+}
