@@ -132,7 +132,8 @@ static APPS: [App; 5] = [
             let message_size = 1024 * 1024;
             // A payload holds messages as JSON, which may take six bytes for one; the rest is for brackets and commas.
             let payload_size = 6 * message_size + 1024;
-            mounts.endpoint(prefix, EndpointConfig { message_size, payload_size, ..config }, apps::echo);
+            let config = EndpointConfig { message_size, payload_size, short_poll: true, ..config };
+            mounts.endpoint(prefix, config, apps::echo);
         },
     },
     App {

@@ -35,6 +35,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("client", &["protocol", "message", "clock"]),
     ("compare", &["client", "message", "clock"]),
+    // Entries for the micro benchmarks, compiled for them only.
+    ("micro", &["hub", "session", "gateway", "protocol", "message", "clock"]),
     // Entries for the fuzz targets, compiled for them and for tests only.
     ("fuzz", &["gateway", "protocol", "message"]),
     // The binary, a crate of its own, on top of the library's public face.

@@ -47,6 +47,10 @@ pub struct EndpointConfig {
     /// Bytes of frames after which a streaming response ends, so that the client's buffer and those on the way can be freed; the client
     /// comes again at once. Default: 128 KiB.
     pub response_limit: usize,
+    /// Whether the query `sockeye_wait=SECONDS` of an xhr poll bounds how long it waits; then it is answered with a heartbeat frame. The
+    /// seconds may have a fraction, and 0 asks for what is there. Some proxies cut polls that wait long; and with it clients can poll at
+    /// intervals, which costs a request each time. It never makes a poll wait longer than `heartbeat_delay`. Default: no.
+    pub short_poll: bool,
     /// A heartbeat goes out when nothing else did for this long. Keep it below the idle limits of proxies (60 s in many) and below 35 s,
     /// after which JSONP clients give up. Default: 25 s.
     pub heartbeat_delay: Duration,
@@ -148,6 +152,7 @@ impl Default for EndpointConfig {
             send_wait: Duration::from_secs(10),
             waiting_payloads: 4,
             response_limit: 128 * 1024,
+            short_poll: false,
             heartbeat_delay: Duration::from_secs(25),
             disconnect_delay: Duration::from_secs(5),
             pong_timeout: Duration::from_secs(10),

@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::registry::{Keeper, Lookup, Registry, TooManySessions};
 use super::request::{Decoration, connect_info};
 use super::route::{NoRoute, Resource, Route, route};
+use super::short_poll;
 use super::{PLAIN, headers, iframe, info, plain};
 use crate::Message;
 use crate::protocol::close::CloseReason;
@@ -180,6 +181,10 @@ impl Endpoint {
             Resource::Jsonp => Some(Callback::from_query(request.uri().query(), 32)?),
             _ => None,
         };
+        let wait = match resource {
+            Resource::Xhr if self.config.short_poll => short_poll::wait(request.uri().query())?,
+            _ => None,
+        };
         let (parts, body) = request.into_parts();
         // Read to its end, though nothing in it counts: hyper does not notice that a client is gone while bytes of its wait to be read.
         self.read(body).await?;
@@ -190,7 +195,7 @@ impl Endpoint {
             (Resource::Jsonp, Some(callback)) => jsonp::poll(source, &callback).await,
             (Resource::EventSource, _) => eventsource::stream(source, limit),
             (Resource::XhrStreaming, _) => xhr::stream(source, limit),
-            _ => xhr::poll(source).await,
+            _ => xhr::poll(source, wait).await,
         })
     }
 

@@ -13,6 +13,7 @@ mod refusal;
 mod registry;
 mod request;
 pub(crate) mod route;
+mod short_poll;
 mod tcp;
 mod upgrade;
 

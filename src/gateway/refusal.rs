@@ -6,6 +6,7 @@ use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::plain;
+use super::short_poll::WaitError;
 use crate::protocol::payload::PayloadError;
 use crate::transport::Body;
 use crate::transport::jsonp::CallbackError;
@@ -19,6 +20,8 @@ pub(super) enum Refusal {
     MethodNotAllowed { allow: &'static str },
     #[error(transparent)]
     Callback(#[from] CallbackError),
+    #[error(transparent)]
+    Wait(#[from] WaitError),
     #[error(transparent)]
     Payload(#[from] PayloadError),
     #[error("Payload too large: payload_size is {limit} bytes. Send less at a time, or raise payload_size.\n")]
@@ -57,7 +60,8 @@ impl Refusal {
             Self::TooManySessions { .. } | Self::InboundFull { .. } | Self::Crowded { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::BodyBroken
+            Self::Wait(_)
+            | Self::BodyBroken
             | Self::NoUpgrade
             | Self::NoConnectionUpgrade
             | Self::UpgradeOverHttp10

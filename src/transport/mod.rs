@@ -12,8 +12,10 @@ pub(crate) mod xhr;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode, header};
+use tokio::time::timeout;
 
 pub use self::body::Body;
 pub use self::watch::{PeerWatch, WatchedStream};
@@ -59,6 +61,15 @@ impl Source {
     async fn one_frame(mut self) -> Option<Frame> {
         let frame = std::future::poll_fn(|cx| self.poll_frame(cx)).await?;
         // Before the response leaves: the client may be back before this task runs again.
+        self.finish();
+        Some(frame)
+    }
+
+    /// The same; a heartbeat when there is no other frame for so long.
+    async fn one_frame_within(mut self, wait: Duration) -> Option<Frame> {
+        // A frame that is there comes first, also when there is no time. And none is lost: what is dropped on the way has taken none.
+        let frame = timeout(wait, std::future::poll_fn(|cx| self.poll_frame(cx))).await;
+        let frame = frame.unwrap_or(Some(Frame::Heartbeat))?;
         self.finish();
         Some(frame)
     }

@@ -1,5 +1,7 @@
 //! Long polling and streaming by XMLHttpRequest.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Response;
 
@@ -15,9 +17,12 @@ static PRELUDE: [u8; 2049] = {
     prelude
 };
 
-/// One frame and the end (SockJS 0.3.3, xhr-polling).
-pub(crate) async fn poll(source: Source) -> Response<Body> {
-    let frame = source.one_frame().await;
+/// One frame and the end (SockJS 0.3.3, xhr-polling); after `wait` it is a heartbeat.
+pub(crate) async fn poll(source: Source, wait: Option<Duration>) -> Response<Body> {
+    let frame = match wait {
+        None => source.one_frame().await,
+        Some(wait) => source.one_frame_within(wait).await,
+    };
     ok(TYPE, frame.map_or_else(Body::empty, |frame| Body::whole(frame.line())))
 }
 

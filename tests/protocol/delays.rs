@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use http::Method;
 use sockeye::apps::echo;
 use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Session, SessionEnd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
 use crate::endpoints;
-use crate::memory::{InMemory, frame};
+use crate::memory::{InMemory, frame, text};
 use crate::support::{fresh, next};
 
 const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";
@@ -222,4 +223,66 @@ async fn a_second_receiver_waits_a_moment_for_the_first_to_go() {
     };
     let ((), second) = tokio::join!(leave, gateway.poll(&session));
     assert_eq!(second, INTERRUPTED);
+}
+
+fn short_polls() -> InMemory {
+    InMemory(Gateway::new().endpoint_with("/echo", EndpointConfig { short_poll: true, ..Default::default() }, echo))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_poll_waits_no_longer_than_it_says() {
+    let gateway = short_polls();
+    let session = gateway.open("/echo").await;
+    for (query, milliseconds) in [
+        ("?sockeye_wait=0.25", 250),
+        ("?t=1&sockeye_wait=3", 3_000),
+        ("?sockeye_wait=0", 0),
+        // The heartbeat's time comes first.
+        ("?sockeye_wait=1000", 25_000),
+    ] {
+        let begin = Instant::now();
+        assert_eq!(gateway.poll_with(&session, query).await, "h\n", "{query}");
+        assert_eq!(begin.elapsed().as_millis(), milliseconds, "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_poll_brings_what_there_is_and_loses_nothing() {
+    let gateway = short_polls();
+    let session = gateway.open("/echo").await;
+    assert_eq!(gateway.send(&session, r#"["a","b"]"#).await, 204);
+    // The echo has its turn.
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(gateway.poll_with(&session, "?sockeye_wait=0").await, "a[\"a\",\"b\"]\n");
+
+    let begin = Instant::now();
+    let send = async {
+        sleep(Duration::from_secs(1)).await;
+        gateway.send(&session, r#"["c"]"#).await
+    };
+    let (poll, _) = tokio::join!(gateway.poll_with(&session, "?sockeye_wait=2"), send);
+    assert_eq!((poll.as_str(), begin.elapsed().as_secs()), ("a[\"c\"]\n", 1));
+    // What no poll waited for is there for the next one.
+    assert_eq!(gateway.poll_with(&session, "?sockeye_wait=0.1").await, "h\n");
+    assert_eq!(gateway.send(&session, r#"["d"]"#).await, 204);
+    assert_eq!(gateway.poll(&session).await, "a[\"d\"]\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_poll_of_no_time_opens_no_session() {
+    let gateway = short_polls();
+    let session = fresh("/echo");
+    let response = gateway.start(Method::POST, &format!("{session}/xhr?sockeye_wait=soon"), "").await;
+    assert_eq!(response.status(), 400);
+    assert!(text(response).await.contains("sockeye_wait"));
+    assert_eq!(gateway.send(&session, "[]").await, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_polls_are_off_until_switched_on() {
+    let gateway = conformance();
+    let session = gateway.open("/echo").await;
+    let begin = Instant::now();
+    assert_eq!(gateway.poll_with(&session, "?sockeye_wait=0").await, "h\n");
+    assert_eq!(begin.elapsed().as_secs(), 25);
 }

@@ -28,7 +28,12 @@ impl InMemory {
 
     /// What one poll is answered with.
     pub(crate) async fn poll(&self, session: &str) -> String {
-        text(self.start(Method::POST, &format!("{session}/xhr"), "").await).await
+        self.poll_with(session, "").await
+    }
+
+    /// The same with a query.
+    pub(crate) async fn poll_with(&self, session: &str, query: &str) -> String {
+        text(self.start(Method::POST, &format!("{session}/xhr{query}"), "").await).await
     }
 
     /// Opens a session by a poll.
