@@ -50,10 +50,13 @@
 //! | `axum` | no | `Gateway::into_axum()` |
 //! | `upstream` | with `cli` | `apps::Upstream`, for a backend that speaks plain WebSocket |
 //! | `ice` | with `cli` | `apps::ice`, ICE servers for calls |
+//! | `client` | no | `client`: a SockJS client |
 
 #![warn(clippy::disallowed_methods)]
 
 pub mod apps;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 #[cfg(feature = "bench")]
 #[doc(hidden)]

@@ -29,6 +29,8 @@ pub(crate) use self::core::{Limits, Liveness, Step};
 pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;
 pub use self::info::{ConnectInfo, SessionId};
+#[cfg(feature = "client")]
+pub(crate) use self::queue::Queue;
 pub(crate) use self::queue::QueueLimit;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::shared::{Carries, Inbound, Owner, Shared};

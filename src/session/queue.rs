@@ -38,6 +38,12 @@ impl Queue {
         self.messages.push_back(message);
     }
 
+    /// The oldest message.
+    #[cfg(feature = "client")]
+    pub(crate) fn peek(&self) -> Option<&Message> {
+        self.messages.front()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Message> {
         let message = self.messages.pop_front()?;
         self.bytes -= message.len();

@@ -1,0 +1,164 @@
+//! The task that moves a connection's messages.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{EndedBy, TransportError};
+use super::frame::Frame;
+use super::link::{Link, Work};
+use super::{http, websocket};
+use crate::CloseReason;
+
+/// When sending fails, the close frame that tells why may still be on its way to the receiving side.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// The receiving side of a transport.
+pub(super) enum Downlink {
+    Http(http::Downlink),
+    WebSocket(websocket::Downlink),
+}
+
+/// The sending side of a transport.
+pub(super) enum Uplink {
+    Http(http::Uplink),
+    WebSocket(websocket::Uplink),
+}
+
+/// The limits of a session that is open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DriveLimits {
+    /// From one frame to the next.
+    pub(super) silence: Duration,
+    /// From the wish to leave to the end.
+    pub(super) close: Duration,
+}
+
+impl Downlink {
+    pub(super) async fn next(&mut self) -> Result<Frame, TransportError> {
+        match self {
+            Self::Http(downlink) => downlink.next().await,
+            Self::WebSocket(downlink) => downlink.next().await,
+        }
+    }
+}
+
+/// Moves messages until the session ends.
+///
+/// Both sides run in one task, and neither waits for the other: an application that does not receive can still send, and leave.
+pub(super) async fn drive(link: Arc<Link>, mut downlink: Downlink, mut uplink: Uplink, limits: DriveLimits) {
+    let stopped = Stopped(&link);
+    let outcome = {
+        let mut receiving = std::pin::pin!(receive(&mut downlink, &link, limits.silence));
+        tokio::select! {
+            outcome = &mut receiving => outcome,
+            outcome = send(&mut uplink, &link, limits.silence / 2) => match outcome {
+                Outcome::Lost(error) => match tokio::time::timeout(LAST_WORDS, receiving).await {
+                    Ok(closed @ Outcome::Closed(_)) => closed,
+                    _ => Outcome::Lost(error),
+                },
+                left => left,
+            },
+            outcome = overdue(&link, limits.close) => outcome,
+        }
+    };
+    match outcome {
+        Outcome::Closed(reason) => link.end(reason, EndedBy::Server),
+        Outcome::Left(reason) => link.end(reason, EndedBy::Client),
+        Outcome::Lost(error) => link.end(error.close_reason(), EndedBy::Transport(Arc::new(error))),
+    };
+    drop(stopped);
+    if let Downlink::WebSocket(mut downlink) = downlink {
+        // Only the manners are at stake: whoever waits for the end has been told.
+        let _ = tokio::time::timeout(limits.close, downlink.drain()).await;
+    }
+}
+
+enum Outcome {
+    Closed(CloseReason),
+    Left(CloseReason),
+    Lost(TransportError),
+}
+
+async fn receive(downlink: &mut Downlink, link: &Link, limit: Duration) -> Outcome {
+    loop {
+        let frame = match tokio::time::timeout(limit, downlink.next()).await {
+            Ok(Ok(frame)) => frame,
+            Ok(Err(error)) => return Outcome::Lost(error),
+            Err(_) => return Outcome::Lost(TransportError::Silent { limit }),
+        };
+        match frame {
+            Frame::Heartbeat => {}
+            Frame::Open => return Outcome::Lost(TransportError::SessionLost),
+            Frame::Messages(mut messages) => poll_fn(|cx| link.poll_deliver(&mut messages, cx)).await,
+            Frame::Close(reason) => return Outcome::Closed(reason),
+        }
+    }
+}
+
+async fn send(uplink: &mut Uplink, link: &Link, ping_after: Duration) -> Outcome {
+    let outcome = match uplink {
+        Uplink::Http(uplink) => send_payloads(uplink, link).await,
+        Uplink::WebSocket(uplink) => send_messages(uplink, link, ping_after).await,
+    };
+    outcome.map_or_else(|error| Outcome::Lost(TransportError::Sending(Box::new(error))), Outcome::Left)
+}
+
+async fn send_payloads(uplink: &http::Uplink, link: &Link) -> Result<CloseReason, TransportError> {
+    loop {
+        match poll_fn(|cx| link.poll_work(cx)).await {
+            Work::Leave(reason) => return Ok(reason),
+            Work::Send(messages) => {
+                uplink.send(&messages).await?;
+                link.sent();
+                tokio::time::sleep(uplink.pause).await;
+            }
+        }
+    }
+}
+
+async fn send_messages(
+    uplink: &mut websocket::Uplink,
+    link: &Link,
+    ping_after: Duration,
+) -> Result<CloseReason, TransportError> {
+    // From the clock, not from the last message: one who only sends would otherwise never hear anything, and take that for silence.
+    let mut pings = tokio::time::interval(ping_after);
+    pings.reset();
+    loop {
+        let work = tokio::select! {
+            work = poll_fn(|cx| link.poll_work(cx)) => work,
+            _ = pings.tick() => {
+                uplink.ping().await?;
+                continue;
+            }
+        };
+        match work {
+            Work::Send(messages) => {
+                uplink.send(messages).await?;
+                link.sent();
+            }
+            Work::Leave(reason) => {
+                // The connection may be gone by now, and then there is nobody to tell.
+                let _ = uplink.close(&reason).await;
+                return Ok(reason);
+            }
+        }
+    }
+}
+
+/// A server that takes nothing any more must not keep the application from leaving.
+async fn overdue(link: &Link, limit: Duration) -> Outcome {
+    let reason = poll_fn(|cx| link.poll_leaving(cx)).await;
+    tokio::time::sleep(limit).await;
+    Outcome::Left(reason)
+}
+
+/// A task that is dropped with its runtime must not leave an application waiting.
+struct Stopped<'a>(&'a Link);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.end(CloseReason::new(1006, "The runtime was shut down"), EndedBy::Client);
+    }
+}
