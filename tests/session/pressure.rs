@@ -176,7 +176,14 @@ pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport
         }
     };
     let closing = async {
-        standstill(&sent).await;
+        if transport.polls() {
+            // Nobody is attached, so its time runs already.
+            while sent.load(Ordering::Relaxed) < QUEUE {
+                tokio::task::yield_now().await;
+            }
+        } else {
+            standstill(&sent).await;
+        }
         session.close(3000, "slow");
     };
     tokio::join!(sending, closing);
