@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt, stream};
 use sockeye::{EndedBy, EndpointConfig, TrySendError};
 
-use crate::common::client::json;
 use crate::common::transport::Transport;
 use crate::rig::{Rig, end, end_of, interrupted, standstill};
 
@@ -233,28 +232,32 @@ pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) 
     tokio::join!(sending, reading);
 }
 
-/// One small payload after another, each of which finds the queue full, and an application that is in no hurry.
+/// Queues that hold one message each, and an application in a task of its own: every message makes somebody wait, and somebody be woken.
 pub(crate) async fn a_small_queue_loses_nothing(transport: Transport) {
     let config = EndpointConfig { inbound_messages: 1, outbound_messages: 1, ..config() };
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
-    let echoing = async {
-        for _ in 0..200 {
-            let message = session.recv().await.expect("a message");
-            tokio::task::yield_now().await;
-            session.send(message).await.expect("the client is there");
-        }
-    };
-    let asking = async {
-        for number in 0..100 {
-            let pair = [format!("{number}a"), format!("{number}b")];
-            match transport.is_raw() {
-                true => client.send(&[&pair[0], &pair[1]]).await,
-                false => client.send_json(&json(&pair)).await,
+    let application = tokio::spawn(async move {
+        while let Some(message) = session.recv().await {
+            for _ in 0..2 {
+                session.send(message.clone()).await.expect("the client is there");
             }
-            for expected in pair {
-                assert_eq!(client.message().await, expected);
+            if message == "last" {
+                break;
             }
         }
-    };
-    tokio::join!(echoing, asking);
+    });
+    for number in 0..100 {
+        let pair = [format!("{number}a"), format!("{number}b")];
+        client.send(&[&pair[0], &pair[1]]).await;
+        for expected in pair {
+            assert_eq!(client.message().await, expected);
+            assert_eq!(client.message().await, expected);
+        }
+    }
+    client.send(&["last"]).await;
+    for _ in 0..2 {
+        assert_eq!(client.message().await, "last");
+    }
+    application.await.expect("no panic");
+    assert_eq!(client.closed().await.0, 1000);
 }
