@@ -57,7 +57,7 @@ pub enum UpstreamError {
     },
     /// There is nobody to trust.
     #[error(
-        "this system has no certificates of authorities to trust: install them (Debian: ca-certificates), or name a PEM file with `ca_file`"
+        "this system has no certificates of authorities to trust: install them (Debian: ca-certificates), or name a PEM file with `ca_file` or SSL_CERT_FILE"
     )]
     NoAuthorities,
     /// A certificate to trust is none.
