@@ -15,13 +15,13 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The receiving side of a transport.
 pub(super) enum Downlink {
-    Http(http::Downlink),
+    Http(Box<http::Downlink>),
     WebSocket(websocket::Downlink),
 }
 
 /// The sending side of a transport.
 pub(super) enum Uplink {
-    Http(http::Uplink),
+    Http(Box<http::Uplink>),
     WebSocket(websocket::Uplink),
 }
 

@@ -173,7 +173,7 @@ async fn start(
     let downlink = over_http::Downlink::new(wire.clone(), uri, wrapping, limits);
     let uri = session.of("xhr_send").map_err(unusable)?;
     let uplink = over_http::Uplink::new(wire.clone(), uri, settings.send_timeout, settings.send_pause);
-    Ok((Downlink::Http(downlink), Uplink::Http(uplink)))
+    Ok((Downlink::Http(Box::new(downlink)), Uplink::Http(Box::new(uplink))))
 }
 
 /// A URL that was parsed and is no URL any more with a few letters added: too long.

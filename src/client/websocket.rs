@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use http::header::{self, HeaderValue};
+use http::uri::Scheme;
 use http::{Request, StatusCode, Uri};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::CapacityError;
@@ -35,7 +36,7 @@ pub(super) async fn open(
     send_limit: Duration,
 ) -> Result<(Downlink, Uplink), TransportError> {
     let mut request = Request::new(());
-    *request.uri_mut() = uri.clone();
+    *request.uri_mut() = in_websocket_scheme(uri);
     let host = uri.authority().map(|authority| HeaderValue::try_from(authority.as_str()));
     let host = host.and_then(Result::ok).unwrap_or_else(|| HeaderValue::from(port(uri)));
     let key = HeaderValue::try_from(generate_key());
@@ -62,6 +63,14 @@ pub(super) async fn open(
     wire.keep_cookies(uri, response.headers());
     let (sink, stream) = socket.split();
     Ok((Downlink { stream, raw, limits }, Uplink { sink, raw, limit: send_limit }))
+}
+
+/// tungstenite wants the scheme of WebSocket; the request line holds only path and query.
+fn in_websocket_scheme(uri: &Uri) -> Uri {
+    let scheme = if uri.scheme() == Some(&Scheme::HTTPS) { "wss" } else { "ws" };
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = scheme.parse().ok();
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 /// Receives.

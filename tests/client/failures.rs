@@ -8,9 +8,12 @@ use futures_util::{StreamExt, stream};
 use http::StatusCode;
 use sockeye::CloseReason;
 use sockeye::client::{Client, ConnectError, EndedBy, FrameError, Transport, TransportError, UrlError};
+use tokio::io::AsyncWriteExt;
 
 use crate::common::within;
-use crate::rig::{Asked, Scripted, answer, connect, endless, info, listen, patient, streaming, text};
+use crate::rig::{
+    Answer, Asked, Scripted, answer, connect, endless, info, listen, patient, read_head, streaming, text,
+};
 
 /// The message of an error and of all below it.
 fn chain(error: &dyn Error) -> String {
@@ -43,9 +46,8 @@ async fn a_silent_server_ends_the_info_request() {
     let error = refused(Client::builder().info_timeout(limit), &format!("http://{addr}/app")).await;
     assert!(chain(&error).contains("50ms (info_timeout)"), "{}", chain(&error));
 
-    let raw = Client::builder().transports([Transport::RawWebSocket]).connect_timeout(limit);
-    let connecting = raw.connect_timeout(Duration::from_secs(9)).minimum_open_timeout(limit);
-    let error = refused(connecting, &format!("http://{addr}/app")).await;
+    // Nothing is known of the round trip without info: five seconds.
+    let error = refused(Client::builder().transports([Transport::RawWebSocket]), &format!("http://{addr}/app")).await;
     assert!(
         matches!(&error, ConnectError::AllTransportsFailed(all) if matches!(all[0].error, TransportError::TimedOut { .. })),
         "{error:?}"
@@ -102,8 +104,9 @@ async fn what_can_not_work_is_refused_before_anything_is_asked() {
 /// What a transport's first answer may be that is none.
 #[tokio::test]
 async fn answers_that_open_nothing() {
+    type Script = fn() -> Answer;
     type Check = fn(&TransportError) -> bool;
-    let cases: [(Transport, fn() -> crate::rig::Answer, Check); 6] = [
+    let cases: [(Transport, Script, Check); 6] = [
         (
             Transport::XhrStreaming,
             || endless("a[\"x\"]\n"),
@@ -198,39 +201,42 @@ async fn heartbeats_are_no_silence() {
     assert_eq!(text(&mut connection).await, "alive", "after three seconds");
 }
 
-/// A connection that is cut ends the session: what was on its way is lost, and nobody can tell what it was.
+/// Status 200 and an end mean: ask again. The unfinished line is dropped, and a server that has lost the session opens another one,
+/// which is not this one.
 #[tokio::test]
-async fn a_cut_stream_ends_the_session_and_an_ended_one_does_not() {
+async fn a_response_that_ends_is_asked_for_again() {
     let server = Scripted::start(|asked: &Asked| match asked.transport() {
         "info" => info(),
-        "xhr_streaming" => answer(200, "a[\"again\"]\nunfinished"),
-        "eventsource" => answer(404, ""),
-        _ => answer(200, "o\n"),
+        _ => answer(200, "o\na[\"x\"]\na[\"unfin"),
     })
     .await;
-    // The stream's first answer is no open frame, so polling it is; each poll then brings a second open frame.
     let mut connection = connect(patient(), server.addr).await;
-    assert_eq!(connection.transport(), Transport::XhrPolling);
-    assert_eq!(within("the end", connection.recv()).await, None);
-    assert!(
-        matches!(connection.ended().await.by, EndedBy::Transport(error) if matches!(*error, TransportError::SessionLost))
-    );
-
-    let cut = Scripted::start(|asked: &Asked| match asked.transport() {
-        "info" => info(),
-        _ => {
-            let mut answer = endless("o\n");
-            // It promises more than it brings, and the connection ends: the server closes it for want of the rest.
-            *answer.body_mut() =
-                http_body_util::BodyExt::boxed(http_body_util::Full::new(Bytes::from_static(b"o\na[\"x\"]\n")));
-            answer.headers_mut().insert("content-length", "9".parse().expect("a header"));
-            answer
-        }
-    })
-    .await;
-    // Whole answers with status 200: the client comes again, and is told `o` anew.
-    let mut connection = connect(patient(), cut.addr).await;
     assert_eq!(text(&mut connection).await, "x");
     assert_eq!(within("the end", connection.recv()).await, None);
     assert_eq!(connection.ended().await.reason, CloseReason::new(1006, "Server lost session"));
+    assert_eq!(server.asked().len(), 3, "info, and two streams");
+}
+
+/// A connection that is cut ends the session: what was on its way is lost, and nobody can tell what it was.
+#[tokio::test]
+async fn a_cut_stream_ends_the_session() {
+    let (listener, addr) = listen().await;
+    tokio::spawn(async move {
+        let info = "HTTP/1.1 200 OK\r\nContent-Length: 19\r\nConnection: close\r\n\r\n{\"websocket\":false}";
+        let cut = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\no\n\r\n7\r\na[\"x\"]\n\r\n64\r\na[\"cut";
+        for answer in [info, cut] {
+            let (mut stream, _) = listener.accept().await.expect("connections can be accepted");
+            read_head(&mut stream).await.expect("a request");
+            stream.write_all(answer.as_bytes()).await.expect("the client reads");
+        }
+    });
+    let mut connection = connect(patient(), addr).await;
+    assert_eq!(text(&mut connection).await, "x");
+    assert_eq!(within("the end", connection.recv()).await, None);
+    let end = connection.ended().await;
+    assert_eq!(end.reason, CloseReason::new(1006, "the connection failed"));
+    assert!(
+        matches!(&end.by, EndedBy::Transport(error) if matches!(**error, TransportError::Connection(_))),
+        "{end:?}"
+    );
 }

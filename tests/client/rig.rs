@@ -93,7 +93,7 @@ impl Proxy {
     }
 }
 
-async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<String> {
+pub(crate) async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

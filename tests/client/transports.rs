@@ -19,8 +19,11 @@ async fn echo() -> std::net::SocketAddr {
 
 /// Each session is the test's.
 async fn sessions() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<Session>) {
+    sessions_of(EndpointConfig { binary: true, ..EndpointConfig::default() }).await
+}
+
+async fn sessions_of(config: EndpointConfig) -> (std::net::SocketAddr, mpsc::UnboundedReceiver<Session>) {
     let (sender, sessions) = mpsc::unbounded_channel();
-    let config = EndpointConfig { binary: true, ..EndpointConfig::default() };
     let gateway = Gateway::new().endpoint_with("/app", config, move |session| {
         sender.send(session).expect("the test lives");
         std::future::ready(())
@@ -106,13 +109,20 @@ async fn closing_sends_what_is_queued_and_the_server_learns_of_it() {
     }
 }
 
+/// The server learns of it from the connection's end. No delay of the server's would tell it within this test.
 #[tokio::test]
-async fn dropping_a_connection_ends_its_session() {
-    let (addr, mut sessions) = sessions().await;
-    for transport in ALL {
-        let connection = connect(patient().transports([transport]), addr).await;
+async fn dropping_a_connection_ends_its_session_at_once() {
+    let never = Duration::from_secs(3600);
+    let config = EndpointConfig { disconnect_delay: never, heartbeat_delay: never, ..EndpointConfig::default() };
+    let (addr, mut sessions) = sessions_of(config).await;
+    // Not polling: between two polls there is no connection whose end the server could see.
+    for transport in ALL.into_iter().filter(|&transport| transport != Transport::XhrPolling) {
+        let mut connection = connect(patient().transports([transport]), addr).await;
         let sender = connection.sender();
         let mut session = sessions.recv().await.expect("a session");
+        // Now the client waits for the next frame.
+        session.send("x").await.expect("the client is there");
+        assert_eq!(text(&mut connection).await, "x");
         drop(connection);
         assert!(sender.is_closed());
         assert_eq!(within("the session's end", session.recv()).await, None, "{transport}");
