@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use sockeye::CloseReason;
 use sockeye::client::{Client, ConnectError, EndedBy, FrameError, Transport, TransportError, UrlError};
+use sockeye::{CloseReason, EndpointConfig, Gateway, Session};
 use tokio::io::AsyncWriteExt;
 
+use crate::common::server::serve;
 use crate::common::within;
 use crate::rig::{
     Answer, Asked, Scripted, answer, connect, endless, info, listen, patient, read_head, streaming, text,
@@ -237,6 +238,45 @@ async fn a_cut_stream_ends_the_session() {
     assert_eq!(end.reason, CloseReason::new(1006, "the connection failed"));
     assert!(
         matches!(&end.by, EndedBy::Transport(error) if matches!(**error, TransportError::Connection(_))),
+        "{end:?}"
+    );
+}
+
+/// A WebSocket whose server has nothing to say is pinged, and the pong shows that it lives; also when this side does all the talking.
+#[tokio::test]
+async fn a_quiet_websocket_lives_and_a_dead_one_does_not() {
+    let limit = Duration::from_secs(1);
+    let never = Duration::from_secs(3600);
+    let config = EndpointConfig { heartbeat_delay: never, ..EndpointConfig::default() };
+    let gateway = Gateway::new().endpoint_with("/app", config, async |mut session: Session| {
+        while let Some(message) = session.recv().await {
+            if message == "speak" {
+                session.send("alive").await.expect("the client is there");
+            }
+        }
+    });
+    let addr = serve(gateway).await;
+    for transport in [Transport::WebSocket, Transport::RawWebSocket] {
+        let mut connection = connect(patient().transports([transport]).silence_timeout(limit), addr).await;
+        for _ in 0..8 {
+            connection.send("nothing").await.expect("the session is open");
+            tokio::time::sleep(limit / 4).await;
+        }
+        connection.send("speak").await.expect("the session is open");
+        assert_eq!(text(&mut connection).await, "alive", "{transport}");
+    }
+
+    let (listener, addr) = listen().await;
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("connections can be accepted");
+        let _socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
+        std::future::pending::<()>().await;
+    });
+    let builder = patient().transports([Transport::RawWebSocket]).silence_timeout(limit);
+    let connection = connect(builder, addr).await;
+    let end = within("the end", connection.ended()).await;
+    assert!(
+        matches!(&end.by, EndedBy::Transport(error) if matches!(**error, TransportError::Silent { .. })),
         "{end:?}"
     );
 }
