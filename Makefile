@@ -41,7 +41,7 @@ test-clients: build tests/browser/$(INSTALLED) chromium
 
 # The targets only have to compile here: running them needs a nightly compiler and `cargo fuzz`.
 test-fuzz: build
-	$(CARGO) check --manifest-path fuzz/Cargo.toml --target-dir target
+	$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir target
 
 # What a user of the published crate gets must build by itself, without npm's files and without git.
 test-package: build

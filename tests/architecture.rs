@@ -33,7 +33,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "gateway::Handler",
         ],
     ),
-    ("client", &["protocol", "message", "clock"]),
+    // Its queues are bounded like those of a session.
+    ("client", &["protocol", "session::Queue", "session::QueueLimit", "message", "clock"]),
     ("compare", &["client", "message", "clock"]),
     // Entries for the micro benchmarks, compiled for them only.
     ("micro", &["hub", "session", "gateway", "protocol", "message", "clock"]),
