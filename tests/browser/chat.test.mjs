@@ -41,7 +41,11 @@ describe('the chat page', () => {
   // Joined is when the server has told who is there.
   const joined = async (page, name) => {
     await state(page, 'open');
-    await page.locator('#people:not(.stale) .you', { hasText: new RegExp(`^.?${name} \\(you\\)$`, 'u') }).waitFor();
+    const me = page.locator('#people:not(.stale) .you', { hasText: new RegExp(`^.?${name} \\(you\\)$`, 'u') });
+    await me.waitFor().catch(async (error) => {
+      const shown = await page.locator('main').innerText();
+      throw new Error(`${name} is not in the room.\nThe page: ${shown}\nThe server: ${server.output()}`, { cause: error });
+    });
     return page;
   };
   const arrive = async (name, options = {}) => joined(await open({ name, ...options }), name);

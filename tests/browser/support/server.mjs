@@ -25,7 +25,8 @@ export function startConformance({ clientUrl } = {}) {
 
 async function start(program, args, env = {}) {
   const child = spawn(program, args, {
-    env: { ...process.env, NO_COLOR: '1', ...env },
+    // One line for each session's end: what to read first when a test fails.
+    env: { RUST_LOG: 'sockeye=debug', ...process.env, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
