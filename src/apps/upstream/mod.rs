@@ -78,8 +78,8 @@ pub struct UpstreamConfig {
     /// Which headers of the request that opened the session go to the backend, as far as the endpoint keeps them
     /// ([`EndpointConfig::kept_headers`](crate::EndpointConfig::kept_headers)). Default: `cookie`, `origin`.
     pub headers: Vec<HeaderName>,
-    /// A PEM file with the certificates of the authorities to trust for `wss`. Default: none, the
-    /// system's are trusted, or those of the environment variable `SSL_CERT_FILE`.
+    /// A PEM file with the certificates of the authorities to trust for `wss`. Default: none, the system's are trusted, or those in the
+    /// file that the environment variable `SSL_CERT_FILE` names.
     pub ca_file: Option<PathBuf>,
 }
 
