@@ -293,6 +293,12 @@ impl Client {
         socket.write(frame).await;
     }
 
+    /// Writes WebSocket frames at once.
+    pub(crate) async fn write_all(&mut self, frames: &[websocket::Frame]) {
+        let Down::Socket(socket) = &mut self.down else { panic!("{:?} is no open WebSocket", self.transport) };
+        socket.write_all(frames).await;
+    }
+
     /// Leaves as a client does that was told to close: with code and reason on a WebSocket, without a word on the others.
     pub(crate) async fn leave(mut self, code: u16, reason: &str) {
         let Down::Socket(socket) = &mut self.down else { return };

@@ -1,5 +1,8 @@
 //! One list of scenarios, and all of them on every transport.
 
+use std::future::Future;
+use std::time::Duration;
+
 /// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is an `async fn` of a
 /// [`Transport`](super::transport::Transport) in the module of that name at the root of the test.
 #[allow(unused_macros)]
@@ -19,7 +22,8 @@ macro_rules! on_every_transport {
             $(mod $module {
                 $(#[tokio::test]
                 async fn $scenario() {
-                    crate::$module::$scenario(crate::common::transport::Transport::$transport).await;
+                    let scenario = crate::$module::$scenario(crate::common::transport::Transport::$transport);
+                    crate::common::scenarios::play(scenario).await;
                 })*
             })*
         }
@@ -28,3 +32,9 @@ macro_rules! on_every_transport {
 
 #[allow(unused_imports)]
 pub(crate) use on_every_transport;
+
+/// No scenario waits for ever, whatever is wrong.
+pub(crate) async fn play(scenario: impl Future<Output = ()>) {
+    const LONG: Duration = Duration::from_secs(120);
+    tokio::time::timeout(LONG, scenario).await.expect("the scenario comes to its end");
+}

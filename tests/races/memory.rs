@@ -7,6 +7,7 @@ use sockeye::{Body, Gateway};
 
 use crate::PREFIX;
 use crate::common::client::json;
+use crate::common::within;
 
 pub(crate) const IN_USE: &str = "c[2010,\"Another connection still open\"]\n";
 pub(crate) const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";
@@ -18,7 +19,7 @@ pub(crate) struct Memory(pub(crate) Gateway);
 impl Memory {
     pub(crate) async fn request(&self, method: Method, path: String, body: impl Into<Bytes>) -> Response<Body> {
         let request = Request::builder().method(method).uri(path).body(Full::new(body.into()));
-        self.0.handle(request.expect("the path is one")).await
+        within("an answer", self.0.handle(request.expect("the path is one"))).await
     }
 
     pub(crate) async fn poll(&self, session: &str) -> String {
@@ -45,7 +46,8 @@ pub(crate) struct Stream(Body);
 
 impl Stream {
     pub(crate) async fn frame(&mut self) -> Option<String> {
-        let frame = self.0.frame().await?.expect("bodies don't fail").into_data().expect("no trailers");
+        let frame =
+            within("a frame", self.0.frame()).await?.expect("bodies don't fail").into_data().expect("no trailers");
         Some(String::from_utf8(frame.to_vec()).expect("frames are UTF-8"))
     }
 }

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt, stream};
-use sockeye::{EndedBy, EndpointConfig, TrySendError};
+use sockeye::{EndedBy, EndpointConfig, Session, TrySendError};
 
+use crate::common::client::json;
 use crate::common::transport::Transport;
+use crate::common::websocket::Frame;
 use crate::rig::{Rig, end, end_of, interrupted, standstill};
 
 /// More than the sockets on the way hold: what a writer gets rid of in this many messages, somebody keeps in memory.
@@ -199,13 +201,26 @@ pub(crate) async fn what_a_client_sent_before_it_went_is_received(transport: Tra
         return;
     }
     let config = EndpointConfig { inbound_messages: 2, ..EndpointConfig::default() };
-    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
-    for number in ["0", "1", "2", "3", "4", "5", "6", "7"] {
-        client.send(&[number]).await;
+    let mut rig = Rig::with(transport, config).await;
+    let texts = ["0", "1", "2", "3", "4", "5", "6", "7"];
+
+    let (mut client, session) = rig.open().await;
+    for text in texts {
+        client.send(&[text]).await;
     }
     drop(client);
-    for expected in ["0", "1", "2", "3", "4", "5", "6", "7"] {
-        assert_eq!(session.recv().await.expect("it was sent"), expected);
+    hears_and_is_left(session, &texts).await;
+
+    // The third one comes together with the end, when two have filled the queue.
+    let (mut client, session) = rig.open().await;
+    let text = |text: &str| if transport.is_raw() { Frame::text(text) } else { Frame::text(&json(&[text])) };
+    client.write_all(&[text("0"), text("1"), text("2"), Frame::close()]).await;
+    hears_and_is_left(session, &["0", "1", "2"]).await;
+}
+
+async fn hears_and_is_left(mut session: Session, texts: &[&str]) {
+    for text in texts {
+        assert_eq!(session.recv().await.expect("it was sent"), *text);
     }
     assert_eq!(session.recv().await, None);
     assert_eq!(end_of(&session).await, interrupted(0));

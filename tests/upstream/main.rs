@@ -12,31 +12,7 @@ mod pressure;
 mod requests;
 mod tls;
 
-use common::transport::Transport;
-
-/// Makes a test of each scenario on each transport.
-macro_rules! on_every_transport {
-    ($($module:ident: { $($scenario:ident),* $(,)? })*) => {
-        on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);
-        on_every_transport!(@ raw_websocket RawWebSocket $($module: $($scenario)*,)*);
-        on_every_transport!(@ bare_websocket BareWebSocket $($module: $($scenario)*,)*);
-        on_every_transport!(@ xhr Xhr $($module: $($scenario)*,)*);
-        on_every_transport!(@ xhr_streaming XhrStreaming $($module: $($scenario)*,)*);
-        on_every_transport!(@ eventsource EventSource $($module: $($scenario)*,)*);
-        on_every_transport!(@ htmlfile HtmlFile $($module: $($scenario)*,)*);
-        on_every_transport!(@ jsonp Jsonp $($module: $($scenario)*,)*);
-    };
-    (@ $name:ident $transport:ident $($module:ident: $($scenario:ident)*,)*) => {
-        mod $name {
-            $(mod $module {
-                $(#[tokio::test]
-                async fn $scenario() {
-                    crate::$module::$scenario(crate::Transport::$transport).await;
-                })*
-            })*
-        }
-    };
-}
+use common::scenarios::on_every_transport;
 
 on_every_transport! {
     requests: {
