@@ -9,7 +9,7 @@ import java.util.Scanner;
 
 /**
  * A chat client as Java's socket tutorials have it, call for call: a name, then a line for each line typed, each with the name in
- * brackets before it; "quit" ends it. What it hears goes to standard output, and "(end)" when the server has ended.
+ * brackets before it; "quit" ends it. Its port goes to standard output, then what it hears, and "(end)" when the server has ended.
  *
  * Arguments: host, port, name. Standard input and output are UTF-8.
  */
@@ -18,6 +18,7 @@ class ChatClient {
         String name = args[2];
         Socket socket = new Socket(args[0], Integer.parseInt(args[1]));
         PrintStream shown = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        shown.println("Client LocalPort : " + socket.getLocalPort());
         Thread receiver = new Thread(() -> receive(socket, shown));
         receiver.start();
 

@@ -87,13 +87,15 @@ struct Console {
 }
 
 impl Console {
-    fn start(rooms: &Rooms, name: &str) -> Option<Self> {
+    async fn start(rooms: &Rooms, name: &str) -> Option<Self> {
         let mut command = java("ChatClient")?;
         command.args([&*rooms.lines.ip().to_string(), &*rooms.lines.port().to_string(), name]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("java runs");
         let typed = process.stdin.take().expect("piped");
         let shown = BufReader::new(process.stdout.take().expect("piped")).lines();
-        Some(Self { process, typed, shown })
+        let mut console = Self { process, typed, shown };
+        assert!(console.shows().await.starts_with("Client LocalPort : "), "it has connected");
+        Some(console)
     }
 
     async fn types(&mut self, line: &str) {
@@ -108,14 +110,14 @@ impl Console {
 #[tokio::test]
 async fn java_clients_and_a_page_chat() {
     let rooms = Rooms::open().await;
-    let mut page = rooms.page("ann", Transport::Xhr).await;
-    let Some(mut park) = Console::start(&rooms, "park") else { return };
+    let mut page = rooms.page("ann", Transport::XhrStreaming).await;
+    let Some(mut park) = Console::start(&rooms, "park").await else { return };
     assert_eq!(event(&mut page).await["message"], "park joined");
-    let mut lee = Console::start(&rooms, "이😀").expect("a JDK is there");
+    let mut lee = Console::start(&rooms, "이😀").await.expect("a JDK is there");
     assert_eq!(event(&mut page).await["message"], "이😀 joined");
     assert_eq!(park.shows().await, "#이😀 join!");
 
-    let mut other = Console::start(&rooms, "park").expect("a JDK is there");
+    let mut other = Console::start(&rooms, "park").await.expect("a JDK is there");
     assert_eq!(other.shows().await, "#Aleady exist name : park");
     assert_eq!(other.shows().await, "#Please reconnect by other name");
     assert_eq!(other.shows().await, "(end)");

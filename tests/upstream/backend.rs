@@ -23,6 +23,7 @@ pub(crate) const PREFIX: &str = "/app";
 /// A gateway, and a listener that is its backend.
 pub(crate) struct Rig {
     pub(crate) addr: SocketAddr,
+    gateway: Gateway,
     pub(crate) transport: Transport,
     pub(crate) backend: TcpListener,
 }
@@ -34,13 +35,24 @@ impl Rig {
 
     pub(crate) async fn with(transport: Transport, upstream: UpstreamConfig, config: EndpointConfig) -> Self {
         let (backend, at) = listener().await;
-        let addr = gateway(&format!("ws://{at}/backend"), upstream, config).await;
-        Self { addr, transport, backend }
+        let upstream = Upstream::new(&format!("ws://{at}/backend"), upstream).expect("a good URL");
+        let gateway = Gateway::new().endpoint_with(PREFIX, config, upstream);
+        Self { addr: serve(gateway.clone()).await, gateway, transport, backend }
     }
 
     /// A session, from both sides.
     pub(crate) async fn open(&self) -> (Client, Backend) {
         tokio::join!(Client::open(self.addr, PREFIX, self.transport), self.accept())
+    }
+
+    /// Waits until no session is left.
+    pub(crate) async fn empty(&self) {
+        within("the session to end", async {
+            while self.gateway.sessions() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
     }
 
     /// The next WebSocket that the gateway opens.
@@ -125,6 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Backend<S> {
             assert!(matches!(packet, Ok(Packet::Close(_))), "behind a close comes {packet:?}");
         }
     }
+}
+
+/// Attaches a client that is about to send for a while and not to receive: else its session would expire between two polls.
+pub(crate) async fn stay(client: &mut Client) {
+    client.attach().await.expect("a receiver is attached");
 }
 
 /// Reads the head of a request, and no more.

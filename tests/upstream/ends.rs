@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::backend::{PREFIX, Rig, SHORT, accept, read_head};
+use crate::backend::{PREFIX, Rig, SHORT, accept, read_head, stay};
 use crate::common::client::Client;
 use crate::common::transport::Transport;
 use crate::common::within;
@@ -78,17 +78,13 @@ pub(crate) async fn the_client_is_gone_before_the_backend_answers(transport: Tra
 
 /// But what it has said is not lost.
 pub(crate) async fn the_client_says_something_and_is_gone_before_the_backend_answers(transport: Transport) {
-    let rig = Rig::with(transport, UpstreamConfig::default(), brief()).await;
+    let rig = Rig::start(transport).await;
     let mut client = Client::open(rig.addr, PREFIX, transport).await;
     let connection = rig.connection().await;
-    let mut peeked = [0];
-    connection.peek(&mut peeked).await.expect("a request");
+    stay(&mut client).await;
     client.send(&["one", "two"]).await;
     client.leave(4001, "bye").await;
-    if !transport.is_socket() {
-        // An HTTP session ends when nobody has come back for `disconnect_delay`.
-        tokio::time::sleep(2 * brief().disconnect_delay).await;
-    }
+    rig.empty().await;
     let mut backend = accept(connection).await;
     assert_eq!(backend.message().await, "one");
     assert_eq!(backend.message().await, "two");
@@ -97,8 +93,9 @@ pub(crate) async fn the_client_says_something_and_is_gone_before_the_backend_ans
 }
 
 pub(crate) async fn what_the_client_said_last_arrives_before_its_end(transport: Transport) {
-    let rig = Rig::with(transport, UpstreamConfig::default(), brief()).await;
+    let rig = Rig::start(transport).await;
     let (mut client, mut backend) = rig.open().await;
+    stay(&mut client).await;
     let texts: Vec<String> = (0..50).map(|n| format!("{n} {}", "x".repeat(10_000))).collect();
     for text in &texts {
         client.send(&[text]).await;
@@ -112,7 +109,7 @@ pub(crate) async fn what_the_client_said_last_arrives_before_its_end(transport: 
 
 /// The backend learns what the client did.
 pub(crate) async fn a_limit_of_the_gateway_closes(transport: Transport) {
-    let config = EndpointConfig { message_size: 10, ..brief() };
+    let config = EndpointConfig { message_size: 10, ..EndpointConfig::default() };
     let rig = Rig::with(transport, UpstreamConfig::default(), config).await;
     let (mut client, mut backend) = rig.open().await;
     client.send(&["short"]).await;

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::Message as Packet;
 
 use futures_util::SinkExt;
 
-use crate::backend::{PREFIX, Rig, accept};
+use crate::backend::{PREFIX, Rig, accept, stay};
 use crate::common::client::{Client, Event};
 use crate::common::transport::Transport;
 use crate::common::websocket::Frame;
@@ -40,6 +40,7 @@ pub(crate) async fn what_is_said_before_the_backend_answers_waits(transport: Tra
     let rig = Rig::start(transport).await;
     let mut client = Client::open(rig.addr, PREFIX, transport).await;
     let connection = rig.connection().await;
+    stay(&mut client).await;
     for n in 0..100 {
         client.send(&[&format!("early {n}")]).await;
     }

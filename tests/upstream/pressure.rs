@@ -62,7 +62,9 @@ pub(crate) async fn a_backend_that_does_not_read_stops_its_client(transport: Tra
 }
 
 pub(crate) async fn a_client_that_does_not_read_stops_the_backend(transport: Transport) {
-    let rig = Rig::start(transport).await;
+    // A client that does not poll is missed only then.
+    let patient = EndpointConfig { disconnect_delay: Duration::from_secs(60), ..EndpointConfig::default() };
+    let rig = Rig::with(transport, UpstreamConfig::default(), patient).await;
     let (mut client, backend) = rig.open().await;
     let sent = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&sent);
@@ -86,7 +88,8 @@ pub(crate) async fn a_client_that_does_not_read_stops_the_backend(transport: Tra
 /// Over HTTP a client can't be stopped for ever: its payload is refused, and the session says why.
 #[tokio::test]
 async fn a_backend_that_never_reads_loses_an_http_client() {
-    let hasty = EndpointConfig { send_wait: SHORT, ..EndpointConfig::default() };
+    let minute = Duration::from_secs(60);
+    let hasty = EndpointConfig { send_wait: SHORT, disconnect_delay: minute, ..EndpointConfig::default() };
     let rig = Rig::with(Transport::Xhr, UpstreamConfig::default(), hasty).await;
     let (mut client, mut backend) = rig.open().await;
     let payload = json(&[message(0)]);
