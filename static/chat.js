@@ -15,6 +15,9 @@
   // likely held by our own session of before, which the server has not missed yet.
   var REJOIN_PATIENCE = 15000;
   var REJOIN_PAUSE = 1000;
+  // jsonp-polling never learns that a request failed, so an answer that stays out
+  // (ms) is the only sign that joining did not work.
+  var ANSWER_PATIENCE = 10000;
   // A message that is answered within this time (ms) never shows as pending.
   var SWIFT = 400;
 
@@ -38,6 +41,7 @@
   var outbox = []; // {text, fate, why, since}; fate: queued, sent, unsure, refused
   var connections = 0;
   var rejoinUntil = 0;
+  var answerTimer = null;
   var seen = { keys: {}, order: [] }; // messages in the log, to merge a history into it
   var atEnd = true; // does the reader follow the log?
   var last = null; // author and time of the last entry of the log
@@ -54,6 +58,7 @@
     page.via.hidden = state !== 'open';
     page.countdown.textContent = '';
     page.reconnect.hidden = state !== 'waiting';
+    clearTimeout(answerTimer);
     if (state === 'open') {
       connections += 1;
       rejoinUntil = wanted.name && wanted.name === me.name ? now() + REJOIN_PATIENCE : 0;
@@ -80,7 +85,13 @@
   function join(step) {
     var request = { room: step < 2 ? wanted.room : DEFAULT_ROOM, roster: true };
     if (step === 0 && wanted.name) { request.name = wanted.name; }
-    if (connection.send(JSON.stringify(request))) { asked.push({ step: step, request: request }); }
+    if (!connection.send(JSON.stringify(request))) { return; }
+    asked.push({ step: step, request: request });
+    clearTimeout(answerTimer);
+    answerTimer = setTimeout(function () {
+      if (window.console) { console.warn('sockeye: no answer to', request); }
+      connection.giveUp('The server did not answer the request to join the room.');
+    }, ANSWER_PATIENCE);
   }
 
   function joinRefused(entry, error) {
@@ -158,6 +169,7 @@
       addNotice('You are ' + me.name + ' in ' + me.room + '.' + (seen.order.length ? '' : ' Nobody has said anything here yet.'));
     }
     joined = true;
+    clearTimeout(answerTimer);
     outbox.forEach(function (item) {
       if (item.fate === 'queued') { say(item); }
     });
@@ -166,6 +178,7 @@
 
   function onError(error) {
     var entry = asked.shift();
+    clearTimeout(answerTimer);
     showTrouble(sentence(error.message));
     if (entry && entry.item) {
       entry.item.fate = 'refused';

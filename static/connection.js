@@ -89,6 +89,12 @@
     return true;
   };
 
+  // For a page that finds its connection useless although it is open.
+  Connection.prototype.giveUp = function (trouble) {
+    this.drop();
+    this.wait(trouble);
+  };
+
   Connection.prototype.isOpen = function () {
     return this.sock !== null && this.sock.readyState === 1;
   };

@@ -99,7 +99,7 @@ describe('the chat page', () => {
       await hears(bo, `over ${transport}`);
     }
     assert.deepEqual((await heard(ann)), TRANSPORTS.map((transport) => `over ${transport}`));
-    assert.deepEqual(ann.problems, []);
+    assert.deepEqual([...ann.problems, ...bo.problems], []);
   });
 
   it('shows the room and its history to one who comes later, and moves between rooms', { timeout: LIMIT }, async () => {
@@ -203,6 +203,23 @@ describe('the chat page', () => {
     await hears(ann, 'into the rapids');
     await hears(bo, 'into the rapids');
     assert.equal(await bo.locator('#outbox li').count(), 0);
+  });
+
+  // The answer to a form post stays unseen: the client takes this one for sent.
+  it('connects again when its request to join was lost', { timeout: LIMIT }, async () => {
+    let lost = 0;
+    const ann = await open({
+      name: 'ann',
+      room: 'mist',
+      transport: 'jsonp-polling',
+      prepare: (page) => page.route(/\/jsonp_send\?/, (route) => {
+        lost += 1;
+        return lost === 1 ? route.fulfill({ body: 'ok' }) : route.continue();
+      }),
+    });
+    await trouble(ann, /did not answer the request to join/);
+    await joined(ann, 'ann');
+    assert.equal(await ann.locator('#error').textContent(), '');
   });
 
   it('lets someone in as a guest when the name is taken, and says so', { timeout: LIMIT }, async () => {

@@ -32,7 +32,7 @@ export async function newContext(browser, { without = [], patient = true, ...opt
   return context;
 }
 
-/** A page with `problems`: uncaught exceptions and console errors so far. */
+/** A page with `problems`, so far: uncaught exceptions, console errors, and warnings of our own scripts. */
 export async function newPage(context) {
   const page = await context.newPage();
   page.problems = [];
@@ -40,7 +40,8 @@ export async function newPage(context) {
   page.on('console', (message) => {
     // Chromium asks for it where a page names no icon, and reports the 404 as an error.
     if (message.location().url.endsWith('/favicon.ico')) return;
-    if (message.type() === 'error') page.problems.push(`console: ${message.text()} (${message.location().url})`);
+    const ours = message.type() === 'warning' && message.text().startsWith('sockeye:');
+    if (ours || message.type() === 'error') page.problems.push(`console: ${message.text()} (${message.location().url})`);
   });
   return page;
 }
