@@ -3,17 +3,21 @@
  * the fallback transports most are the ones that run nothing newer.
  *
  *   var connection = new Connection('/ws', {
- *     state: function (state, trouble) {},    // see below
+ *     state: function (state, trouble, code) {}, // see below
  *     message: function (text) {},
  *     countdown: function (seconds) {}        // whole seconds until the next attempt
+ *   }, {
+ *     longestDelay: 30000                     // ms between two attempts, at most; the default
  *   });
  *   connection.use('xhr-streaming');          // '' is automatic; (re)connects
  *   connection.send(text);                    // false: not open, nothing was sent
+ *   connection.close();                       // until it is used again
  *
  * States: `connecting`; `open` (`connection.transport` names the transport);
- * `waiting` for the next attempt; `unavailable`, when there is no SockJS client
- * to connect with. `trouble` is a sentence for people: what went wrong and what
- * to do about it, or '' when nothing did.
+ * `waiting` for the next attempt; `closed`, as asked for; `unavailable`, when
+ * there is no SockJS client to connect with. `trouble` is a sentence for people:
+ * what went wrong and what to do about it, or '' when nothing did. `code` is the
+ * close code that led to `waiting`; whoever does not want to wait may close.
  */
 (function (global) {
   'use strict';
@@ -28,9 +32,10 @@
   // wait (ms) than sockjs-client's own, which is about two round trips.
   var PATIENCE = 10000;
 
-  function Connection(url, on) {
+  function Connection(url, on, options) {
     this.url = url;
     this.on = on;
+    this.longestDelay = (options && options.longestDelay) || LONGEST_DELAY;
     this.choice = '';
     this.transport = '';
     this.sock = null;
@@ -79,8 +84,14 @@
       if (sock !== self.sock) { return; }
       if (self.openedAt && now() - self.openedAt > GOOD_AFTER) { self.attempt = 0; }
       self.sock = null;
-      self.wait(explain(event.code, event.reason, self));
+      self.wait(explain(event.code, event.reason, self), event.code);
     };
+  };
+
+  Connection.prototype.close = function () {
+    clearTimeout(this.timer);
+    this.drop();
+    this.on.state('closed', '');
   };
 
   Connection.prototype.send = function (text) {
@@ -113,16 +124,16 @@
     if (sock) { sock.close(); }
   };
 
-  Connection.prototype.wait = function (trouble) {
-    var longest = Math.min(LONGEST_DELAY, FIRST_DELAY * Math.pow(2, this.attempt));
+  Connection.prototype.wait = function (trouble, code) {
+    var longest = Math.min(this.longestDelay, FIRST_DELAY * Math.pow(2, this.attempt));
     this.attempt += 1;
     this.transport = '';
     this.openedAt = 0;
     // Jitter over half of the delay: the clients of a server that went down
     // should not all come back in the same instant.
     this.retryAt = now() + longest / 2 + Math.random() * longest / 2;
-    this.on.state('waiting', trouble);
-    this.tick();
+    this.on.state('waiting', trouble, code);
+    if (this.isWaiting()) { this.tick(); } // whoever was told may have closed or connected meanwhile
   };
 
   Connection.prototype.tick = function () {

@@ -11,7 +11,9 @@
   var APPS = {
     echo: 'Sends each message back to its sender.',
     broadcast: 'Sends each message to everyone connected.',
-    chat: 'Rooms, names, history. The chat page talks to it.'
+    chat: 'Rooms, names, history. The chat page talks to it.',
+    relay: 'Sends each message to all others, never back.',
+    rooms: 'Signaling for calls. The call page talks to it.'
   };
 
   var echoPrefix = '';

@@ -285,6 +285,7 @@ fn what_is_served_is_announced_and_listed() {
         "/ page",
         "/chat page",
         "/call page",
+        "/call page",
         "/rooms page",
         "/echo echo",
         "/ws echo",
@@ -443,7 +444,7 @@ fn health_is_ok() {
 #[test]
 fn pages_come_with_types_tags_and_a_policy() {
     let server = Running::start(&[]);
-    for path in ["/", "/chat"] {
+    for path in ["/", "/chat", "/call"] {
         let page = server.get(path);
         assert_eq!(page.status(), 200, "{path}");
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");

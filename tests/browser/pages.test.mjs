@@ -13,14 +13,28 @@ import { startSockeye } from './support/server.mjs';
 const STATIC = new URL('../../static/', import.meta.url);
 const read = (path) => readFileSync(new URL(path, STATIC), 'utf8');
 const json = (path) => JSON.parse(read(path));
-const files = (suffix) => readdirSync(STATIC).filter((name) => name.endsWith(suffix));
+const files = (suffix, folder = '') => readdirSync(new URL(folder, STATIC)).filter((name) => name.endsWith(suffix)).map((name) => folder + name);
+// Browsers that can call are modern ones.
+const MODULES = files('.js', 'call/');
 
 const PAGES = files('.html').map((name) => ({ name, path: name === 'index.html' ? '/' : `/${name.slice(0, -'.html'.length)}` }));
+// Made by the server.
+const ROOMS = { name: 'the page of rooms', path: '/rooms' };
 
 describe('the sources of the pages', () => {
   for (const script of files('.js')) {
     it(`${script} is ES5`, () => {
       parse(read(script), { ecmaVersion: 5, sourceType: 'script' });
+    });
+  }
+
+  for (const script of MODULES) {
+    it(`${script} is a module that imports from its own folder`, () => {
+      const { body } = parse(read(script), { ecmaVersion: 2022, sourceType: 'module' });
+      for (const { source } of body.filter(({ type }) => type === 'ImportDeclaration')) {
+        assert.match(source.value, /^\.\/[a-z]+\.js$/);
+        assert.ok(MODULES.includes(`call/${source.value.slice(2)}`), `${source.value} exists`);
+      }
     });
   }
 
@@ -42,7 +56,7 @@ describe('the sources of the pages', () => {
   }
 
   it('no page script writes markup', () => {
-    for (const script of files('.js')) {
+    for (const script of [...files('.js'), ...MODULES]) {
       assert.doesNotMatch(read(script), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/, script);
     }
   });
@@ -105,7 +119,7 @@ describe('the pages in Chromium', () => {
   }
   const sideways = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-  for (const { name, path } of PAGES) {
+  for (const { name, path } of [...PAGES, ROOMS]) {
     it(`${name} does not scroll sideways at 360 px, asks nobody else, and says nothing on the console`, { timeout: LIMIT }, async () => {
       for (const colorScheme of ['light', 'dark']) {
         const page = await open(path, { viewport: { width: 360, height: 740 }, colorScheme });
@@ -118,7 +132,7 @@ describe('the pages in Chromium', () => {
 
     it(`${name} names every control and has unique ids`, { timeout: LIMIT }, async () => {
       const page = await open(path);
-      const unnamed = await page.evaluate(() => Array.from(document.querySelectorAll('input, select, textarea, button'))
+      const unnamed = await page.evaluate(() => Array.from(document.querySelectorAll('input:not([type=hidden]), select, textarea, button'))
         .filter((control) => !(control.labels?.length || control.getAttribute('aria-label') || control.textContent.trim()))
         .map((control) => control.outerHTML));
       assert.deepEqual(unnamed, []);

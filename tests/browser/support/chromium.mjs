@@ -5,14 +5,16 @@ import { chromium } from 'playwright-core';
 // No test waits for time to pass; this only bounds how long a broken one takes to say so.
 export const LIMIT = 60_000;
 
-export function launch() {
+/** `args` are further ones; `disabled` are further features to switch off, for which only one flag may be given. */
+export function launch({ args = [], disabled = [] } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
       // Pages that a test serves by itself come from no network that Chromium knows: it asks before they may reach this host.
-      '--disable-features=LocalNetworkAccessChecks',
+      `--disable-features=${['LocalNetworkAccessChecks', ...disabled].join(',')}`,
+      ...args,
     ],
     timeout: LIMIT,
   });

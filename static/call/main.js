@@ -1,0 +1,534 @@
+/*
+ * The call page: from the lobby through the camera into a room, and back.
+ *
+ * Phases: `lobby`, `asking` for the camera, `joining` the room, `in` it. The
+ * connections live as long as the seat in the room, which outlives its
+ * connection to the server.
+ */
+
+import { Camera, MEDIA } from './camera.js';
+import { say } from './elements.js';
+import { IceServers } from './ice.js';
+import { Links } from './links.js';
+import { Mesh } from './mesh.js';
+import { previewOffer } from './peer.js';
+import { recallSeat, Signaling } from './signaling.js';
+import { nameOf, Talk, TEXT_LIMIT } from './talk.js';
+import { Grid } from './tiles.js';
+
+const OWN = 'you';
+const REPORT_EVERY = 2000; // ms
+const REMEMBERED = ['name', 'media', 'resolution', 'rate', 'facing'];
+
+const page = {};
+document.querySelectorAll('[id]').forEach((element) => { page[element.id] = element; });
+
+const query = new URLSearchParams(location.search);
+const camera = new Camera({ ended: onDeviceEnded });
+const ice = new IceServers('/ice');
+const grid = new Grid(page.tiles);
+const talk = new Talk(page.log);
+const links = new Links(page.links, { restart: (peer) => peer.restart(), offer: (peer) => showOffer(`Offer with ${nameOf(peer.participant)}`, peer.offerSdp) });
+
+const signaling = new Signaling('/signal', {
+  state: onConnection,
+  countdown: (seconds) => say(page.countdown, `retry in ${seconds} s`),
+  joined: onJoined,
+  changed: onRosterChange,
+  signal: (type, participant, body) => mesh.signal(type, participant, body),
+  text: onText,
+  fate: (ref, fate, ids) => talk.fate(ref, fate, ids),
+  refused: onRefused,
+  trouble: (message) => showTrouble(message),
+});
+
+const mesh = new Mesh({
+  iceServers,
+  send: (type, participant, body) => signaling.send(type, participant, body),
+  change: showPeer,
+  gone: ({ participant }) => {
+    grid.remove(participant.id);
+    showAll();
+  },
+  said: onText,
+  acknowledged: (participant, number) => talk.acknowledged(participant, number),
+  lost: (participant) => talk.lost(participant),
+});
+
+let phase = 'lobby';
+let connection = { state: 'closed', trouble: '' };
+let wanted = null; // {room, name, media}
+let attempt = 0; // to join: a camera that answers to an earlier one comes late
+let isMuted = false;
+
+// -- Into the room and out of it ---------------------------------------------
+
+async function join() {
+  const room = readRoom();
+  if (room === null) {
+    page.room.setAttribute('aria-invalid', 'true');
+    page.room.focus();
+    showTrouble('A room has a number, from 0 up: digits only. Press Random for one that is free.');
+    return;
+  }
+  page.room.removeAttribute('aria-invalid');
+  hideTrouble();
+  remember();
+  wanted = { room, name: page.name.value.trim(), media: page.media.value };
+  attempt += 1;
+  const own = attempt;
+  const media = MEDIA[wanted.media];
+  if (!media.video) camera.close('video');
+  if (!media.audio) camera.close('audio');
+  setPhase('asking');
+  try {
+    // Nobody is called before it is known what there is to send.
+    await camera.open(media, settings());
+  } catch (error) {
+    if (own === attempt) setPhase('lobby');
+    if (own === attempt || phase !== 'lobby') showTrouble(error.message, { isAboutCamera: own === attempt });
+    return;
+  }
+  if (own === attempt) {
+    enter();
+  } else if (phase === 'lobby') {
+    camera.close();
+  } else {
+    publish();
+  }
+}
+
+/** Joins without what was asked for; if it is given later, it is sent from then on. */
+function joinWithout() {
+  if (phase === 'lobby') page.media.value = 'watch';
+  if (phase === 'lobby') {
+    join();
+    return;
+  }
+  attempt += 1;
+  enter();
+}
+
+function enter() {
+  setPhase('joining');
+  iceServers();
+  publish();
+  signaling.join({ room: wanted.room, name: wanted.name, transport: page['transport-select'].value });
+}
+
+function leave() {
+  attempt += 1;
+  signaling.leave();
+  toLobby();
+}
+
+function toLobby() {
+  mesh.close();
+  camera.close();
+  grid.remove(OWN);
+  page.listen.hidden = true;
+  document.title = 'Call · Sockeye';
+  setPhase('lobby');
+}
+
+function onJoined(seat, participants, { isReturn }) {
+  const isAnew = phase === 'in' && !isReturn;
+  mesh.meet(participants, { isReturn });
+  if (phase !== 'in') {
+    talk.clear();
+    selectTab('chat');
+    say(page['here-room'], String(seat.room));
+    document.title = `Room ${seat.room} · Call · Sockeye`;
+    query.set('room', seat.room);
+    query.delete('name'); // the address is made to be passed on
+    history.replaceState(null, '', `?${query}`);
+    setPhase('in');
+  }
+  if (isAnew) talk.notice('You were cut off for too long and have joined anew.');
+  showAll();
+}
+
+function onRosterChange(change, participant) {
+  mesh.change(change, participant);
+  const name = nameOf(participant);
+  if (change === 'joined') talk.notice(`${name} has joined.`);
+  if (change === 'left') talk.notice(`${name} has left.`);
+  if (change === 'renewed') talk.notice(`${name} is back.`);
+  showAll();
+}
+
+function onRefused(code, message) {
+  toLobby();
+  showTrouble(message);
+}
+
+function onConnection(state, trouble) {
+  connection = { state, trouble };
+  if (state === 'unavailable') {
+    toLobby();
+    showTrouble(trouble);
+    return;
+  }
+  if (state === 'open') {
+    hideTrouble();
+  } else if (trouble) {
+    showTrouble(phase === 'in' ? `${trouble} The call goes on without it.` : trouble);
+  }
+  say(page.countdown, '');
+  showState();
+}
+
+// -- Camera and microphone ---------------------------------------------------
+
+function settings() {
+  return { resolution: page.resolution.value, rate: Number(page.rate.value), facing: page.facing.value };
+}
+
+/** Lets everybody have what camera and microphone give now. */
+function publish() {
+  const microphone = camera.track('audio');
+  if (microphone) microphone.enabled = !isMuted;
+  const status = { camera: camera.track('video') !== null, microphone: microphone !== null && !isMuted };
+  mesh.publish(camera.stream, { wants: wanted?.media === 'chat' ? 'chat' : 'all', status });
+  showAll();
+}
+
+async function toggle(button, change) {
+  button.disabled = true;
+  try {
+    hideTrouble();
+    await change();
+  } catch (error) {
+    showTrouble(error.message);
+  } finally {
+    button.disabled = false;
+    publish();
+  }
+}
+
+async function toggleMicrophone() {
+  if (camera.track('audio')) {
+    isMuted = !isMuted;
+    return;
+  }
+  await camera.open({ audio: true }, settings());
+  isMuted = false;
+}
+
+async function toggleCamera() {
+  if (camera.track('video')) {
+    camera.close('video');
+  } else {
+    await camera.open({ video: true }, settings());
+  }
+}
+
+async function changeSettings(isOtherCamera) {
+  remember();
+  await camera.change(settings(), { isOtherCamera });
+}
+
+function onDeviceEnded(kind) {
+  showTrouble(kind === 'video'
+    ? 'The camera has stopped: it was unplugged or taken away. Switch it on again when it is back.'
+    : 'The microphone has stopped: it was unplugged or taken away. Switch it on again when it is back.');
+  publish();
+}
+
+// -- Chat --------------------------------------------------------------------
+
+function onText(participant, text) {
+  talk.heard(participant, text);
+  if (page['panel-chat'].hidden) page['tab-chat'].classList.add('news');
+}
+
+function sendText() {
+  const text = page.message.value.trim().slice(0, TEXT_LIMIT);
+  if (!text) return;
+  page.message.value = '';
+  talk.say(text, [...mesh], {
+    direct: (peer, data) => peer.say(data),
+    relayed: ({ participant }, data) => signaling.send('text', participant, { data }),
+  });
+}
+
+// -- What is shown -----------------------------------------------------------
+
+function setPhase(next) {
+  phase = next;
+  document.body.dataset.phase = next;
+  const isIn = next === 'in';
+  page.here.hidden = page.tabs.hidden = !isIn;
+  page.preview.hidden = next !== 'lobby';
+  page['skip-camera'].hidden = next !== 'asking';
+  page.leave.hidden = next === 'lobby';
+  page.media.disabled = page.join.disabled = next !== 'lobby';
+  if (isIn) {
+    page['panel-settings'].setAttribute('role', 'tabpanel');
+    page['panel-settings'].setAttribute('aria-labelledby', 'tab-settings');
+  } else {
+    page['panel-settings'].removeAttribute('role');
+    page['panel-settings'].setAttribute('aria-labelledby', 'settings-title');
+    page['panel-settings'].hidden = false;
+    page['panel-chat'].hidden = page['panel-links'].hidden = true;
+  }
+  showAll();
+}
+
+function showAll() {
+  showState();
+  showOwn();
+  for (const peer of mesh) showPeer(peer);
+  const others = mesh.size;
+  say(page['here-count'], others === 0 ? 'nobody else is here' : `${others + 1} people`);
+  page.alone.hidden = phase !== 'in' || others > 0;
+  say(page.alone, page.alone.hidden ? '' : 'Nobody else is here yet. Send the link to whom you want to talk to.');
+  if (!page['panel-links'].hidden) links.update(mesh);
+}
+
+function showState() {
+  const [state, text] = describeState();
+  const looks = { lobby: 'idle', in: 'open', cut: connection.state === 'waiting' ? 'waiting' : 'connecting' };
+  page.link.className = `link ${looks[state] ?? (connection.state === 'waiting' && phase === 'joining' ? 'waiting' : 'connecting')}`;
+  page.state.dataset.state = state;
+  say(page.state, text);
+  const transport = state === 'in' ? signaling.transport : '';
+  say(page.transport, transport);
+  page.via.hidden = !transport;
+  page.reconnect.hidden = connection.state !== 'waiting' || phase === 'lobby';
+}
+
+function describeState() {
+  switch (phase) {
+    case 'lobby': return ['lobby', 'Not in a room'];
+    case 'asking': return ['asking', 'Waiting for camera and microphone…'];
+    case 'joining': return ['joining', connection.state === 'waiting' ? 'Not connected' : 'Joining…'];
+    default:
+      if (signaling.isSeated) return ['in', 'Connected'];
+      return ['cut', connection.state === 'waiting' ? 'Cut off from the server' : 'Reconnecting…'];
+  }
+}
+
+function showOwn() {
+  const picture = camera.track('video');
+  const sound = camera.track('audio');
+  const isCalling = phase === 'joining' || phase === 'in';
+  if (picture || isCalling) {
+    const name = page.name.value.trim();
+    const tile = grid.tile(OWN, { isOwn: true });
+    tile.show({
+      name: name ? `${name} (you)` : 'You',
+      stream: camera.stream,
+      hasPicture: picture !== null,
+      isMuted: isCalling && (!sound || isMuted),
+      isMirrored: picture?.getSettings().facingMode !== 'environment',
+    });
+  } else {
+    grid.remove(OWN);
+  }
+  page.mute.hidden = page.camera.hidden = !isCalling || wanted.media === 'chat';
+  press(page.mute, !sound || isMuted, 'microphone');
+  press(page.camera, !picture, 'camera');
+  const { width, height, frameRate } = picture?.getSettings() ?? {};
+  say(page.actual, width ? `The camera gives ${width} × ${height}, ${Math.round(frameRate)} frames a second.` : '');
+}
+
+function press(button, isPressed, name) {
+  button.setAttribute('aria-pressed', String(isPressed));
+  button.querySelector('use').setAttribute('href', `#icon-${name}${isPressed ? '-off' : ''}`);
+}
+
+const NOTES = { new: 'Connecting…', connecting: 'Connecting…', disconnected: 'Interrupted…', failed: 'No path found. Trying again…' };
+
+function showPeer(peer) {
+  const { participant, stream, state, status } = peer;
+  const tile = grid.tile(participant.id, { resized: () => showPeer(peer) });
+  tile.show({
+    name: nameOf(participant),
+    stream,
+    // Not `muted` of the track: Chromium leaves it true for ever when an offer was taken back on the way.
+    hasPicture: tile.video.videoWidth > 0 && status.camera !== false,
+    isMuted: status.microphone === false,
+    note: peer.trouble || NOTES[state] || (participant.away ? 'Cut off from the server' : ''),
+    state,
+  });
+  if (stream.getTracks().length > 0) play(tile.video);
+}
+
+// Browsers play no sound before somebody has pressed something.
+async function play(video) {
+  try {
+    await video.play();
+  } catch (error) {
+    if (error.name === 'NotAllowedError') page.listen.hidden = false;
+  }
+}
+
+function showTrouble(text, { isAboutCamera = false } = {}) {
+  page.trouble.hidden = false;
+  page.without.hidden = !isAboutCamera;
+  page.dismiss.hidden = phase !== 'in';
+  say(page.error, text);
+}
+
+function hideTrouble() {
+  page.trouble.hidden = true;
+  say(page.error, '');
+}
+
+async function iceServers() {
+  const servers = await ice.get();
+  say(page['ice-trouble'], ice.trouble);
+  if (ice.needsToken) page['ice-row'].hidden = false;
+  return servers;
+}
+
+function showOffer(title, sdp) {
+  say(page['offer-title'], title);
+  say(page['offer-sdp'], sdp || 'There has been no offer yet.');
+  page.offer.showModal();
+}
+
+function selectTab(name) {
+  for (const other of ['chat', 'links', 'settings']) {
+    const isSelected = other === name;
+    const tab = page[`tab-${other}`];
+    tab.setAttribute('aria-selected', String(isSelected));
+    tab.tabIndex = isSelected ? 0 : -1;
+    page[`panel-${other}`].hidden = !isSelected;
+    if (isSelected) tab.classList.remove('news');
+  }
+  if (name === 'links') links.update(mesh);
+}
+
+function onTabKey(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const tabs = [...page.tabs.children];
+  const next = tabs[(tabs.indexOf(event.target) + step + tabs.length) % tabs.length];
+  next.click();
+  next.focus();
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+    const before = button.textContent;
+    button.textContent = 'Copied';
+    setTimeout(() => { button.textContent = before; }, 1500);
+  } catch {
+    window.prompt('Copy this:', text);
+  }
+}
+
+// -- What is remembered ------------------------------------------------------
+
+function readRoom() {
+  const text = page.room.value.trim();
+  const room = Number(text);
+  return /^\d+$/.test(text) && Number.isSafeInteger(room) ? room : null;
+}
+
+function remember() {
+  try {
+    for (const key of REMEMBERED) localStorage.setItem(`call-${key}`, page[key].value);
+  } catch { /* Without storage the form begins empty. */ }
+}
+
+function recall() {
+  const stored = (key) => {
+    try {
+      return localStorage.getItem(`call-${key}`);
+    } catch {
+      return null;
+    }
+  };
+  page.room.value = query.get('room') ?? '';
+  for (const key of [...REMEMBERED, 'transport-select']) {
+    const before = page[key].value;
+    const value = query.get(key === 'transport-select' ? 'transport' : key) ?? stored(key);
+    if (value !== null) page[key].value = value;
+    // A choice that there isn't.
+    if (page[key].value === '' && before !== '') page[key].value = before;
+  }
+}
+
+// -- Start -------------------------------------------------------------------
+
+function listenToThePage() {
+  page['join-form'].onsubmit = (event) => {
+    event.preventDefault();
+    if (phase === 'lobby') join();
+  };
+  page.random.onclick = async () => {
+    try {
+      const response = await fetch('/room/random', { headers: { Accept: 'application/json' } });
+      page.room.value = (await response.json()).room;
+    } catch {
+      page.room.value = Math.floor(Math.random() * 1e6);
+    }
+  };
+  page.preview.onclick = () => toggle(page.preview, () => camera.open({ video: true }, settings()));
+  page.without.onclick = joinWithout;
+  page['skip-camera'].onclick = joinWithout;
+  page.leave.onclick = leave;
+  page.mute.onclick = () => toggle(page.mute, toggleMicrophone);
+  page.camera.onclick = () => toggle(page.camera, toggleCamera);
+  page.resolution.onchange = page.rate.onchange = ({ target }) => toggle(target, () => changeSettings(false));
+  page.facing.onchange = ({ target }) => toggle(target, () => changeSettings(true));
+  page['transport-select'].onchange = ({ target }) => signaling.use(target.value);
+  page.reconnect.onclick = () => signaling.reconnect();
+  page.dismiss.onclick = hideTrouble;
+  page.listen.onclick = () => {
+    page.listen.hidden = true;
+    for (const { video } of grid) play(video);
+  };
+  page.copy.onclick = () => copy(`${location.origin}${location.pathname}?room=${wanted.room}`, page.copy);
+  page['ice-token'].onchange = ({ target }) => {
+    ice.token = target.value.trim();
+    ice.forget();
+    iceServers();
+  };
+  page['show-offer'].onclick = async () => showOffer('What this browser offers', await previewOffer(camera.stream, await iceServers()));
+  page['offer-close'].onclick = () => page.offer.close();
+  page['offer-copy'].onclick = () => copy(page['offer-sdp'].textContent, page['offer-copy']);
+  page.composer.onsubmit = (event) => {
+    event.preventDefault();
+    sendText();
+  };
+  page.message.onkeydown = (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    sendText();
+  };
+  page.tabs.onkeydown = onTabKey;
+  for (const name of ['chat', 'links', 'settings']) page[`tab-${name}`].onclick = () => selectTab(name);
+
+  // The network is another one: whatever is connected may not have noticed.
+  window.addEventListener('online', () => {
+    signaling.reconnect();
+    for (const peer of mesh) if (peer.state !== 'connected') peer.restart();
+  });
+  window.addEventListener('pagehide', ({ persisted }) => {
+    if (persisted) {
+      leave();
+    } else {
+      signaling.leaveAtOnce();
+    }
+  });
+  setInterval(() => {
+    if (phase === 'in' && !page['panel-links'].hidden) links.update(mesh);
+  }, REPORT_EVERY);
+}
+
+if (typeof RTCPeerConnection === 'function') {
+  recall();
+  listenToThePage();
+  setPhase('lobby');
+  // A call that was reloaded goes on.
+  const wasReloaded = performance.getEntriesByType('navigation')[0]?.type === 'reload';
+  if (wasReloaded && recallSeat(readRoom())) join();
+} else {
+  page.unsupported.hidden = false;
+  page.join.disabled = true;
+}

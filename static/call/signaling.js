@@ -1,0 +1,348 @@
+/*
+ * A seat in a room of the `rooms` application: protocol 2, over a connection
+ * that comes back by itself. The seat outlives the connection: a client that is
+ * cut off returns to it, hears what it missed, and sends again what did not get
+ * through. Nothing is sent twice: receipts tell what has arrived.
+ *
+ *   const signaling = new Signaling('/signal', {
+ *     state(state, trouble) {},            // of the connection; see connection.js
+ *     countdown(seconds) {},
+ *     joined(seat, participants, { isReturn }) {}, // the whole roster; not a return: nothing known before counts
+ *     changed(change, participant) {},     // of the roster
+ *     signal(type, participant, body) {},  // offer, answer, ice
+ *     text(participant, text) {},
+ *     fate(ref, fate, ids) {},             // of what was sent: delivered, queued, expired, refused
+ *     refused(code, message) {},           // no seat to be had
+ *     trouble(message) {},                 // a sentence for people
+ *   });
+ *   signaling.join({ room: 7, name: 'Ann', transport: '' });
+ *   signaling.send('offer', participant, { sdp }); // its ref, for `fate`
+ *   signaling.leave();
+ */
+
+// A participant that is away for longer than its grace time, 15 s, is gone: so try often.
+const LONGEST_DELAY = 2500;
+// How long (ms) leaving may take before the connection is closed anyway.
+const LEAVE_PATIENCE = 2000;
+// A server that has not answered a `join` by then (ms) probably never will.
+const JOIN_PATIENCE = 10000;
+// Somebody else has come with our token, so this page is the one that is left over.
+const REPLACED = 4001;
+const SEAT_KEY = 'call-seat';
+
+export class Signaling {
+  #connection;
+  #on;
+  #request = null; // {room, name} that is wanted; null: no seat
+  #seat = null; // {room, id, token}
+  #isFresh = false; // the seat is that of the page before a reload
+  #isSeated = false; // in this connection
+  #isLeaving = false;
+  #timer = 0; // for an answer to `join` or `leave`
+  #seen = 0;
+  #waiting = 0; // messages that this connection still owes from before
+  #roster = new Map();
+  #unsettled = []; // sent, and nothing heard of it: {ref, to, message}, in order
+  #held = []; // for participants that are away and whose mailbox is full
+  #lastRef = 0;
+
+  constructor(url, on) {
+    this.url = url;
+    this.#on = on;
+    this.#connection = new window.Connection(url, {
+      state: (state, trouble, code) => this.#onState(state, trouble, code),
+      message: (text) => this.#onMessage(text),
+      countdown: (seconds) => on.countdown(seconds),
+    }, { longestDelay: LONGEST_DELAY });
+  }
+
+  /** The transport in use, or ''. */
+  get transport() {
+    return this.#connection.transport;
+  }
+
+  /** Whether messages reach the server now. */
+  get isSeated() {
+    return this.#isSeated;
+  }
+
+  join({ room, name, transport }) {
+    this.#request = { room, name };
+    this.#seat = recallSeat(room);
+    this.#isFresh = this.#seat !== null;
+    this.#forget();
+    // A session that is just leaving takes the next seat when it has left.
+    if (!this.#isLeaving) this.#connection.use(transport);
+  }
+
+  leave() {
+    this.#request = null;
+    forgetSeat();
+    this.#forget();
+    if (this.#connection.isOpen()) {
+      this.#giveUpSeat();
+    } else {
+      this.#connection.close();
+    }
+  }
+
+  /** Leaves as well as a page can that is being closed. */
+  leaveAtOnce() {
+    if (this.#isSeated) this.#connection.send(JSON.stringify({ type: 'leave' }));
+  }
+
+  /** Changes the transport; the seat is kept. */
+  use(transport) {
+    if (this.#request) this.#connection.use(transport);
+  }
+
+  /** Connects now, whatever the connection believes of itself. */
+  reconnect() {
+    if (this.#request) this.#connection.connect();
+  }
+
+  /** Sends to one participant, now or when connected again. */
+  send(type, participant, body) {
+    const ref = this.#lastRef += 1;
+    const message = JSON.stringify({
+      type,
+      to: participant.id,
+      // A text is for whoever that participant is by then.
+      toIncarnation: type === 'text' ? undefined : participant.incarnation,
+      ref,
+      ...body,
+    });
+    this.#post({ ref, to: participant.id, message });
+    return ref;
+  }
+
+  // Even without a welcome yet: the server has read our `join` when it reads this.
+  #giveUpSeat() {
+    this.#seat = null;
+    this.#isSeated = false;
+    this.#isLeaving = true;
+    this.#connection.send(JSON.stringify({ type: 'leave' }));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#left(), LEAVE_PATIENCE);
+  }
+
+  #post(entry) {
+    this.#unsettled.push(entry);
+    if (this.#isSeated && this.#waiting === 0) this.#connection.send(entry.message);
+  }
+
+  #forget() {
+    this.#roster.clear();
+    this.#unsettled = [];
+    this.#held = [];
+    this.#seen = 0;
+    this.#waiting = 0;
+  }
+
+  #onState(state, trouble, code) {
+    this.#isSeated = false;
+    clearTimeout(this.#timer);
+    if (state === 'open') this.#takeSeat();
+    if (this.#isLeaving && state !== 'open') this.#left();
+    if (code === REPLACED) {
+      this.#request = null;
+      this.#seat = null;
+      this.#connection.close();
+      this.#on.refused('replaced', 'This call goes on in another tab or window, which took it over. Join again to bring it back here.');
+      return;
+    }
+    this.#on.state(state, trouble);
+  }
+
+  #takeSeat() {
+    if (!this.#request) return;
+    const { room, name } = this.#request;
+    const join = { type: 'join', protocol: 2, room };
+    if (this.#seat) {
+      const { id, token } = this.#seat;
+      Object.assign(join, this.#isFresh ? { id, token, fresh: true } : { id, token, seen: this.#seen });
+    } else if (name) {
+      join.name = name;
+    }
+    this.#connection.send(JSON.stringify(join));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#on.trouble(`The server has not let this page in yet. If it is yours, see whether ${this.url} is the app "rooms".`);
+    }, JOIN_PATIENCE);
+  }
+
+  #onMessage(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      message = {};
+    }
+    const isNumbered = Number.isInteger(message.seq);
+    if (isNumbered) this.#seen = Math.max(this.#seen, message.seq);
+    // What still comes was on its way when we left.
+    if (this.#isLeaving && message.type !== 'left' && message.type !== 'error') return;
+    switch (message.type) {
+      case 'welcome': this.#welcome(message); break;
+      case 'roster': this.#onRoster(message); break;
+      case 'offer': case 'answer': case 'ice': this.#onSignal(message); break;
+      case 'text': this.#onText(message); break;
+      case 'delivered': case 'queued': case 'expired': this.#settle(message.ref, message.type, message.to); break;
+      case 'error': this.#onError(message); break;
+      case 'left': this.#left(); break;
+      case 'join':
+        // A page that says nothing for a second is told this, as pages of protocol 1 want it; an echo is something else.
+        if (message.from !== 'Server') this.#wrongServer();
+        break;
+      default:
+        if (typeof message.type !== 'string') this.#wrongServer();
+    }
+    // After what it has led to: a receipt among what was waiting may settle what would be sent again.
+    if (isNumbered && this.#waiting > 0) {
+      this.#waiting -= 1;
+      if (this.#waiting === 0) this.#sendAgain();
+    }
+  }
+
+  #welcome(welcome) {
+    if (!Array.isArray(welcome.participants)) {
+      this.#wrongServer();
+      return;
+    }
+    clearTimeout(this.#timer);
+    const isReturn = welcome.returned && !this.#isFresh;
+    if (isReturn && welcome.missed > 0) {
+      // Somebody's offer may be among what is lost. Nobody can tell, so all begin anew.
+      this.#giveUpSeat();
+      return;
+    }
+    if (!isReturn) this.#forget();
+    this.#seat = { room: welcome.room, id: welcome.id, token: welcome.token };
+    rememberSeat(this.#seat);
+    this.#isFresh = false;
+    this.#isSeated = true;
+    this.#waiting = welcome.waiting;
+    this.#roster = new Map(welcome.participants.map((participant) => [participant.id, participant]));
+    this.#on.joined(this.#seat, welcome.participants, { isReturn });
+    for (const participant of welcome.participants) this.#release(participant);
+    if (this.#waiting === 0) this.#sendAgain();
+  }
+
+  #sendAgain() {
+    for (const { message } of this.#unsettled) this.#connection.send(message);
+  }
+
+  #onRoster({ change, participant }) {
+    if (change === 'left') {
+      this.#roster.delete(participant.id);
+    } else {
+      this.#roster.set(participant.id, participant);
+    }
+    if (change === 'left' || change === 'renewed') this.#held = this.#held.filter(({ to }) => to !== participant.id);
+    this.#on.changed(change, participant);
+    this.#release(participant);
+  }
+
+  #onSignal({ type, from, incarnation, sdp, candidate }) {
+    const participant = this.#roster.get(from);
+    // Of a connection that is no more.
+    if (!participant || incarnation < participant.incarnation) return;
+    this.#on.signal(type, participant, type === 'ice' ? candidate : sdp);
+  }
+
+  #onText({ from, data }) {
+    this.#on.text(this.#roster.get(from) ?? { id: from }, data);
+  }
+
+  #settle(ref, fate, ids) {
+    this.#unsettled = this.#unsettled.filter((entry) => entry.ref !== ref);
+    this.#on.fate(ref, fate, ids ?? []);
+  }
+
+  #onError({ code, message, ref }) {
+    if (ref === undefined) {
+      this.#onJoinError(code, sentence(message));
+      return;
+    }
+    const entry = this.#unsettled.find((entry) => entry.ref === ref);
+    this.#unsettled = this.#unsettled.filter((other) => other !== entry);
+    if (entry && code === 'mailbox_full') {
+      this.#held.push(entry);
+      return;
+    }
+    this.#on.fate(ref, 'refused', []);
+    // It left, or came anew, while this was on its way: the roster tells.
+    if (code !== 'no_such_participant' && code !== 'stale') this.#on.trouble(sentence(message));
+  }
+
+  #onJoinError(code, message) {
+    if (this.#isLeaving) {
+      this.#left();
+    } else if (this.#isSeated || !this.#request) {
+      this.#on.trouble(message);
+    } else if (code === 'wrong_token') {
+      // Away for too long: the seat is gone, so take another.
+      this.#seat = null;
+      this.#isFresh = false;
+      forgetSeat();
+      this.#takeSeat();
+    } else {
+      this.#request = null;
+      this.#connection.close();
+      this.#on.refused(code, message);
+    }
+  }
+
+  /** Sends what was held back for a participant, if it is there again. */
+  #release(participant) {
+    if (participant.away) return;
+    const entries = this.#held.filter(({ to }) => to === participant.id);
+    this.#held = this.#held.filter(({ to }) => to !== participant.id);
+    for (const entry of entries) this.#post(entry);
+  }
+
+  #left() {
+    clearTimeout(this.#timer);
+    this.#isLeaving = false;
+    if (!this.#request) {
+      this.#connection.close();
+    } else if (this.#connection.isOpen()) {
+      this.#takeSeat();
+    }
+  }
+
+  #wrongServer() {
+    this.#request = null;
+    this.#connection.close();
+    this.#on.refused('wrong_server', `The endpoint ${this.url} does not speak the signaling protocol. `
+      + `Start the server with --endpoint ${this.url}=rooms.`);
+  }
+}
+
+// The seat is kept for a reload of the page, which then takes it again at once.
+function rememberSeat(seat) {
+  try {
+    sessionStorage.setItem(SEAT_KEY, JSON.stringify(seat));
+  } catch { /* Without storage a reload comes as somebody new. */ }
+}
+
+/** The seat of the page before this one, if it is in that room. */
+export function recallSeat(room) {
+  try {
+    const seat = JSON.parse(sessionStorage.getItem(SEAT_KEY));
+    return seat?.room === room ? seat : null;
+  } catch {
+    return null;
+  }
+}
+
+function forgetSeat() {
+  try {
+    sessionStorage.removeItem(SEAT_KEY);
+  } catch { /* Nothing was kept either. */ }
+}
+
+function sentence(text) {
+  const said = String(text ?? 'no reason given');
+  return said.charAt(0).toUpperCase() + said.slice(1) + (/[.!?…]$/.test(said) ? '' : '.');
+}
