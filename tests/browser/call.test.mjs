@@ -319,7 +319,8 @@ describe('the call page', () => {
     await page.locator('#preview').click();
     await moves(page.locator('.tile.own video'));
     await page.locator('#show-offer').click();
-    assert.match(await page.locator('#offer-sdp').textContent(), /a=sendrecv/);
+    // The browser takes a moment to make an offer.
+    await page.locator('#offer-sdp').filter({ hasText: 'a=sendrecv' }).waitFor();
     noProblems([page]);
   });
 
