@@ -166,6 +166,9 @@ impl Default for EndpointConfig {
     }
 }
 
+/// Thirty years: who sets `Duration::MAX` means never, but a date that far away can't be computed.
+const LONGEST_DELAY: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 const KEPT_HEADERS: [HeaderName; 14] = [
     header::HOST,
     header::ORIGIN,
@@ -188,13 +191,34 @@ impl EndpointConfig {
         Limits {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
-            heartbeat_delay: self.heartbeat_delay,
-            disconnect_delay: self.disconnect_delay,
-            pong_timeout: self.pong_timeout,
+            heartbeat_delay: self.heartbeat_delay.min(LONGEST_DELAY),
+            disconnect_delay: self.disconnect_delay.min(LONGEST_DELAY),
+            pong_timeout: self.pong_timeout.min(LONGEST_DELAY),
         }
     }
 
     pub(crate) fn payload_limits(&self) -> PayloadLimits {
         PayloadLimits { message_size: self.message_size, messages: self.messages_per_payload }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[tokio::test]
+    async fn a_delay_of_for_ever_is_a_date_all_the_same() {
+        let never = Duration::MAX;
+        let config = EndpointConfig {
+            heartbeat_delay: never,
+            disconnect_delay: never,
+            pong_timeout: never,
+            ..EndpointConfig::default()
+        };
+        let limits = config.session_limits();
+        for delay in [limits.heartbeat_delay, limits.disconnect_delay, limits.pong_timeout] {
+            assert!(clock::now().checked_add(delay).is_some());
+        }
     }
 }
