@@ -13,7 +13,8 @@
     broadcast: 'Sends each message to everyone connected.',
     chat: 'Rooms, names, history. The chat page talks to it.',
     relay: 'Sends each message to all others, never back.',
-    rooms: 'Signaling for calls. The call page talks to it.'
+    rooms: 'Signaling for calls. The call page talks to it.',
+    upstream: 'Hands each session on to a WebSocket backend.'
   };
 
   var echoPrefix = '';
@@ -55,8 +56,16 @@
       row.appendChild(make('td', 'does', APPS.hasOwnProperty(endpoint.app) ? APPS[endpoint.app] : ''));
       body.appendChild(row);
       if (endpoint.app === 'echo' && !echoPrefix) { echoPrefix = endpoint.prefix; }
+      showCards(endpoint.app);
     });
     if (endpoints.length === 0) { showPlain('None. Start the server with --endpoint /echo=echo to have one.'); }
+  }
+
+  // A page that needs an application is offered where that is served.
+  function showCards(app) {
+    Array.prototype.forEach.call(document.querySelectorAll('.card'), function (card) {
+      if (card.getAttribute('data-needs') === app) { card.hidden = false; }
+    });
   }
 
   function showPlain(text) {

@@ -106,14 +106,14 @@ describe('the pages in Chromium', () => {
     await server?.kill();
   });
 
-  async function open(path, options) {
+  async function open(path, options, from = server) {
     const context = await newContext(browser, options);
     const page = await newPage(context);
     page.foreign = [];
     page.on('request', (request) => {
-      if (!/^data:/.test(request.url()) && !request.url().startsWith(server.url)) page.foreign.push(request.url());
+      if (!/^data:/.test(request.url()) && !request.url().startsWith(from.url)) page.foreign.push(request.url());
     });
-    await page.goto(server.url + path);
+    await page.goto(from.url + path);
     await page.waitForLoadState('load');
     return page;
   }
@@ -142,7 +142,7 @@ describe('the pages in Chromium', () => {
     });
   }
 
-  it('the index lists the endpoints of this server', { timeout: LIMIT }, async () => {
+  it('the index lists the endpoints of this server, and the pages that they make possible', { timeout: LIMIT }, async () => {
     const page = await open('/');
     const listed = await (await page.request.get(`${server.url}/endpoints.json`)).json();
     assert.ok(listed.some(({ prefix, app }) => prefix === '/echo' && app === 'echo'));
@@ -150,8 +150,21 @@ describe('the pages in Chromium', () => {
     const shown = await page.locator('#endpoints tr').evaluateAll((rows) => rows.map((row) => ({
       prefix: row.cells[0].textContent, app: row.cells[1].textContent,
     })));
-    assert.deepEqual(shown, listed);
+    assert.deepEqual(shown, listed.map(({ prefix, app }) => ({ prefix, app })));
+    for (const card of await page.locator('.card:visible').all()) {
+      assert.equal((await page.request.get(server.url + await card.getAttribute('href'))).status(), 200);
+    }
     await page.context().close();
+
+    const bare = await startSockeye({ args: ['--endpoint', '/signal=echo'] });
+    try {
+      const other = await open('/', {}, bare);
+      await other.locator('#endpoints th').first().waitFor();
+      assert.equal(await other.locator('.card[href="/rooms"]').isVisible(), false);
+      await other.context().close();
+    } finally {
+      await bare.kill();
+    }
   });
 
   it('the index sends a message over every transport and back', { timeout: 2 * LIMIT }, async () => {
