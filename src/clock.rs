@@ -13,3 +13,20 @@ pub(crate) fn unix_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// Nanoseconds of a clock that all processes of this machine share, so that one may stamp a message and another read the stamp.
+#[cfg(all(feature = "bench", unix))]
+pub(crate) fn monotonic() -> u64 {
+    use nix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("POSIX systems have this clock");
+    // It starts at zero, and counts for centuries before the nanoseconds overflow.
+    u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)
+}
+
+/// Nanoseconds since the first call, for this process only.
+#[cfg(all(feature = "bench", not(unix)))]
+pub(crate) fn monotonic() -> u64 {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let start = *START.get_or_init(now);
+    now().duration_since(start).as_nanos() as u64
+}

@@ -66,9 +66,12 @@ async fn run(server: &Server, work: Work, size: usize, bench: &Bench) -> Result<
             let target = server.target("/echo");
             let _idle = Held::open(&target, technique, size.saturating_sub(ACTIVE), PATIENCE).await?;
             let pace = Pace::InFlight(1);
-            let seen =
-                echo::run(&target, pid, &Echo { technique, sessions: size.min(ACTIVE), size: SIZE, pace, timing })
-                    .await?;
+            let seen = echo::run(
+                &target,
+                pid,
+                &Echo { technique, sessions: size.min(ACTIVE), size: SIZE, pace, stamped: false, timing },
+            )
+            .await?;
             check(seen.correctness, seen.first_error).map(|()| Run { count: seen.messages, spent: seen.spent })
         }
         Work::FanOut => {

@@ -63,7 +63,7 @@ fn at_rate(
 ) -> Result<EchoOutcome, String> {
     let (sessions, rate) = if bench.scale.smoke { (sessions / 50, rate / 10.0) } else { (sessions, rate) };
     let timing = Timing { warm_up: bench.scale.warm_up, measured: bench.scale.measured * 4, patience: PATIENCE };
-    let plan = Echo { technique, sessions, size: SIZE, pace: Pace::PerSecond(rate), timing };
+    let plan = Echo { technique, sessions, size: SIZE, pace: Pace::PerSecond(rate), stamped: false, timing };
     let seen = driver::block_on(echo::run(target, None, &plan)).map_err(text)?.map_err(explain)?;
     check(seen.correctness, seen.first_error.clone())?;
     Ok(seen)

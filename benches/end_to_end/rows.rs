@@ -130,6 +130,7 @@ async fn run(server: &Server, prefix: &str, technique: Technique, work: Work, sc
                 sessions: scale.sessions(SESSIONS),
                 size: SIZE,
                 pace: Pace::InFlight(in_flight),
+                stamped: false,
                 timing,
             };
             let seen = echo::run(&target, pid, &plan).await.map_err(explain)?;

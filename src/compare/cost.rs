@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Add;
 use std::time::Duration;
 
 use super::os;
@@ -41,6 +42,14 @@ impl Cpu {
     /// What was used since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self { user: self.user.saturating_sub(earlier.user), system: self.system.saturating_sub(earlier.system) }
+    }
+}
+
+impl Add for Cpu {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { user: self.user + other.user, system: self.system + other.system }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::SystemTime;
 
 /// The machine and the moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Machine {
     /// When, in the form of HTTP's dates.
     pub date: String,

@@ -2,6 +2,7 @@
 //!
 //! Behind the feature `bench`, for the binary and the benchmarks of this crate, and no part of its public API.
 
+mod alarm;
 pub mod cost;
 pub mod driver;
 pub mod machine;

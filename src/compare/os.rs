@@ -3,19 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-/// Nanoseconds of a clock that all processes of this machine share, so that one may stamp a message and another read the stamp.
-#[cfg(unix)]
+/// Nanoseconds of a clock that all processes of a Unix machine share, so that one may stamp a message and another read the stamp;
+/// elsewhere it is this process's own.
 pub fn monotonic() -> u64 {
-    use nix::time::{ClockId, clock_gettime};
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("POSIX systems have this clock");
-    nanos(now)
-}
-
-/// Nanoseconds since the first call, for this process only.
-#[cfg(not(unix))]
-pub fn monotonic() -> u64 {
-    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-    crate::clock::now().duration_since(*START.get_or_init(crate::clock::now)).as_nanos() as u64
+    crate::clock::monotonic()
 }
 
 /// The processor time of this thread so far.

@@ -21,7 +21,7 @@ use crate::compare::os;
 #[derive(Clone, Copy, Debug)]
 pub struct Churn {
     /// How messages travel. A WebSocket is opened and closed with its handshakes; over HTTP a visit asks for `info` first, and uses
-    /// the connections of the visit before it, as a browser does.
+    /// the connections of the visit before it, as a browser does, but for that of a stream, which ends with its session.
     pub technique: Technique,
     /// How many visitors there are at a time.
     pub visitors: usize,

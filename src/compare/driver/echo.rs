@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Echo {
     pub size: usize,
     /// When they are sent.
     pub pace: Pace,
+    /// Whether the server adds to each message when it came: a space, and the nanoseconds of [`os::monotonic`]'s clock.
+    pub stamped: bool,
     /// For how long.
     pub timing: Timing,
 }
@@ -54,8 +56,12 @@ pub struct EchoOutcome {
     pub spent: Spent,
     /// From due to back.
     pub round_trips: Latencies,
+    /// From due to the server, and from there back; of messages that the server stamped.
+    pub one_way: Option<(Latencies, Latencies)>,
     /// How long sessions took to open.
     pub openings: Latencies,
+    /// TCP connections that were made, from the first on.
+    pub connections: u64,
     /// Over the whole time, warm-up included.
     pub correctness: Correctness,
     /// Sessions that broke.
@@ -70,18 +76,15 @@ pub struct EchoOutcome {
 ///
 /// When a session cannot be opened. A session that breaks later is in the outcome.
 pub async fn run(target: &Target, pid: Option<u32>, plan: &Echo) -> Result<EchoOutcome, Error> {
+    let connections = target.traffic().connections;
     let opened = opening::open(target, plan.technique, plan.sessions, plan.timing.patience).await?;
-    Ok(drive(target, pid, plan, opened.links, opened.times).await.0)
+    let mut outcome = drive(target, pid, plan, opened.links).await;
+    outcome.openings = opened.times;
+    outcome.connections = target.traffic().connections - connections;
+    Ok(outcome)
 }
 
-/// The same with sessions that are open, which are given back as far as they did not break.
-pub(super) async fn drive(
-    target: &Target,
-    pid: Option<u32>,
-    plan: &Echo,
-    links: Vec<Link>,
-    openings: Latencies,
-) -> (EchoOutcome, Vec<Link>) {
+async fn drive(target: &Target, pid: Option<u32>, plan: &Echo, links: Vec<Link>) -> EchoOutcome {
     let shared = Arc::new(Shared::default());
     let mut tasks = JoinSet::new();
     let mut lanes = Vec::with_capacity(links.len());
@@ -100,12 +103,14 @@ pub(super) async fn drive(
             },
         }
     };
-    let mut outcome = EchoOutcome { openings, ..EchoOutcome::default() };
-    let links = drain(tasks, &shared, &lanes, &mut outcome).await;
+    let mut outcome = EchoOutcome::default();
+    drain(tasks, &shared, &lanes, &mut outcome).await;
     outcome.messages = after.messages - before.messages;
     outcome.spent = before.reading.until(after.reading);
-    outcome.round_trips = std::mem::take(&mut *shared.round_trips.lock().unwrap_or_else(PoisonError::into_inner));
-    (outcome, links)
+    let times = std::mem::take(&mut *shared.times());
+    outcome.round_trips = times.round_trips;
+    outcome.one_way = plan.stamped.then_some((times.to_server, times.to_client));
+    outcome
 }
 
 struct Mark {
@@ -125,25 +130,24 @@ async fn measure(target: &Target, pid: Option<u32>, plan: &Echo, shared: &Shared
 }
 
 async fn drain(
-    mut tasks: JoinSet<(Link, Ledger, u32, Option<Error>)>,
+    mut tasks: JoinSet<(Ledger, u32, Option<Error>)>,
     shared: &Shared,
     lanes: &[Arc<Lane>],
     outcome: &mut EchoOutcome,
-) -> Vec<Link> {
+) {
     shared.draining.store(true, Ordering::Relaxed);
-    let mut links = Vec::with_capacity(tasks.len());
     loop {
         lanes.iter().for_each(|lane| lane.wake());
         let ended = tokio::select! {
             ended = tasks.join_next() => ended,
             () = tick_for(TICK * 2, shared, lanes) => continue,
         };
-        let Some(ended) = ended else { return links };
-        let (link, ledger, sent, error) = ended.expect("a session does not panic and is not aborted");
-        outcome.correctness += ledger.close(0, sent);
+        let Some(ended) = ended else { return };
+        let (ledger, sent, error) = ended.expect("a session does not panic and is not aborted");
         match error {
-            None => links.push(link),
+            None => outcome.correctness += ledger.close(0, sent),
             Some(error) => {
+                outcome.correctness += ledger.close_broken(0, sent);
                 outcome.broken += 1;
                 outcome.first_error.get_or_insert(error);
             }
@@ -165,10 +169,17 @@ async fn tick_for(time: Duration, shared: &Shared, lanes: &[Arc<Lane>]) {
     let _ = tokio::time::timeout(time, ticking).await;
 }
 
+#[derive(Default)]
+struct Times {
+    round_trips: Latencies,
+    to_server: Latencies,
+    to_client: Latencies,
+}
+
 /// What all sessions of a run have in common.
 struct Shared {
     messages: AtomicU64,
-    round_trips: Mutex<Latencies>,
+    times: Mutex<Times>,
     /// Latencies count for messages that were due from here
     from: AtomicU64,
     /// to here.
@@ -181,7 +192,7 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             messages: AtomicU64::new(0),
-            round_trips: Mutex::default(),
+            times: Mutex::default(),
             from: AtomicU64::new(u64::MAX),
             until: AtomicU64::new(u64::MAX),
             ticks: AtomicU64::new(0),
@@ -190,8 +201,15 @@ impl Default for Shared {
     }
 }
 
+impl Shared {
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct Session {
     number: u32,
+    stamped: bool,
     link: Link,
     lane: Arc<Lane>,
     shared: Arc<Shared>,
@@ -212,23 +230,13 @@ impl Session {
         };
         let patience = plan.timing.patience.as_millis().div_ceil(TICK.as_millis()) as u64;
         let stationery = Stationery::new(number, plan.size);
-        Self {
-            number,
-            link,
-            lane,
-            shared,
-            stationery,
-            in_flight,
-            patience,
-            sent: 0,
-            ledger: Ledger::default(),
-            heard: 0,
-        }
+        let (stamped, ledger) = (plan.stamped, Ledger::default());
+        Self { number, stamped, link, lane, shared, stationery, in_flight, patience, sent: 0, ledger, heard: 0 }
     }
 
-    async fn run(mut self) -> (Link, Ledger, u32, Option<Error>) {
+    async fn run(mut self) -> (Ledger, u32, Option<Error>) {
         let error = poll_fn(|cx| self.poll(cx)).await.err();
-        (self.link, self.ledger, self.sent, error)
+        (self.ledger, self.sent, error)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -287,21 +295,24 @@ impl Session {
     }
 
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Self { number, link, shared, ledger, sent, .. } = self;
+        let Self { number, stamped, link, shared, ledger, sent, .. } = self;
         let from = shared.from.load(Ordering::Relaxed);
         let until = shared.until.load(Ordering::Relaxed);
         // One look at the clock and one turn with the histogram for all that one read brought.
-        let (mut count, mut now_and_latencies) = (0, None);
+        let (mut count, mut now_and_times) = (0, None);
         let outcome = link.poll_progress(cx, &mut |text| {
             count += 1;
+            let (text, at_server) = if *stamped { message::split_stamp(text) } else { (text, None) };
             match message::read(text) {
                 Some(stamp) if stamp.session == *number && stamp.number < *sent => {
                     ledger.arrived(stamp.number);
                     if (from..until).contains(&stamp.due) {
-                        let (now, latencies) = now_and_latencies.get_or_insert_with(|| {
-                            (os::monotonic(), shared.round_trips.lock().unwrap_or_else(PoisonError::into_inner))
-                        });
-                        latencies.record(now.saturating_sub(stamp.due));
+                        let (now, times) = now_and_times.get_or_insert_with(|| (os::monotonic(), shared.times()));
+                        times.round_trips.record(now.saturating_sub(stamp.due));
+                        if let Some(at_server) = at_server {
+                            times.to_server.record(at_server.saturating_sub(stamp.due));
+                            times.to_client.record(now.saturating_sub(at_server));
+                        }
                     }
                 }
                 _ => ledger.changed(*sent),

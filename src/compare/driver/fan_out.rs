@@ -115,7 +115,8 @@ pub async fn run_telling(
     while let Some(receiver) = tasks.join_next().await {
         let (ledger, error) = receiver.expect("a receiver does not panic and is not aborted");
         if let Some((first, ledger)) = ledger {
-            outcome.correctness += ledger.close(first, sent);
+            let broken = error.is_some();
+            outcome.correctness += if broken { ledger.close_broken(first, sent) } else { ledger.close(first, sent) };
         }
         outcome.broken += usize::from(error.is_some());
         outcome.first_error = outcome.first_error.or(error);

@@ -81,8 +81,12 @@ impl Held {
         Ok(held)
     }
 
-    /// Echoes messages over every session, some sessions at a time. Afterwards all are as they were: over HTTP no connection is left but
-    /// that of the waiting request.
+    /// Closes the connections that HTTP sessions send on, as browsers do with those that they have not used for a while.
+    pub fn rest(&mut self) {
+        self.links.iter_mut().for_each(Link::rest);
+    }
+
+    /// Echoes messages over every session, some sessions at a time.
     ///
     /// # Errors
     ///
@@ -142,7 +146,6 @@ async fn echo_burst(
         link.leave();
     } else {
         link.flush().await?;
-        link.rest();
     }
     Ok(link)
 }

@@ -16,10 +16,12 @@ pub struct Correctness {
     pub reordered: u64,
     /// Came with other contents, or to another session than their own.
     pub changed: u64,
+    /// Were on their way when their session broke, and did not come. That they are lost is no surprise.
+    pub cut_off: u64,
 }
 
 impl Correctness {
-    /// Whether each message came once, in order and unchanged.
+    /// Whether each message came once, in order and unchanged, as far as its session lasted.
     pub fn is_perfect(&self) -> bool {
         (self.lost, self.duplicated, self.reordered, self.changed) == (0, 0, 0, 0)
     }
@@ -32,6 +34,7 @@ impl AddAssign for Correctness {
         self.duplicated += other.duplicated;
         self.reordered += other.reordered;
         self.changed += other.changed;
+        self.cut_off += other.cut_off;
     }
 }
 
@@ -96,7 +99,15 @@ impl Ledger {
             duplicated: self.duplicated,
             reordered: self.reordered,
             changed: self.changed,
+            cut_off: 0,
         }
+    }
+
+    /// The same for a session that broke: what is not yet here at its end is cut off.
+    pub fn close_broken(&self, first: u32, sent: u32) -> Correctness {
+        let whole = self.close(first, self.next);
+        let cut_off = u64::from(sent.saturating_sub(self.next));
+        Correctness { expected: whole.expected + cut_off, cut_off, ..whole }
     }
 }
 
@@ -131,6 +142,15 @@ mod tests {
         let verdict = ledger.close(0, 3);
         assert_eq!(verdict, Correctness { expected: 3, changed: 1, ..Correctness::default() });
         assert!(!verdict.is_perfect());
+    }
+
+    #[test]
+    fn what_a_broken_session_did_not_bring_is_cut_off() {
+        let mut ledger = Ledger::default();
+        ledger.arrived(0);
+        ledger.arrived(2);
+        let verdict = ledger.close_broken(0, 5);
+        assert_eq!(verdict, Correctness { expected: 5, lost: 1, cut_off: 2, ..Correctness::default() });
     }
 
     #[test]

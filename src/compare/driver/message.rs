@@ -61,6 +61,13 @@ pub(super) fn read(text: &[u8]) -> Option<Stamp> {
     })
 }
 
+/// A message and what a server added to it: when it came there.
+pub(super) fn split_stamp(text: &[u8]) -> (&[u8], Option<u64>) {
+    let Some(space) = memchr::memrchr(b' ', text) else { return (text, None) };
+    let nanos = str::from_utf8(&text[space + 1..]).ok().and_then(|digits| digits.parse().ok());
+    (&text[..space], nanos)
+}
+
 /// Over all but the check itself.
 fn check(text: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
@@ -113,6 +120,13 @@ mod tests {
         }
         assert_eq!(read(&text[..63]), None);
         assert_eq!(read(b""), None);
+    }
+
+    #[test]
+    fn a_servers_stamp_is_split_off() {
+        assert_eq!(split_stamp(b"a.b 123"), (&b"a.b"[..], Some(123)));
+        assert_eq!(split_stamp(b"a.b x"), (&b"a.b"[..], None));
+        assert_eq!(split_stamp(b"a.b"), (&b"a.b"[..], None));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::ops::AddAssign;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::error::Error;
+
+/// What Chromium sends with a request to another origin, but for the compression that it takes: this driver takes none.
+const BROWSER: &str = "Connection: keep-alive\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
+    Accept: */*\r\nOrigin: http://app.example.com\r\nReferer: http://app.example.com/\r\n\
+    Accept-Language: en-US,en;q=0.9\r\n";
 
 /// An endpoint of a server; clones count their traffic together.
 #[derive(Clone, Debug)]
@@ -20,6 +27,7 @@ struct Inner {
     addr: SocketAddr,
     authority: String,
     prefix: String,
+    headers: &'static str,
     traffic: Counters,
     sessions: AtomicU64,
 }
@@ -44,6 +52,15 @@ pub struct Traffic {
     pub requests: u64,
     /// TCP connections made.
     pub connections: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.received += other.received;
+        self.requests += other.requests;
+        self.connections += other.connections;
+    }
 }
 
 impl Traffic {
@@ -91,6 +108,7 @@ impl FromStr for Target {
         Ok(Self(Arc::new(Inner {
             addr: addr.map_err(|source| TargetError::Resolve { url: url.to_owned(), source })?,
             authority: authority.as_str().to_owned(),
+            headers: "",
             prefix: uri.path().trim_end_matches('/').to_owned(),
             traffic: Counters::default(),
             sessions: AtomicU64::new(0),
@@ -113,6 +131,33 @@ impl Target {
         Traffic { sent, received, requests, connections }
     }
 
+    /// The same endpoint, asked with as many headers as browsers send.
+    pub fn as_a_browser(&self) -> Self {
+        self.with(self.0.addr, &self.0.prefix, BROWSER)
+    }
+
+    /// The same with another address to connect to: that of a relay.
+    pub fn through(&self, addr: SocketAddr) -> Self {
+        self.with(addr, &self.0.prefix, self.0.headers)
+    }
+
+    /// Another endpoint of the same server.
+    pub fn sibling(&self, prefix: &str) -> Self {
+        self.with(self.0.addr, prefix, self.0.headers)
+    }
+
+    /// Its traffic is counted apart.
+    fn with(&self, addr: SocketAddr, prefix: &str, headers: &'static str) -> Self {
+        Self(Arc::new(Inner {
+            addr,
+            authority: self.0.authority.clone(),
+            prefix: prefix.to_owned(),
+            headers,
+            traffic: Counters::default(),
+            sessions: AtomicU64::new(0),
+        }))
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.0.addr
@@ -125,6 +170,11 @@ impl Target {
     /// The value of the header `Host`.
     pub(super) fn authority(&self) -> &str {
         &self.0.authority
+    }
+
+    /// The headers of every request, besides those that it needs.
+    pub(super) fn headers(&self) -> &'static str {
+        self.0.headers
     }
 
     pub(super) fn prefix(&self) -> &str {

@@ -1,5 +1,6 @@
 //! The time that is measured, and what is read at its two ends.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use super::target::{Target, Traffic};
@@ -30,6 +31,18 @@ pub struct Spent {
     pub resident: Option<u64>,
     /// What went over the wire.
     pub traffic: Traffic,
+}
+
+impl AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        let both = |a: Option<Duration>, b: Option<Duration>| Some(a? + b?);
+        self.server =
+            if self.wall.is_zero() { other.server } else { self.server.zip(other.server).map(|(a, b)| a + b) };
+        self.driver = if self.wall.is_zero() { other.driver } else { both(self.driver, other.driver) };
+        self.wall += other.wall;
+        self.resident = other.resident;
+        self.traffic += other.traffic;
+    }
 }
 
 impl Spent {

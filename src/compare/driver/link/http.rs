@@ -130,18 +130,23 @@ impl Http {
     }
 
     pub(super) fn start_anew(&mut self, target: &Target) {
-        let (path, authority) = (target.session_path(), target.authority());
+        let (path, authority, headers) = (target.session_path(), target.authority(), target.headers());
         let (method, resource, length) = match self.technique {
-            Technique::EventSource => ("GET", "eventsource", "Accept: text/event-stream\r\n"),
+            Technique::EventSource => ("GET", "eventsource", ""),
             Technique::XhrStreaming => ("POST", "xhr_streaming", "Content-Length: 0\r\n"),
             Technique::ShortPolling(_) => ("POST", "xhr?sockeye_wait=0", "Content-Length: 0\r\n"),
             _ => ("POST", "xhr", "Content-Length: 0\r\n"),
         };
-        self.request = format!("{method} {path}/{resource} HTTP/1.1\r\nHost: {authority}\r\n{length}\r\n").into_bytes();
+        self.request =
+            format!("{method} {path}/{resource} HTTP/1.1\r\nHost: {authority}\r\n{headers}{length}\r\n").into_bytes();
         self.send_head = format!(
-            "POST {path}/xhr_send HTTP/1.1\r\nHost: {authority}\r\nContent-Type: text/plain\r\nContent-Length: "
+            "POST {path}/xhr_send HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Type: text/plain\r\nContent-Length: "
         )
         .into_bytes();
+        if matches!(self.technique, Technique::XhrStreaming | Technique::EventSource) {
+            // The stream of the session before has no end yet, and whoever leaves it ends its connection.
+            self.receive.leave();
+        }
         self.open = false;
         self.next = Next::Now;
     }
@@ -179,8 +184,8 @@ impl Http {
     }
 
     pub(super) async fn info(&mut self, target: &Target) -> Result<(), Error> {
-        let (prefix, authority) = (target.prefix(), target.authority());
-        self.send.request(format!("GET {prefix}/info HTTP/1.1\r\nHost: {authority}\r\n\r\n").as_bytes());
+        let (prefix, authority, headers) = (target.prefix(), target.authority(), target.headers());
+        self.send.request(format!("GET {prefix}/info HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n").as_bytes());
         let mut waiting = true;
         poll_fn(|cx| {
             while waiting {

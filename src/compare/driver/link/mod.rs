@@ -188,6 +188,11 @@ impl Link {
         }
     }
 
+    /// Waits until something has arrived.
+    pub(super) async fn progress(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_progress(cx, &mut |_| ())).await
+    }
+
     /// Writes what is to be written, without waiting for an answer.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| {

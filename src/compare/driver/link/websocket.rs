@@ -27,10 +27,12 @@ impl WebSocket {
     pub(super) fn new(target: &Target, framed: bool) -> Self {
         let mut socket = Socket::new(target.clone());
         let path = if framed { target.session_path() } else { target.prefix().to_owned() };
-        let (authority, key) = (target.authority(), tokio_tungstenite::tungstenite::handshake::client::generate_key());
+        let (authority, headers) =
+            (target.authority(), target.headers().trim_start_matches("Connection: keep-alive\r\n"));
+        let key = tokio_tungstenite::tungstenite::handshake::client::generate_key();
         socket.out().extend_from_slice(
             format!(
-                "GET {path}/websocket HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                "GET {path}/websocket HTTP/1.1\r\nHost: {authority}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
                  Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
             )
             .as_bytes(),

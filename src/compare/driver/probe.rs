@@ -1,0 +1,35 @@
+//! What a server can do, found out by asking.
+
+use std::time::Duration;
+
+use super::idle::Held;
+use super::link::{Link, Technique};
+use super::target::Target;
+
+/// Whether a poll can be told not to wait: on an open session without messages it is answered at once.
+pub async fn short_polls(target: &Target, patience: Duration) -> bool {
+    /// Much longer than an answer takes that does not wait, much shorter than any heartbeat delay.
+    const AT_ONCE: Duration = Duration::from_secs(1);
+    let technique = Technique::ShortPolling(Duration::ZERO);
+    let Ok(mut link) = Link::open(target, technique, patience).await else { return false };
+    tokio::time::timeout(AT_ONCE, link.progress()).await.is_ok_and(|outcome| outcome.is_ok())
+}
+
+/// Whether sessions can be opened.
+///
+/// # Errors
+///
+/// Why they cannot.
+pub async fn opens(target: &Target, technique: Technique, patience: Duration) -> Result<(), super::Error> {
+    Held::open(target, technique, 1, patience).await.map(drop)
+}
+
+/// Whether there is a SockJS server at all: one answers who asks for `info`.
+///
+/// # Errors
+///
+/// What happens instead.
+pub async fn answers(target: &Target, patience: Duration) -> Result<(), super::Error> {
+    let mut link = Link::new(target, Technique::LongPolling);
+    link.info(target, patience).await
+}
