@@ -7,3 +7,5 @@ pub mod cost;
 pub mod driver;
 pub mod machine;
 pub mod os;
+pub mod profiles;
+pub mod relay;
