@@ -17,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::assets::{Assets, CLIENT_URL};
+use crate::bench_args::{self, BenchArgs};
 use crate::front::{Directory, Front, Site};
 use crate::ice_args::{IceArgs, IceArgsError};
 use crate::mounts::{self, Endpoint, Mounts, TcpApp, TcpListen};
@@ -38,7 +39,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve endpoints and the demo pages (the default command)
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
+    /// Compare the transports: latency, throughput, cost and correctness
+    Bench(BenchArgs),
 }
 
 #[derive(Args, Debug)]
@@ -74,7 +77,8 @@ struct ServeArgs {
 /// Runs the command that the arguments ask for, to its end.
 pub(crate) fn run() -> ExitCode {
     let args = match Cli::try_parse() {
-        Ok(Cli { command: Some(Command::Serve(args)), .. }) => args,
+        Ok(Cli { command: Some(Command::Serve(args)), .. }) => *args,
+        Ok(Cli { command: Some(Command::Bench(args)), .. }) => return bench(args),
         Ok(Cli { command: None, serve }) => serve,
         Err(error) => return explain(&error),
     };
@@ -85,6 +89,13 @@ pub(crate) fn run() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+fn bench(args: BenchArgs) -> ExitCode {
+    bench_args::run(&args, stop_signal).unwrap_or_else(|error| {
+        eprintln!("error: {}", bench_args::explain(&error));
+        ExitCode::from(USAGE)
+    })
 }
 
 fn serve(args: ServeArgs) -> Result<(), Failure> {
@@ -246,7 +257,8 @@ mod tests {
     fn args(arguments: &[&str]) -> ServeArgs {
         let cli = Cli::try_parse_from([&["sockeye"], arguments].concat()).expect("good arguments");
         match cli.command {
-            Some(Command::Serve(args)) => args,
+            Some(Command::Serve(args)) => *args,
+            Some(Command::Bench(_)) => panic!("it serves"),
             None => cli.serve,
         }
     }

@@ -3,6 +3,7 @@
 #![warn(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod assets;
+mod bench_args;
 mod cli;
 mod front;
 mod ice_args;

@@ -124,7 +124,7 @@ pub(crate) struct App {
 }
 
 /// All of them.
-static APPS: [App; 5] = [
+static APPS: [App; 6] = [
     App {
         name: "echo",
         about: "sends every message back",
@@ -163,6 +163,11 @@ static APPS: [App; 5] = [
             mounts.endpoint(prefix, config, rooms.handler());
             mounts.rooms.get_or_insert(rooms);
         },
+    },
+    App {
+        name: "stamp",
+        about: "sends every message back with the time of its arrival, for measurements",
+        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::stamp),
     },
 ];
 

@@ -45,8 +45,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("front", &["assets"]),
     ("server", &["front", "assets"]),
     ("ice_args", &[]),
+    ("bench_args", &[]),
     ("mounts", &["front"]),
-    ("cli", &["server", "front", "assets", "ice_args", "mounts"]),
+    ("cli", &["server", "front", "assets", "ice_args", "bench_args", "mounts"]),
     ("main", &["cli"]),
     // The front door re-exports from everywhere.
     ("lib", &["message", "protocol", "session", "transport", "gateway", "hub", "apps", "client", "compare"]),

@@ -121,7 +121,7 @@ fn an_app_that_does_not_exist_is_answered_with_those_that_do() {
     assert_eq!(
         refusal(&["--endpoint", "/talk=chatt"]),
         "error: invalid value '/talk=chatt' for '--endpoint <PREFIX=APP>': \
-         there is no app \"chatt\": choose one of echo, broadcast, chat, relay, rooms, upstream=URL"
+         there is no app \"chatt\": choose one of echo, broadcast, chat, relay, rooms, stamp, upstream=URL"
     );
 }
 

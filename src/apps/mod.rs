@@ -10,6 +10,8 @@ pub mod ice;
 mod line_echo;
 mod relay;
 pub mod rooms;
+#[cfg(feature = "bench")]
+mod stamp;
 #[cfg(feature = "upstream")]
 mod upstream;
 
@@ -20,6 +22,9 @@ pub use self::chat::{Chat, ChatConfig};
 pub use self::echo::echo;
 pub use self::line_echo::line_echo;
 pub use self::relay::relay;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub use self::stamp::stamp;
 #[cfg(feature = "upstream")]
 pub use self::upstream::{Upstream, UpstreamConfig, UpstreamError};
 

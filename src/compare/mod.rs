@@ -5,7 +5,13 @@
 mod alarm;
 pub mod cost;
 pub mod driver;
+pub mod gateway;
 pub mod machine;
 pub mod os;
 pub mod profiles;
 pub mod relay;
+pub mod report;
+pub mod results;
+pub mod subject;
+pub mod suite;
+pub mod table;

@@ -1,0 +1,37 @@
+//! Sends back what comes, and when it came.
+
+use crate::{Session, clock};
+
+/// Sends every message back with a space and the time of its arrival behind it: nanoseconds of this machine's monotonic clock.
+///
+/// A client on the same machine can tell from it how long each way took. It is what `sockeye bench` measures one-way latencies with.
+pub async fn stamp(mut session: Session) {
+    while let Some(message) = session.recv().await {
+        let came = clock::monotonic();
+        let stamped = format!("{} {came}", message.as_text().unwrap_or_default());
+        if session.send(stamped).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing::session;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_message_comes_back_with_a_time_that_does_not_run_backwards() {
+        let (session, mut client) = session();
+        tokio::spawn(stamp(session));
+        let mut last = clock::monotonic();
+        for text in ["one", "", "two words"] {
+            client.say(text).await;
+            let stamped = client.hear().await;
+            let (echo, came) = stamped.rsplit_once(' ').expect("a space");
+            let came = came.parse().expect("nanoseconds");
+            assert!(echo == text && came >= last && came <= clock::monotonic(), "{stamped}");
+            last = came;
+        }
+    }
+}

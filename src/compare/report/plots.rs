@@ -1,0 +1,267 @@
+//! The pictures: bars, drawn by plotters as SVG whose colours the page's style decides.
+
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::compare::results::{Direct, Distribution, Entry, Finding, Results};
+use crate::compare::table::{count, figure};
+
+/// A picture and what is written beside it.
+pub(super) struct Plot {
+    pub(super) title: String,
+    pub(super) explanation: String,
+    /// What the colours stand for, from the first on; none with one colour.
+    pub(super) legend: Vec<&'static str>,
+    pub(super) svg: String,
+}
+
+/// One line of bars.
+struct Bar {
+    label: String,
+    /// Where each part ends, and its colour, from the longest to the shortest.
+    ends: Vec<(f64, usize)>,
+    /// What is written behind it.
+    note: String,
+}
+
+/// The ends of a bar's parts, and what is written behind it.
+type Shown = (Vec<(f64, usize)>, String);
+
+/// All pictures for which there is anything to show.
+pub(super) fn all(results: &Results) -> Vec<Plot> {
+    let several = results.targets.len() > 1;
+    let mut plots = Vec::new();
+    let mut add = |title: &str, explanation: String, legend: &[&'static str], log: bool, bars: Vec<Bar>| {
+        if bars.iter().any(|bar| !bar.ends.is_empty()) {
+            let (title, legend) = (title.to_owned(), legend.to_vec());
+            plots.push(Plot { title, explanation, legend, svg: draw(&bars, log) });
+        }
+    };
+    let direct = |bar: &dyn Fn(&Direct) -> Shown| -> Vec<Bar> {
+        let label = |entry: &Entry<Direct>| label(&entry.technique, &entry.target, several);
+        let bars = results.direct.iter().map(|entry| {
+            let (ends, note) = bar(&entry.found);
+            Bar { label: label(entry), ends, note }
+        });
+        bars.collect()
+    };
+    let scale = &results.scale;
+    add(
+        "Round trip, milliseconds",
+        format!("{} messages a second over {} sessions; logarithmic", count(scale.rate), scale.sessions),
+        &["half of all messages", "99 of 100", "the slowest"],
+        true,
+        direct(&|found| distribution(&found.round_trip)),
+    );
+    add(
+        "Messages a second",
+        format!("{} sessions, each with so many messages in flight; logarithmic", scale.sessions),
+        &["1 in flight", "16 in flight"],
+        true,
+        direct(&|found| {
+            let rate =
+                |it: &Finding<_>| it.value().map(|it: &crate::compare::results::Throughput| it.messages_per_second);
+            let (one, sixteen) = (rate(&found.one_in_flight), rate(&found.sixteen_in_flight));
+            parts([sixteen.map(|it| (it, 1)), one.map(|it| (it, 0))], found.one_in_flight.reason())
+        }),
+    );
+    add(
+        "Server time for a message, microseconds",
+        "processor time, with one message in flight for each session".to_owned(),
+        &["in the server", "in the kernel"],
+        false,
+        direct(&|found| {
+            let cpu = found.one_in_flight.value().and_then(|it| it.server_cpu.value());
+            parts([cpu.map(|cpu| (cpu.total(), 1)), cpu.map(|cpu| (cpu.user, 0))], cpu_reason(found))
+        }),
+    );
+    add(
+        "Bytes on the wire for a message",
+        format!("{} bytes of text, there and back, with headers as a browser sends them", scale.message_bytes),
+        &["to the server", "and to the client"],
+        false,
+        direct(&|found| {
+            let bytes = found.one_in_flight.value().map(|it| (it.bytes_sent, it.bytes_received));
+            let ends = [bytes.map(|(sent, received)| (sent + received, 1)), bytes.map(|(sent, _)| (sent, 0))];
+            parts(ends, found.one_in_flight.reason())
+        }),
+    );
+    add(
+        "One message to many, milliseconds until the last has it",
+        format!("{} receivers; half of all messages", count(scale.receivers as f64)),
+        &[],
+        false,
+        direct(&|found| {
+            let last = found.fan_out.value().and_then(|it| it.last.p50);
+            parts([last.map(|it| (it, 0)), None], found.fan_out.reason())
+        }),
+    );
+    add(
+        "Server memory of an idle session, KB",
+        format!("{} sessions", count(scale.idle_sessions as f64)),
+        &[],
+        false,
+        direct(&|found| {
+            let bytes = found.idle_bytes.value().map(|bytes| (bytes / 1000.0, 0));
+            parts([bytes, None], found.idle_bytes.reason())
+        }),
+    );
+    for network in &results.networks {
+        let bars = network.entries.iter().map(|entry| {
+            let (ends, note) = distribution_of(&entry.found.round_trip, |it| it.p90);
+            Bar { label: label(&entry.technique, &entry.target, several), ends, note }
+        });
+        let name = &network.profile.name;
+        add(
+            &format!("Round trip over {name}, milliseconds"),
+            format!("{}; logarithmic", network.profile.about),
+            &["half of all messages", "9 of 10", "the slowest"],
+            true,
+            bars.collect(),
+        );
+    }
+    plots
+}
+
+fn label(technique: &str, target: &str, several: bool) -> String {
+    if several { format!("{technique} · {target}") } else { technique.to_owned() }
+}
+
+fn cpu_reason(found: &Direct) -> Option<&str> {
+    match &found.one_in_flight {
+        Finding::Value(found) => found.server_cpu.reason(),
+        Finding::NotAvailable(reason) => Some(reason),
+    }
+}
+
+fn parts(ends: [Option<(f64, usize)>; 2], reason: Option<&str>) -> Shown {
+    let ends: Vec<_> = ends.into_iter().flatten().filter(|(end, _)| end.is_finite()).collect();
+    let figures: Vec<_> = ends.iter().rev().map(|(end, _)| figure(*end)).collect();
+    let note = if ends.is_empty() { reason.unwrap_or("too few samples").to_owned() } else { figures.join(" / ") };
+    (ends, note)
+}
+
+fn distribution(found: &Finding<Distribution>) -> Shown {
+    distribution_of(found, |it| it.p99)
+}
+
+fn distribution_of(found: &Finding<Distribution>, most: fn(&Distribution) -> Option<f64>) -> Shown {
+    let Some(found) = found.value() else { return (Vec::new(), found.reason().unwrap_or_default().to_owned()) };
+    let ends = [(found.max, 2), (most(found), 1), (found.p50, 0)];
+    let ends: Vec<_> = ends.into_iter().filter_map(|(end, colour)| Some((end?, colour))).collect();
+    let figures: Vec<_> = ends.iter().rev().map(|(end, _)| figure(*end)).collect();
+    let note = if ends.is_empty() { "no message came back".to_owned() } else { figures.join(" / ") };
+    (ends, note)
+}
+
+const WIDTH: u32 = 900;
+const LINE: u32 = 30;
+const LABELS: u32 = 190;
+const NOTES: u32 = 170;
+
+fn draw(bars: &[Bar], log: bool) -> String {
+    let height = LINE * bars.len() as u32 + 40;
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
+        // Drawing into a string cannot fail; were it to, a picture would miss a part.
+        let _ = draw_on(&area, bars, log);
+    }
+    themed(&svg)
+}
+
+type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
+type Failure<'s> = DrawingAreaErrorKind<<SVGBackend<'s> as DrawingBackend>::ErrorType>;
+
+fn draw_on<'s>(area: &Area<'s>, bars: &[Bar], log: bool) -> Result<(), Failure<'s>> {
+    let ends = || bars.iter().flat_map(|bar| bar.ends.iter().map(|(end, _)| *end)).filter(|end| *end > 0.0);
+    let most = ends().fold(f64::MIN_POSITIVE, f64::max) * 1.05;
+    let mut builder = ChartBuilder::on(area);
+    builder.margin_top(4).margin_right(NOTES).x_label_area_size(26).y_label_area_size(LABELS);
+    let places = if log {
+        // A decade that the shortest bar is well into, so that it can be seen.
+        let least = 10_f64.powf((ends().fold(f64::INFINITY, f64::min) / 2.0).log10().floor());
+        let scale = (least..most.max(least * 10.0)).log_scale();
+        draw_bars(builder.build_cartesian_2d(scale, lines(bars))?, bars, least)?
+    } else {
+        draw_bars(builder.build_cartesian_2d(0.0..most, lines(bars))?, bars, 0.0)?
+    };
+    write(area, bars, &places)
+}
+
+/// Where a bar begins and ends, in pixels.
+struct Place {
+    left: i32,
+    right: i32,
+    middle: i32,
+}
+
+fn draw_bars<'s, X>(
+    mut chart: ChartContext<'_, SVGBackend<'s>, Cartesian2d<X, RangedCoordf64>>,
+    bars: &[Bar],
+    least: f64,
+) -> Result<Vec<Place>, Failure<'s>>
+where
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    let mut mesh = chart.configure_mesh();
+    mesh.disable_y_mesh().y_labels(0).x_labels(8).x_label_formatter(&|value| figure_at(*value));
+    mesh.axis_style(GRID).bold_line_style(GRID).light_line_style(TRANSPARENT).label_style(QUIET_TEXT).draw()?;
+    for (index, bar) in bars.iter().enumerate() {
+        for (end, colour) in &bar.ends {
+            chart.draw_series([rectangle(index, least, end.max(least), *colour)])?;
+        }
+    }
+    let place = |(index, bar): (usize, &Bar)| {
+        let end = bar.ends.first().map_or(least, |(end, _)| end.max(least));
+        let (left, middle) = chart.backend_coord(&(least, index as f64 + 0.5));
+        Place { left, right: chart.backend_coord(&(end, 0.0)).0, middle }
+    };
+    Ok(bars.iter().enumerate().map(place).collect())
+}
+
+/// Names to the left of the bars, figures behind them.
+fn write<'s>(area: &Area<'s>, bars: &[Bar], places: &[Place]) -> Result<(), Failure<'s>> {
+    let style = |colour: &'static RGBColor, side| {
+        TextStyle::from(("sans-serif", 14).into_font()).color(colour).pos(Pos::new(side, VPos::Center))
+    };
+    for (bar, Place { left, right, middle }) in bars.iter().zip(places) {
+        area.draw(&Text::new(bar.label.clone(), (left - 10, *middle), style(&INK, HPos::Right)))?;
+        let colour = if bar.ends.is_empty() { &QUIET } else { &INK };
+        area.draw(&Text::new(bar.note.clone(), (right + 8, *middle), style(colour, HPos::Left)))?;
+    }
+    area.present()
+}
+
+/// The first bar on top.
+fn lines(bars: &[Bar]) -> std::ops::Range<f64> {
+    bars.len() as f64..0.0
+}
+
+fn rectangle(index: usize, from: f64, to: f64, colour: usize) -> Rectangle<(f64, f64)> {
+    let style = ShapeStyle::from(&SERIES[colour]).filled();
+    Rectangle::new([(from, index as f64 + 0.18), (to, index as f64 + 0.82)], style)
+}
+
+fn figure_at(value: f64) -> String {
+    if value >= 1000.0 { count(value) } else { format!("{}", (value * 1e6).round() / 1e6) }
+}
+
+// Colours that stand for those of the page's style.
+const INK: RGBColor = RGBColor(1, 0, 0);
+const QUIET: RGBColor = RGBColor(2, 0, 0);
+const GRID: RGBColor = RGBColor(3, 0, 0);
+const SERIES: [RGBColor; 3] = [RGBColor(16, 0, 0), RGBColor(17, 0, 0), RGBColor(18, 0, 0)];
+const QUIET_TEXT: (&str, i32, &RGBColor) = ("sans-serif", 13, &QUIET);
+
+fn themed(svg: &str) -> String {
+    let mut svg = svg.to_owned();
+    let all = [(INK, "ink"), (QUIET, "quiet"), (GRID, "line"), (SERIES[0], "c0"), (SERIES[1], "c1"), (SERIES[2], "c2")];
+    for (RGBColor(red, green, blue), name) in all {
+        svg = svg.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"var(--{name})\""));
+    }
+    svg
+}

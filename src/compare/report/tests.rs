@@ -1,0 +1,87 @@
+use super::*;
+use crate::compare::machine::Machine;
+use crate::compare::results::*;
+
+fn distribution(p50: f64) -> Distribution {
+    let (p90, p99) = (Some(p50 * 2.0), Some(p50 * 5.0));
+    Distribution { samples: 1000, p50: Some(p50), p90, p99, p999: None, max: Some(p50 * 9.0), steps: vec![(p50, 1000)] }
+}
+
+fn results() -> Results {
+    let throughput = Throughput {
+        messages_per_second: 12_345.0,
+        server_cpu: Finding::Value(CpuFound { user: 2.0, system: 5.5 }),
+        bytes_sent: 740.0,
+        bytes_received: 99.0,
+        requests: 1.0,
+        connections_per_session: 2.0,
+        driver_share: Some(0.99),
+        driver_was_bottleneck: true,
+    };
+    let found = Direct {
+        round_trip: Finding::Value(distribution(0.25)),
+        to_server: Finding::Value(distribution(0.125)),
+        to_client: Finding::none("its clock cannot be read"),
+        one_in_flight: Finding::Value(throughput.clone()),
+        sixteen_in_flight: Finding::Value(throughput),
+        fan_out: Finding::none("no <broadcast> endpoint"),
+        idle_bytes: Finding::Value(3456.0),
+        opening: Finding::Value(distribution(1.0)),
+        visits_per_second: Finding::Value(1000.0),
+        correctness: Checked { expected: 10, lost: 1, ..Checked::default() },
+    };
+    let scale = ScaleSummary {
+        message_bytes: 64,
+        sessions: 100,
+        rate: 2500.0,
+        receivers: 1000,
+        idle_sessions: 1000,
+        network_sessions: 20,
+        network_rate: 40.0,
+    };
+    Results {
+        version: "1.2.3",
+        machine: Machine::this(std::time::SystemTime::UNIX_EPOCH),
+        scale,
+        targets: vec![TargetSummary { name: "A </script> & B".to_owned(), url: "http://a".to_owned(), own: false }],
+        direct: vec![Entry { technique: "WebSocket".to_owned(), target: "A </script> & B".to_owned(), found }],
+        networks: Vec::new(),
+        interrupted: false,
+    }
+}
+
+#[test]
+fn the_report_loads_nothing_and_holds_the_data() {
+    let html = html(&results());
+    for reference in ["src=", "href=", "@import", "url("] {
+        assert!(!html.contains(reference), "{reference}");
+    }
+    let data = html.split_once("id=data>").expect("the data").1.split_once("</script>").expect("its end").0;
+    let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
+    assert_eq!(data["direct"][0]["round_trip"]["value"]["p50"], 0.25);
+    assert_eq!(data["direct"][0]["fan_out"]["not_available"], "no <broadcast> endpoint");
+    assert_eq!(data["targets"][0]["name"], "A </script> & B");
+}
+
+#[test]
+fn what_comes_from_outside_is_escaped() {
+    let html = html(&results());
+    assert_eq!(html.matches("</script>").count(), 1);
+    assert!(html.contains("A &lt;/script&gt; &amp; B") && html.contains("no &lt;broadcast&gt; endpoint"));
+}
+
+#[test]
+fn pictures_take_their_colours_from_the_page() {
+    let html = html(&results());
+    assert_eq!(html.matches("<svg").count(), 5, "all but the fan-out's");
+    assert!(html.contains("var(--c0)") && html.contains("var(--ink)"));
+    let svg = &html[html.find("<svg").expect("a picture")..html.rfind("</svg>").expect("its end")];
+    assert!(!svg.contains("=\"#"), "a colour of its own");
+}
+
+#[test]
+fn failures_are_told_first() {
+    let html = html(&results());
+    assert!(html.contains("1 of 10 messages lost") && html.contains("1 in flight"));
+    assert!(!html.contains("none was lost"));
+}
