@@ -117,8 +117,8 @@ async function explain(error, { video }) {
       return new CameraError('missing', await missing(video));
     case 'NotAllowedError':
     case 'SecurityError':
-      return new CameraError('denied', `The browser may not use the ${both}. Allow it: press the symbol beside the page's address, `
-        + 'or look in the settings of the browser and of the system for this site\'s permissions; then try again.');
+      return new CameraError('denied', `The browser may not use the ${both}. Allow it: press the symbol beside the page’s address, `
+        + 'or look in the settings of the browser and of the system for this site’s permissions; then try again.');
     case 'NotReadableError':
     case 'AbortError':
       return new CameraError('busy', `The ${both} does not answer. Another program may be using it: close that one, then try again.`);

@@ -171,8 +171,8 @@ function onConnection(state, trouble) {
   }
   if (state === 'open') {
     hideTrouble();
-  } else if (trouble) {
-    showTrouble(phase === 'in' ? `${trouble} The call goes on without it.` : trouble);
+  } else if (trouble && phase !== 'in') {
+    showTrouble(trouble);
   }
   say(page.countdown, '');
   showState();
@@ -255,6 +255,7 @@ function sendText() {
 // -- What is shown -----------------------------------------------------------
 
 function setPhase(next) {
+  const focused = document.activeElement;
   phase = next;
   document.body.dataset.phase = next;
   const isIn = next === 'in';
@@ -273,6 +274,13 @@ function setPhase(next) {
     page['panel-chat'].hidden = page['panel-links'].hidden = true;
   }
   showAll();
+  // Whoever has pressed something that is gone now goes on where the next thing to press is.
+  if (focused !== document.body && focused?.offsetParent === null) focusFirst();
+}
+
+function focusFirst() {
+  const order = { lobby: [page.join], in: [page.mute, page.leave] }[phase] ?? [page.leave];
+  order.find((control) => !control.hidden)?.focus();
 }
 
 function showAll() {
@@ -305,7 +313,7 @@ function describeState() {
     case 'joining': return ['joining', connection.state === 'waiting' ? 'Not connected' : 'Joining…'];
     default:
       if (signaling.isSeated) return ['in', 'Connected'];
-      return ['cut', connection.state === 'waiting' ? 'Cut off from the server' : 'Reconnecting…'];
+      return ['cut', connection.state === 'waiting' ? 'Cut off from the server; the call goes on' : 'Reconnecting…'];
   }
 }
 
@@ -326,11 +334,13 @@ function showOwn() {
   } else {
     grid.remove(OWN);
   }
+  say(page.preview.querySelector('span'), picture ? 'Close the camera' : 'Try the camera');
+  page.welcome.hidden = Boolean(picture || isCalling);
   page.mute.hidden = page.camera.hidden = !isCalling || wanted.media === 'chat';
   press(page.mute, !sound || isMuted, 'microphone');
   press(page.camera, !picture, 'camera');
   const { width, height, frameRate } = picture?.getSettings() ?? {};
-  say(page.actual, width ? `The camera gives ${width} × ${height}, ${Math.round(frameRate)} frames a second.` : '');
+  say(page.actual, width ? `The camera gives ${width} × ${height} at ${Math.round(frameRate)}/s.` : '');
 }
 
 function press(button, isPressed, name) {
@@ -468,7 +478,7 @@ function listenToThePage() {
       page.room.value = Math.floor(Math.random() * 1e6);
     }
   };
-  page.preview.onclick = () => toggle(page.preview, () => camera.open({ video: true }, settings()));
+  page.preview.onclick = () => toggle(page.preview, toggleCamera);
   page.without.onclick = joinWithout;
   page['skip-camera'].onclick = joinWithout;
   page.leave.onclick = leave;

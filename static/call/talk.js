@@ -26,8 +26,9 @@ export class Talk {
 
   /** Shows what somebody said. */
   heard(participant, text) {
-    const name = nameOf(participant);
-    this.#entry(name, text, participant.id);
+    // Pages like this one send no more.
+    const shown = text.length > 2 * TEXT_LIMIT ? `${text.slice(0, 2 * TEXT_LIMIT)}…` : text;
+    this.#entry(nameOf(participant), shown, participant.id);
   }
 
   /**

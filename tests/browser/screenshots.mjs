@@ -4,7 +4,9 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { FAKE_MEDIA, hears, moves, say } from './support/calls.mjs';
 import { LIMIT, launch, newContext, newPage } from './support/chromium.mjs';
+import { paintedCamera } from './support/painted.mjs';
 import { startSockeye } from './support/server.mjs';
 
 const out = process.argv[2];
@@ -17,7 +19,7 @@ mkdirSync(out, { recursive: true });
 const SIZES = { wide: { width: 1280, height: 820 }, narrow: { width: 360, height: 740 } };
 
 let server = await startSockeye();
-const browser = await launch();
+const browser = await launch(FAKE_MEDIA);
 try {
   for (const colorScheme of ['light', 'dark']) {
     for (const [size, viewport] of Object.entries(SIZES)) {
@@ -26,6 +28,8 @@ try {
         page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage });
       await index(context, shoot);
       await chat(context, shoot);
+      await call({ viewport, colorScheme, deviceScaleFactor: size === 'narrow' ? 2 : 1 }, shoot);
+      await rooms(context, shoot);
       await context.close();
     }
   }
@@ -85,4 +89,85 @@ async function chat(context, shoot) {
   await empty.locator('#roster .you').waitFor();
   await shoot(empty, 'chat-empty');
   await empty.close();
+}
+
+async function call(options, shoot) {
+  const contexts = [];
+  const open = async (name, settings = options) => {
+    const context = await newContext(browser, settings);
+    contexts.push(context);
+    await context.addInitScript(paintedCamera, name);
+    const page = await newPage(context);
+    await page.goto(`${server.url}/call?${new URLSearchParams({ name, room: 42 })}`);
+    return page;
+  };
+  const arrive = async (name, settings) => {
+    const page = await open(name, settings);
+    await page.locator('#join').click();
+    await page.locator('#state[data-state=in]').waitFor();
+    return page;
+  };
+  const pictures = async (page, count) => {
+    await page.locator('.tile:not(.own)[data-state=connected][data-picture=on]').nth(count - 1).waitFor();
+    for (const video of await page.locator('.tile:not(.own)[data-picture=on] video').all()) await moves(video);
+  };
+
+  const ann = await open('Ann');
+  await shoot(ann, 'call-lobby');
+  await ann.locator('#preview').click();
+  await moves(ann.locator('.own video'));
+  await shoot(ann, 'call-preview');
+  await ann.locator('#join').click();
+  await ann.locator('#alone:not([hidden])').waitFor();
+  await shoot(ann, 'call-alone');
+
+  const small = { viewport: { width: 800, height: 700 } };
+  const bo = await arrive('Bo', small);
+  await pictures(ann, 1);
+  await shoot(ann, 'call-two');
+  const others = [bo, await arrive('Sølvi', small), await arrive('Mira', small)];
+  await pictures(ann, 3);
+  await others[2].locator('#mute').click();
+  await say(bo, 'The counter at the fish ladder read 1,204 this morning.');
+  await say(others[1], 'Yesterday it was 980. So they are early.');
+  await hears(ann, 'Yesterday it was 980. So they are early.');
+  await say(ann, 'Good. I will bring the nets.');
+  await hears(others[2], 'Good. I will bring the nets.');
+  await shoot(ann, 'call', true);
+  await others[2].locator('#camera').click();
+  await ann.locator('.tile[data-picture=off]').waitFor();
+  await ann.locator('#tab-links').click();
+  await ann.locator('[data-fact=picture]', { hasText: '×' }).first().waitFor();
+  await shoot(ann, 'call-connections', true);
+  await ann.locator('#links button', { hasText: 'SDP' }).first().click();
+  await shoot(ann, 'call-offer');
+  await ann.locator('#offer-close').click();
+  await ann.locator('#tab-settings').click();
+  await shoot(ann, 'call-settings', true);
+
+  const { port } = server;
+  await server.kill();
+  await ann.locator('#state[data-state=cut]').waitFor();
+  await shoot(ann, 'call-cut');
+  server = await startSockeye({ port });
+  for (const context of contexts) await context.close();
+
+  const denied = await newContext(browser, options);
+  await denied.addInitScript(() => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('Permission denied', 'NotAllowedError'));
+  });
+  const page = await newPage(denied);
+  await page.goto(`${server.url}/call?room=42`);
+  await page.locator('#join').click();
+  await page.locator('#without:not([hidden])').waitFor();
+  await shoot(page, 'call-denied');
+  await denied.close();
+}
+
+async function rooms(context, shoot) {
+  const page = await newPage(context);
+  for (const id of [7, 42]) await page.request.post(`${server.url}/room`, { form: { id } });
+  await page.goto(`${server.url}/rooms?id=42`);
+  await shoot(page, 'rooms');
+  await page.close();
 }
