@@ -161,6 +161,7 @@ const STATEMENTS: &[Statement] = &[
     ("9.8", Node, "a heartbeat each 25 s; it ends a poll", &["delays::heartbeats_come_each_25_seconds"]),
     ("9.8", Own, "counted from the last frame", &["delays::heartbeats_count_from_the_last_frame"]),
     ("9.9", Own, "the delays can be set", &["delays::the_disconnect_delay_can_be_set", "frames::heartbeats_are_wrapped_like_any_frame"]),
+    ("9.9", Own, "sockeye_wait bounds how long an xhr poll waits, where it is switched on", &["delays::a_short_poll_waits_no_longer_than_it_says", "delays::a_short_poll_brings_what_there_is_and_loses_nothing", "delays::a_short_poll_of_no_time_opens_no_session", "delays::short_polls_are_off_until_switched_on"]),
     ("9.10", Node, "a session can change its transport", &["lifecycle::a_session_can_change_its_transport"]),
     ("9.10", Own, "each endpoint has sessions of its own", &["lifecycle::endpoints_have_sessions_of_their_own"]),
 
