@@ -1,6 +1,7 @@
 # make run     the server on http://127.0.0.1:8080, with everything embedded that npm can install
 # make test    all tests: Rust, real clients in Node and Chromium, the fuzz targets and the package
 # make bench   what a message and a session cost, beside what the libraries cost by themselves; writes benches/results/end-to-end.md
+# make bench-peers   the same beside other SockJS servers, those that can be built here; writes benches/results/peers*
 # make clean   removes all that was built or installed
 
 # Where rustup puts cargo, for shells that have not read its file yet.
@@ -12,7 +13,7 @@ NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 INSTALLED = node_modules/.package-lock.json
 
 .DELETE_ON_ERROR:
-.PHONY: run build bench test test-rust test-clients test-fuzz test-package client chromium coturn jdk clean
+.PHONY: run build bench bench-peers test test-rust test-clients test-fuzz test-package client chromium coturn jdk clean
 
 run: client
 	$(CARGO) run --release
@@ -35,6 +36,11 @@ bench: client
 	$(CARGO) bench --bench micro
 	mkdir -p benches/results
 	$(CARGO) bench --bench end_to_end -- --server target/sockeye-to-bench --output benches/results/end-to-end.md
+
+bench-peers: client
+	$(CARGO) build --release
+	cp target/release/sockeye target/sockeye-to-bench
+	$(CARGO) bench --bench peers -- --server target/sockeye-to-bench --output benches/results
 
 test-clients: build tests/browser/$(INSTALLED) chromium
 	cd tests/browser && node --test

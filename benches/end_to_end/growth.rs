@@ -7,9 +7,10 @@ use sockeye::compare::driver::fan_out::{self, FanOut};
 use sockeye::compare::driver::idle::Held;
 use sockeye::compare::driver::{self, Error, Technique, Timing};
 
-use crate::rows::{Run, SIZE, check, explain};
-use crate::servers::Server;
-use crate::{Bench, median, text};
+use crate::Bench;
+use crate::common::rows::{Run, SIZE, check, explain};
+use crate::common::servers::Server;
+use crate::common::{median, text};
 
 /// A row of the table.
 pub struct Row {

@@ -8,10 +8,11 @@ use sockeye::compare::driver::echo::{self, Echo, EchoOutcome, Pace};
 use sockeye::compare::driver::fan_out::{self, FanOut};
 use sockeye::compare::driver::{self, Error, Latencies, Target, Technique, Timing};
 
-use crate::floors::Floor;
-use crate::rows::{SIZE, check, explain};
-use crate::servers::Server;
-use crate::{Bench, text};
+use crate::Bench;
+use crate::common::floors::Floor;
+use crate::common::rows::{SIZE, check, explain};
+use crate::common::servers::Server;
+use crate::common::text;
 
 /// What both measurements are called.
 pub const STEADY: &str = "latency: 5,000 messages/s over 1,000 framed WebSockets";

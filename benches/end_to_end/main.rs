@@ -5,15 +5,13 @@
 
 #![allow(unreachable_pub, missing_docs, reason = "a program has no users who read its documentation")]
 
-#[path = "../floors/mod.rs"]
-mod floors;
+#[path = "../common/mod.rs"]
+mod common;
 mod growth;
 mod latency;
 mod memory;
-mod rows;
-mod servers;
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -23,9 +21,10 @@ use sockeye::compare::driver;
 use sockeye::compare::machine::Machine;
 use sockeye::compare::os;
 
-use self::floors::Floor;
-use self::rows::Row;
-use self::servers::Server;
+use self::common::floors::Floor;
+use self::common::rows::{self, Row};
+use self::common::servers::{self, Server};
+use self::common::{Scale, median, text, versions};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -66,20 +65,6 @@ struct Bench {
     scale: Scale,
 }
 
-/// How much is done.
-struct Scale {
-    warm_up: Duration,
-    measured: Duration,
-    rounds: usize,
-    smoke: bool,
-}
-
-impl Scale {
-    fn sessions(&self, full: usize) -> usize {
-        if self.smoke { (full / 50).max(2) } else { full }
-    }
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match (args.serve, &args.fan_out) {
@@ -98,9 +83,7 @@ fn main() -> ExitCode {
 
 impl Bench {
     fn new(args: Args) -> Self {
-        let measured = Duration::from_secs_f64(if args.smoke { 0.05 } else { args.seconds });
-        let rounds = if args.smoke { 1 } else { args.rounds.max(1) };
-        let scale = Scale { warm_up: measured.mul_f64(0.3), measured, rounds, smoke: args.smoke };
+        let scale = Scale::new(args.smoke, args.seconds, args.rounds);
         Self { args, scale }
     }
 
@@ -148,7 +131,7 @@ impl Bench {
         let (mut floors, mut ourselves, mut ratios, mut shares) = (vec![], vec![], vec![], vec![]);
         for _ in 0..self.scale.rounds {
             let low = driver::block_on(row.run_floor(&floor, &self.scale)).map_err(text)??;
-            let high = driver::block_on(row.run_ours(&ours, &self.scale)).map_err(text)??;
+            let high = driver::block_on(row.run_sockjs(&ours, &self.scale)).map_err(text)??;
             shares.extend([&low, &high].map(|run| run.spent.driver_share().unwrap_or(f64::NAN)));
             floors.push(low.each());
             ourselves.push(high.each());
@@ -200,24 +183,4 @@ impl Report {
         }
         self.line("");
     }
-}
-
-/// Of what the figures depend on.
-fn versions() -> String {
-    let lock = include_str!("../../Cargo.lock");
-    let version = |name: &str| {
-        let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
-        Some(format!("{name} {}", entry.split_once('"')?.0))
-    };
-    let names = ["sockeye", "hyper", "tokio", "tokio-tungstenite"];
-    names.into_iter().filter_map(version).collect::<Vec<_>>().join(", ")
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn text(error: impl Display) -> String {
-    error.to_string()
 }

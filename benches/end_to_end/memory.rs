@@ -6,9 +6,10 @@ use sockeye::compare::cost;
 use sockeye::compare::driver::idle::{Burst, Held, Silent};
 use sockeye::compare::driver::{self, Error, Target, Technique};
 
-use crate::rows::explain;
-use crate::servers::Server;
-use crate::{Bench, text};
+use crate::Bench;
+use crate::common::rows::explain;
+use crate::common::servers::Server;
+use crate::common::text;
 
 /// A row of the table.
 pub struct Row {

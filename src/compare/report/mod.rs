@@ -4,6 +4,7 @@ mod plots;
 
 use std::fmt::Write as _;
 
+pub use self::plots::Group;
 use super::results::Results;
 use super::table::{Notes, Table, tables};
 
@@ -59,6 +60,11 @@ pub fn html(results: &Results) -> String {
          <script type=\"application/json\" id=data>{}</script></body></html>\n",
         data.replace('<', "\\u003c")
     )
+}
+
+/// Values side by side, in groups, as an SVG file.
+pub fn picture(groups: &[Group]) -> String {
+    plots::standalone(groups)
 }
 
 /// What went wrong, or that nothing did.

@@ -18,9 +18,44 @@ pub(super) struct Plot {
     pub(super) svg: String,
 }
 
+/// Values side by side, in groups, as a picture of its own: a whole SVG file, whose colours follow those of the page that shows it. The
+/// scale is logarithmic.
+pub(super) fn standalone(groups: &[Group]) -> String {
+    let mut bars = Vec::new();
+    for Group { title, values } in groups {
+        bars.push(Bar { label: title.clone(), heading: true, ends: Vec::new(), note: String::new() });
+        bars.extend(values.iter().enumerate().map(|(colour, (name, value))| {
+            let (ends, note) = match value {
+                Ok(value) => (vec![(*value, colour % SERIES.len())], figure(*value)),
+                Err(reason) => (Vec::new(), reason.clone()),
+            };
+            Bar { label: name.clone(), heading: false, ends, note }
+        }));
+    }
+    let svg = draw(&bars, true);
+    let end_of_tag = svg.find('>').map_or(0, |end| end + 1);
+    format!("{}<style>{STANDALONE}</style>{}", &svg[..end_of_tag], &svg[end_of_tag..])
+}
+
+/// Values to be compared with each other.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Of what they are.
+    pub title: String,
+    /// Whose each is, and it, or why there is none.
+    pub values: Vec<(String, Result<f64, String>)>,
+}
+
+/// The page's style has the same colours.
+const STANDALONE: &str = "svg{--c0:#2563a8;--c1:#d9822b;--c2:#5a9e6f;--c3:#a34a6b;--c4:#7a6bb5;--ink:#1d2228;--quiet:#5b6670;--line:#d8dde2}\
+    @media(prefers-color-scheme:dark){svg{--c0:#6ea8e6;--c1:#e8a562;--c2:#86c79a;--c3:#d485a4;--c4:#ab9ee0;--ink:#e4e8ec;\
+    --quiet:#9aa5af;--line:#333b43}}text{font-family:system-ui,sans-serif}";
+
 /// One line of bars.
 struct Bar {
     label: String,
+    /// It names the lines below.
+    heading: bool,
     /// Where each part ends, and its colour, from the longest to the shortest.
     ends: Vec<(f64, usize)>,
     /// What is written behind it.
@@ -44,7 +79,7 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
         let label = |entry: &Entry<Direct>| label(&entry.technique, &entry.target, several);
         let bars = results.direct.iter().map(|entry| {
             let (ends, note) = bar(&entry.found);
-            Bar { label: label(entry), ends, note }
+            Bar { label: label(entry), heading: false, ends, note }
         });
         bars.collect()
     };
@@ -112,7 +147,7 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
     for network in &results.networks {
         let bars = network.entries.iter().map(|entry| {
             let (ends, note) = distribution_of(&entry.found.round_trip, |it| it.p90);
-            Bar { label: label(&entry.technique, &entry.target, several), ends, note }
+            Bar { label: label(&entry.technique, &entry.target, several), heading: false, ends, note }
         });
         let name = &network.profile.name;
         add(
@@ -229,7 +264,9 @@ fn write<'s>(area: &Area<'s>, bars: &[Bar], places: &[Place]) -> Result<(), Fail
         TextStyle::from(("sans-serif", 14).into_font()).color(colour).pos(Pos::new(side, VPos::Center))
     };
     for (bar, Place { left, right, middle }) in bars.iter().zip(places) {
-        area.draw(&Text::new(bar.label.clone(), (left - 10, *middle), style(&INK, HPos::Right)))?;
+        let (place, side) = if bar.heading { (8, HPos::Left) } else { (left - 10, HPos::Right) };
+        let colour = if bar.heading || !bar.ends.is_empty() { &INK } else { &QUIET };
+        area.draw(&Text::new(bar.label.clone(), (place, *middle), style(colour, side)))?;
         let colour = if bar.ends.is_empty() { &QUIET } else { &INK };
         area.draw(&Text::new(bar.note.clone(), (right + 8, *middle), style(colour, HPos::Left)))?;
     }
@@ -254,13 +291,14 @@ fn figure_at(value: f64) -> String {
 const INK: RGBColor = RGBColor(1, 0, 0);
 const QUIET: RGBColor = RGBColor(2, 0, 0);
 const GRID: RGBColor = RGBColor(3, 0, 0);
-const SERIES: [RGBColor; 3] = [RGBColor(16, 0, 0), RGBColor(17, 0, 0), RGBColor(18, 0, 0)];
+const SERIES: [RGBColor; 5] =
+    [RGBColor(16, 0, 0), RGBColor(17, 0, 0), RGBColor(18, 0, 0), RGBColor(19, 0, 0), RGBColor(20, 0, 0)];
 const QUIET_TEXT: (&str, i32, &RGBColor) = ("sans-serif", 13, &QUIET);
 
 fn themed(svg: &str) -> String {
     let mut svg = svg.to_owned();
-    let all = [(INK, "ink"), (QUIET, "quiet"), (GRID, "line"), (SERIES[0], "c0"), (SERIES[1], "c1"), (SERIES[2], "c2")];
-    for (RGBColor(red, green, blue), name) in all {
+    let series = SERIES.into_iter().zip(["c0", "c1", "c2", "c3", "c4"]);
+    for (RGBColor(red, green, blue), name) in series.chain([(INK, "ink"), (QUIET, "quiet"), (GRID, "line")]) {
         svg = svg.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"var(--{name})\""));
     }
     svg

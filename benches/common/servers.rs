@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use sockeye::compare::driver::Target;
 use sockeye::compare::os;
 
-use crate::floors::Floor;
+use super::floors::Floor;
 
 const SERVER_CORE: usize = 0;
 const DRIVER_CORE: usize = 1;
@@ -33,7 +33,8 @@ impl Server {
         Self::start(command)
     }
 
-    fn start(mut command: Command) -> io::Result<Self> {
+    /// Whatever server says where it listens: in a line `listening on URL`, if need be after others.
+    pub fn start(mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         // A process starts on the cores of the thread that starts it.
         let pinned = os::pin(SERVER_CORE);
@@ -42,14 +43,13 @@ impl Server {
             os::pin(DRIVER_CORE)?;
         }
         let mut child = child.map_err(|error| io::Error::new(error.kind(), format!("{command:?}: {error}")))?;
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let first = lines.next().transpose()?.unwrap_or_default();
-        let Some(url) = first.strip_prefix("listening on ") else {
+        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+        let Some(url) = lines.filter_map(|line| Some(line.strip_prefix("listening on ")?.to_owned())).next() else {
             let _ = (child.kill(), child.wait());
-            return Err(io::Error::other(format!("{command:?} does not say where it listens, but {first:?}")));
+            return Err(io::Error::other(format!("{command:?} does not say where it listens")));
         };
-        // Nobody reads on, and the pipe must not fill: it is closed, which the server does not mind.
-        Ok(Self { url: url.trim().to_owned(), child })
+        // Nobody reads on: the pipe is closed, so that it cannot fill.
+        Ok(Self { url, child })
     }
 
     /// An endpoint of it.

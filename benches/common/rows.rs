@@ -6,10 +6,11 @@ use sockeye::compare::driver::churn::{self, Churn};
 use sockeye::compare::driver::echo::{self, Echo, Pace};
 use sockeye::compare::driver::fan_out::{self, FanOut};
 use sockeye::compare::driver::{Correctness, Error, Spent, Technique, Timing};
+use sockeye::compare::results::with_causes;
 
-use crate::Scale;
-use crate::floors::Floor;
-use crate::servers::Server;
+use super::Scale;
+use super::floors::Floor;
+use super::servers::Server;
 
 /// A row of the table.
 pub struct Row {
@@ -113,8 +114,8 @@ impl Row {
         run(server, "", self.floor_technique, work, scale).await
     }
 
-    /// One run against the gateway.
-    pub async fn run_ours(&self, server: &Server, scale: &Scale) -> Result<Run, String> {
+    /// One run against a SockJS server.
+    pub async fn run_sockjs(&self, server: &Server, scale: &Scale) -> Result<Run, String> {
         let prefix = if let Work::FanOut = self.work { "/broadcast" } else { "/echo" };
         run(server, prefix, self.ours, self.work, scale).await
     }
@@ -163,11 +164,5 @@ pub fn check(correctness: Correctness, error: Option<Error>) -> Result<(), Strin
 
 /// An error with its causes.
 pub fn explain(error: Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    with_causes(&error)
 }

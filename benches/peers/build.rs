@@ -1,0 +1,92 @@
+//! Other SockJS servers, from their registries.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A server that may be built here.
+pub struct Peer {
+    pub name: &'static str,
+    folder: &'static str,
+    /// What must be there, and how it tells its version.
+    tools: &'static [&'static [&'static str]],
+    build: &'static [&'static str],
+    run: &'static [&'static str],
+    /// The file that names the library's version, and what stands before it there.
+    library: (&'static str, &'static str),
+}
+
+/// All of them.
+pub const PEERS: [Peer; 3] = [
+    Peer {
+        name: "sockjs-node",
+        folder: "sockjs-node",
+        tools: &[&["node", "--version"], &["npm", "--version"]],
+        build: &["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+        run: &["node", "server.js"],
+        library: ("package.json", "\"sockjs\": \""),
+    },
+    Peer {
+        name: "sockjs-go",
+        folder: "sockjs-go",
+        tools: &[&["go", "version"]],
+        build: &["go", "build", "-o", "target/peer", "."],
+        run: &["target/peer"],
+        library: ("go.mod", "github.com/igm/sockjs-go/v3 "),
+    },
+    Peer {
+        name: "Spring Boot",
+        folder: "spring",
+        tools: &[&["java", "-version"], &["mvn", "--version"]],
+        build: &["mvn", "--batch-mode", "--quiet", "package"],
+        run: &["java", "-jar", "target/peer-spring.jar"],
+        library: ("pom.xml", "<artifactId>spring-boot-starter-parent</artifactId>\n    <version>"),
+    },
+];
+
+/// A server that can be started.
+pub struct Built {
+    pub name: &'static str,
+    /// Of the library, and of what runs it.
+    pub version: String,
+    folder: PathBuf,
+    run: &'static [&'static str],
+}
+
+impl Peer {
+    /// Builds it below the crate's `root`, or says why not.
+    pub fn build(&self, root: &Path) -> Result<Built, String> {
+        let folder = root.join("benches/peers").join(self.folder);
+        let mut versions = Vec::new();
+        for tool in self.tools {
+            let output = Command::new(tool[0]).args(&tool[1..]).output();
+            let output = output.map_err(|error| format!("{} cannot be run: {error}", tool[0]))?;
+            // Java says it on stderr.
+            let said = [output.stdout, output.stderr].concat();
+            versions.push(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned());
+        }
+        let output = Command::new(self.build[0]).args(&self.build[1..]).current_dir(&folder).output();
+        let output = output.map_err(|error| format!("{} cannot be run: {error}", self.build[0]))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            let reason =
+                said.lines().find(|line| line.contains("rror")).unwrap_or("it says nothing about it").to_owned();
+            return Err(format!("`{}` failed: {reason}", self.build.join(" ")));
+        }
+        let (file, before) = self.library;
+        let text = std::fs::read_to_string(folder.join(file)).map_err(|error| format!("{file}: {error}"))?;
+        let library =
+            text.split_once(before).map_or("?", |(_, after)| after.split(['"', '<', '\n']).next().unwrap_or("?"));
+        let version = format!("{} {library} on {}", self.name, versions[0]);
+        Ok(Built { name: self.name, version, folder, run: self.run })
+    }
+}
+
+impl Built {
+    /// What starts it.
+    pub fn command(&self) -> Command {
+        let program = if self.run[0].contains('/') { self.folder.join(self.run[0]) } else { self.run[0].into() };
+        let mut command = Command::new(program);
+        command.args(&self.run[1..]).current_dir(&self.folder);
+        command
+    }
+}
