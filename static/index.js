@@ -56,15 +56,15 @@
       row.appendChild(make('td', 'does', APPS.hasOwnProperty(endpoint.app) ? APPS[endpoint.app] : ''));
       body.appendChild(row);
       if (endpoint.app === 'echo' && !echoPrefix) { echoPrefix = endpoint.prefix; }
-      showCards(endpoint.app);
+      showLinks(endpoint.app);
     });
     if (endpoints.length === 0) { showPlain('None. Start the server with --endpoint /echo=echo to have one.'); }
   }
 
   // A page that needs an application is offered where that is served.
-  function showCards(app) {
-    Array.prototype.forEach.call(document.querySelectorAll('.card'), function (card) {
-      if (card.getAttribute('data-needs') === app) { card.hidden = false; }
+  function showLinks(app) {
+    Array.prototype.forEach.call(document.querySelectorAll('[data-needs]'), function (link) {
+      if (link.getAttribute('data-needs') === app) { link.hidden = false; }
     });
   }
 

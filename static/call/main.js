@@ -256,6 +256,8 @@ function sendText() {
 
 function setPhase(next) {
   const focused = document.activeElement;
+  // On a phone the form is below the pictures.
+  if (phase === 'lobby' && next !== 'lobby') window.scrollTo(0, 0);
   phase = next;
   document.body.dataset.phase = next;
   const isIn = next === 'in';
@@ -280,7 +282,7 @@ function setPhase(next) {
 
 function focusFirst() {
   const order = { lobby: [page.join], in: [page.mute, page.leave] }[phase] ?? [page.leave];
-  order.find((control) => !control.hidden)?.focus();
+  order.find((control) => !control.hidden)?.focus({ preventScroll: true });
 }
 
 function showAll() {
@@ -379,6 +381,8 @@ function showTrouble(text, { isAboutCamera = false } = {}) {
   page.without.hidden = !isAboutCamera;
   page.dismiss.hidden = phase !== 'in';
   say(page.error, text);
+  // On a phone what one has pressed may be a screen further down.
+  page.trouble.scrollIntoView({ block: 'nearest' });
 }
 
 function hideTrouble() {

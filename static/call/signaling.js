@@ -24,7 +24,7 @@
 const LONGEST_DELAY = 2500;
 // How long (ms) leaving may take before the connection is closed anyway.
 const LEAVE_PATIENCE = 2000;
-// A server that has not answered a `join` by then (ms) probably never will.
+// jsonp-polling never learns that a request failed: a `join` that has no answer by then (ms) is sent again by a new session.
 const JOIN_PATIENCE = 10000;
 // Somebody else has come with our token, so this page is the one that is left over.
 const REPLACED = 4001;
@@ -167,7 +167,9 @@ export class Signaling {
     this.#connection.send(JSON.stringify(join));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#on.trouble(`The server has not let this page in yet. If it is yours, see whether ${this.url} is the app "rooms".`);
+      console.warn('sockeye: no answer to the request to join room', join.room);
+      this.#connection.giveUp('The server did not answer the request to join. '
+        + `If it is yours, see whether it serves ${this.url}=rooms.`);
     }, JOIN_PATIENCE);
   }
 

@@ -424,6 +424,37 @@ describe('the call page', () => {
     }
   });
 
+  // jsonp-polling never learns that a request was lost. The page's clock is wound on, so that nobody has to wait.
+  it('asks again when the answer to its request to join stays out', { timeout: LIMIT }, async () => {
+    let lost;
+    const lose = new Promise((resolve) => { lost = resolve; });
+    let welcomes = 0;
+    const page = await callers.open({
+      room: callers.newRoom(),
+      media: 'chat',
+      async prepare(page) {
+        await page.clock.install();
+        await between(page, {
+          change(message, pass) {
+            if (message.type !== 'welcome' || (welcomes += 1) > 1) {
+              pass(message);
+            } else {
+              lost();
+            }
+          },
+        });
+      },
+    });
+    await page.locator('#join').click();
+    await lose;
+    await inState(page, 'joining');
+    await page.clock.fastForward(10_000);
+    assert.match(await trouble(page, /did not answer/), /\/signal=rooms/);
+    await page.locator('#reconnect').click({ timeout: 2_000 }).catch(() => {});
+    await inState(page, 'in');
+    assert.deepEqual(page.problems.map((problem) => problem.slice(0, 50)), ['console: sockeye: no answer to the request to join'.slice(0, 50)]);
+  });
+
   it('asks for the token of the ICE servers, and uses them', { timeout: LIMIT }, async () => {
     const guarded = await startSockeye({ args: ['--ice-url', 'stun:127.0.0.1:9', '--ice-token', 'sesame'] });
     try {
@@ -451,7 +482,8 @@ describe('the call page', () => {
       const other = await launch({ ...options, disabled: FAKE_MEDIA.disabled });
       const room = callers.newRoom();
       const ann = await callers.arrive('Ann', { room });
-      const page = await callers.open({ from: other, at: `http://${host}:${server.port}`, name: 'Bo', room, ...query });
+      const viewport = { width: 360, height: 740 };
+      const page = await callers.open({ from: other, at: `http://${host}:${server.port}`, name: 'Bo', room, viewport, ...query });
       return { other, ann, page };
     };
     const LOOPBACK = '--allow-loopback-in-peer-connection';
@@ -472,6 +504,8 @@ describe('the call page', () => {
           await page.locator('#join').click();
           assert.match(await trouble(page, /./), says);
           await inState(page, 'lobby');
+          const { y, height } = await page.locator('#trouble').boundingBox();
+          assert.ok(y >= 0 && y + height <= 740, 'it is seen without scrolling');
           await page.locator('#without').click();
           await inState(page, 'in');
           await sees(page, 'Ann');

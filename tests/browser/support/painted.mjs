@@ -43,7 +43,7 @@ export function paintedCamera(name) {
     oval(320 + sway, 146, 90, 58, hair);
     if (!long) oval(320 + sway, 170, 86, 46, hair);
     oval(320 + sway, 232, 74, 82, skin);
-    for (const side of [-1, 1]) oval(320 + sway + side * 30, 222, 7, Math.sin(time / 700) > 0.97 ? 1 : 8, '#2a1c16');
+    for (const side of [-1, 1]) oval(320 + sway + side * 30, 222, 7, 8, '#2a1c16');
     paint.strokeStyle = '#7b3a2e';
     paint.lineWidth = 5;
     paint.lineCap = 'round';
