@@ -81,8 +81,13 @@ pub fn tables(results: &Results, notes: &mut Notes) -> Vec<Table> {
         };
         tables.push(direct(
             format!("Round trip in ms, {} messages/s over {} sessions", scale.rate, scale.sessions),
-            &["p50", "p90", "p99", "p99.9", "max", "to server p50", "to client p50"],
-            &mut |found| latency(found, notes),
+            &["p50", "p90", "p99", "p99.9", "max"],
+            &mut |found| times(&[&found.round_trip], notes),
+        ));
+        tables.push(direct(
+            "One way in ms, at the same time".to_owned(),
+            &["to the server: p50", "p90", "p99", "p99.9", "max", "to the client: p50", "p90", "p99", "p99.9", "max"],
+            &mut |found| times(&[&found.to_server, &found.to_client], notes),
         ));
         tables.push(direct(
             format!("Throughput and cost of {}-byte messages, {} sessions", scale.message_bytes, scale.sessions),
@@ -95,6 +100,7 @@ pub fn tables(results: &Results, notes: &mut Notes) -> Vec<Table> {
                 "16 in flight: messages/s",
                 "server CPU µs",
                 "connections a session",
+                "load, of a core",
             ],
             &mut |found| throughput(found, notes),
         ));
@@ -156,12 +162,10 @@ fn table<T>(
     Table { title, head, rows: rows.collect() }
 }
 
-fn latency(found: &Direct, notes: &mut Notes) -> Vec<String> {
+fn times(findings: &[&Finding<Distribution>], notes: &mut Notes) -> Vec<String> {
     let shares: [fn(&Distribution) -> Option<f64>; 5] =
         [|it| it.p50, |it| it.p90, |it| it.p99, |it| it.p999, |it| it.max];
-    let mut row: Vec<_> = shares.map(|share| notes.time(&found.round_trip, share)).into();
-    row.extend([&found.to_server, &found.to_client].map(|way| notes.time(way, |it| it.p50)));
-    row
+    findings.iter().flat_map(|finding| shares.map(|share| notes.time(finding, share))).collect()
 }
 
 fn throughput(found: &Direct, notes: &mut Notes) -> Vec<String> {
@@ -179,6 +183,11 @@ fn throughput(found: &Direct, notes: &mut Notes) -> Vec<String> {
         cell(sixteen, |it, _| count(it.messages_per_second)),
         cell(sixteen, |it, notes| cpu(&it.server_cpu, notes)),
         cell(one, |it, _| figure(it.connections_per_session)),
+        {
+            let shares = [one, sixteen].map(|it| it.value().and_then(|it| it.driver_share));
+            let most = shares.into_iter().flatten().fold(f64::NAN, f64::max);
+            if most.is_finite() { format!("{:.0} %", most * 100.0) } else { "?".to_owned() }
+        },
     ]
 }
 

@@ -41,9 +41,15 @@ fn a_comparison_from_end_to_end() {
         report.to_str().expect("UTF-8"),
     ]);
     assert_eq!(code, Some(0), "{tables}{progress}");
-    for title in
-        ["Round trip in ms", "Throughput and cost", "One message to", "Sessions", "Correctness", "no-WebSocket proxy"]
-    {
+    for title in [
+        "Round trip in ms",
+        "One way in ms",
+        "Throughput and cost",
+        "One message to",
+        "Sessions",
+        "Correctness",
+        "no-WebSocket proxy",
+    ] {
         assert!(tables.contains(title), "{title}: {tables}");
     }
     assert!(progress.contains("Sockeye: WebSocket, throughput with 16 in flight"), "{progress}");
