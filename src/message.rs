@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::protocol::quote;
 
@@ -28,15 +27,8 @@ enum Repr {
     Binary(Bytes),
 }
 
-/// What a message holds.
-pub(crate) enum Content {
-    Text(Utf8Bytes),
-    Binary(Bytes),
-}
-
 struct Text {
-    // As a WebSocket takes it, which then needs no copy.
-    text: Utf8Bytes,
+    text: Box<str>,
     // The message frame and a line end, filled by the first SockJS transport that sends the message; raw WebSocket and the
     // application never need it. With the line end, xhr takes it as it is, and WebSocket all but the last byte.
     line: OnceLock<Bytes>,
@@ -56,7 +48,7 @@ impl Message {
     /// The text, if this is a text message.
     pub fn as_text(&self) -> Option<&str> {
         match &self.0 {
-            Repr::Text(text) => Some(text.text.as_str()),
+            Repr::Text(text) => Some(&text.text),
             Repr::Binary(_) => None,
         }
     }
@@ -82,16 +74,6 @@ impl Message {
         self.len() == 0
     }
 
-    /// The content, without a copy if nobody else holds this message.
-    pub(crate) fn into_content(self) -> Content {
-        match self.0 {
-            Repr::Text(text) => {
-                Content::Text(Arc::try_unwrap(text).map_or_else(|shared| shared.text.clone(), |text| text.text))
-            }
-            Repr::Binary(bytes) => Content::Binary(bytes),
-        }
-    }
-
     /// The message frame that holds just this message (SockJS 0.3.3, message frames) and a line end, encoded at most once.
     ///
     /// `None` for a binary message, which no SockJS frame can carry.
@@ -100,7 +82,7 @@ impl Message {
             Repr::Text(text) => Some(text.line.get_or_init(|| {
                 let mut line = Vec::with_capacity(text.text.len() + 6);
                 line.extend_from_slice(b"a[");
-                quote::quote_into(text.text.as_str(), &mut line);
+                quote::quote_into(&text.text, &mut line);
                 line.extend_from_slice(b"]\n");
                 line.into()
             })),
@@ -151,9 +133,9 @@ impl PartialEq<&str> for Message {
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Repr::Text(text) => match text.text.as_str().char_indices().nth(64) {
-                None => write!(f, "Text({:?})", text.text.as_str()),
-                Some((end, _)) => write!(f, "Text({:?}… {} bytes)", &text.text.as_str()[..end], text.text.len()),
+            Repr::Text(text) => match text.text.char_indices().nth(64) {
+                None => write!(f, "Text({:?})", text.text),
+                Some((end, _)) => write!(f, "Text({:?}… {} bytes)", &text.text[..end], text.text.len()),
             },
             Repr::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
         }

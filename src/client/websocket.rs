@@ -18,7 +18,6 @@ use super::frame::{Frame, FrameLimits};
 use super::link::json;
 use super::url::port;
 use super::wire::{Stream, Wire};
-use crate::message::Content;
 use crate::{CloseReason, Message};
 
 /// tungstenite's own default is 128 KiB for each connection.
@@ -134,9 +133,9 @@ impl Uplink {
     pub(super) async fn send(&mut self, messages: Vec<Message>) -> Result<(), TransportError> {
         let raw = self.raw;
         self.write(messages.into_iter().map(|message| match raw {
-            true => match message.into_content() {
-                Content::Text(text) => tungstenite::Message::Text(text),
-                Content::Binary(bytes) => tungstenite::Message::Binary(bytes),
+            true => match message.as_text() {
+                Some(text) => tungstenite::Message::text(text),
+                None => tungstenite::Message::Binary(message.as_binary().cloned().unwrap_or_default()),
             },
             false => {
                 let json = String::from_utf8(json(&[message])).expect("quoting text gives text");

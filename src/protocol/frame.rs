@@ -27,6 +27,14 @@ impl Frame {
         line.slice(..line.len() - 1)
     }
 
+    /// The frame's bytes, to be looked at: a message's are not even counted as shared.
+    pub(crate) fn with_bytes<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::Message(message) if let Some(line) = message.line() => look(&line[..line.len() - 1]),
+            _ => look(&self.bytes()),
+        }
+    }
+
     /// The frame and a line end.
     ///
     /// Binary messages have no form here: a session that carries none never queues one.

@@ -1,5 +1,7 @@
 //! WebSocket, with SockJS frames and without: one task for the socket and the application.
 
+mod wire;
+
 use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::ControlFlow;
@@ -8,18 +10,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_stream::Stream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message as Packet;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Message as Packet, Utf8Bytes};
 
+use self::wire::Wire;
 use crate::Message;
-use crate::message::Content;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::protocol::payload::{self, PayloadLimits};
@@ -46,8 +45,6 @@ pub(crate) struct Settings {
     pub(crate) linger: Duration,
 }
 
-/// Allocated for as long as the connection lives, so small; larger messages grow it while they are read.
-const READ_BUFFER: usize = 4 * 1024;
 /// Below this, frames are gathered into one write.
 const WRITE_THRESHOLD: usize = 16 * 1024;
 /// Packets read, or frames written, before the other side of the task gets its turn.
@@ -72,29 +69,21 @@ pub(crate) async fn run<S>(
         Framing::SockJs => settings.payload_size,
         Framing::Raw => settings.payload.message_size,
     };
-    // The write buffer itself needs no limit: no frame is written while the one before has not left (see `poll_write`).
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_THRESHOLD)
-        .max_message_size(Some(largest))
-        .max_frame_size(Some(largest));
-    let socket = WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
     let mut driver = Driver {
-        socket,
+        wire: Wire::new(stream, read, largest),
         receiver,
         application: Some(application),
         framing,
         settings,
         refused: Vec::new(),
         reading: Reading::Open,
-        unflushed: 0,
         ping_leaving: false,
         steps: Vec::new(),
     };
     let ending = poll_fn(|cx| driver.poll_session(cx)).await;
-    let Driver { socket, receiver, application, settings, .. } = driver;
+    let Driver { wire, receiver, application, settings, .. } = driver;
     drop(receiver);
-    let finish = tokio::time::timeout(settings.linger, finish(socket, ending, framing));
+    let finish = finish(wire, ending, framing, settings.linger);
     match application {
         Some(application) => {
             // The application may have work left, but the client waits for no one: both at once.
@@ -107,7 +96,7 @@ pub(crate) async fn run<S>(
 }
 
 struct Driver<S, A> {
-    socket: WebSocketStream<S>,
+    wire: Wire<S>,
     receiver: Receiver,
     /// `None` once it has returned.
     application: Option<A>,
@@ -116,8 +105,6 @@ struct Driver<S, A> {
     /// Messages that found no room in the inbound queue; while there are any, the socket is not read.
     refused: Vec<Message>,
     reading: Reading,
-    /// Bytes handed to the socket since it was last known to be empty.
-    unflushed: usize,
     ping_leaving: bool,
     /// Room for what is written next, kept from one time to the next.
     steps: Vec<Step>,
@@ -204,10 +191,7 @@ where
             if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most {
                 break;
             }
-            let packet = match Pin::new(&mut self.socket).poll_next(cx) {
-                Poll::Pending => break,
-                Poll::Ready(packet) => packet,
-            };
+            let Poll::Ready(packet) = self.wire.poll_packet(cx) else { break };
             heard = true;
             let before = batch.len();
             if let Err(reading) = self.accept(packet, &mut batch) {
@@ -231,10 +215,10 @@ where
         true
     }
 
-    fn accept(&mut self, packet: Option<Result<Packet, Error>>, batch: &mut Vec<Message>) -> Result<(), Reading> {
+    fn accept(&mut self, packet: Result<Packet, Error>, batch: &mut Vec<Message>) -> Result<(), Reading> {
         let ended = |ending| Err(Reading::Ended(ending));
         match packet {
-            Some(Ok(Packet::Text(text))) => match self.framing {
+            Ok(Packet::Text(text)) => match self.framing {
                 Framing::Raw => batch.push(Message::text(text.as_str())),
                 Framing::SockJs => match payload::parse_frame(text.as_str(), &self.settings.payload) {
                     Ok(messages) => batch.extend(messages),
@@ -242,26 +226,24 @@ where
                     Err(_) => return ended(Ending::Aborted(CloseReason::BROKEN_FRAMING)),
                 },
             },
-            Some(Ok(Packet::Binary(bytes))) => {
+            Ok(Packet::Binary(bytes)) => {
                 if self.framing == Framing::SockJs || !self.settings.binary {
                     return Err(Reading::Refused(CloseReason::BINARY_REFUSED));
                 }
                 batch.push(Message::binary(bytes));
             }
-            Some(Ok(Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_))) => {}
-            Some(Ok(Packet::Close(frame))) => {
+            Ok(Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_)) => {}
+            Ok(Packet::Close(frame)) => {
                 let frame = frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
                 return ended(Ending::ByPeer(frame));
             }
-            Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
+            Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
                 return Err(Reading::Refused(CloseReason::TOO_LARGE));
             }
-            Some(Err(Error::Utf8(_))) => return ended(Ending::Aborted(CloseReason::NOT_UTF8)),
-            Some(Err(Error::Protocol(
-                tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-            ))) => return ended(Ending::Lost),
-            Some(Err(Error::Protocol(_))) => return ended(Ending::Aborted(CloseReason::PROTOCOL_ERROR)),
-            Some(Err(_)) | None => return ended(Ending::Lost),
+            Err(Error::Utf8(_)) => return ended(Ending::Aborted(CloseReason::NOT_UTF8)),
+            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => return ended(Ending::Lost),
+            Err(Error::Protocol(_)) => return ended(Ending::Aborted(CloseReason::PROTOCOL_ERROR)),
+            Err(_) => return ended(Ending::Lost),
         }
         Ok(())
     }
@@ -280,9 +262,9 @@ where
     }
 
     /// Writes what the session has, as far as the socket takes it.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Option<Ending>, Error> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Ending>> {
         loop {
-            if self.unflushed >= WRITE_THRESHOLD && !self.poll_flush(cx)? {
+            if self.wire.pending() >= WRITE_THRESHOLD && self.poll_flush(cx)?.is_pending() {
                 // A socket that takes nothing keeps the session's own timer from being asked.
                 let silent = self.receiver.poll_silence(cx).is_ready();
                 return Ok(silent.then_some(Ending::Lost));
@@ -297,10 +279,10 @@ where
             for step in steps.drain(..) {
                 match step {
                     Step::Frame(Frame::Close(reason)) => return Ok(Some(Ending::Closed(reason))),
-                    Step::Frame(frame) => self.write_frame(frame)?,
+                    Step::Frame(frame) => self.put(frame),
                     Step::Ping => {
                         self.ping_leaving = true;
-                        self.write(Packet::Ping(Bytes::new()))?;
+                        self.wire.put_ping();
                     }
                 }
             }
@@ -311,78 +293,81 @@ where
                 break;
             }
         }
-        if self.unflushed > 0 {
-            self.poll_flush(cx)?;
+        if self.wire.pending() > 0 {
+            let _: Poll<()> = self.poll_flush(cx)?;
         }
         Ok(None)
     }
 
-    fn write_frame(&mut self, frame: Frame) -> Result<(), Error> {
+    fn put(&mut self, frame: Frame) {
         match (self.framing, frame) {
-            (Framing::SockJs, frame) => self.write(text(frame.bytes())),
-            (Framing::Raw, Frame::Message(message)) => self.write(packet(message)),
-            (Framing::Raw, Frame::Messages(messages)) => {
-                messages.into_iter().try_for_each(|message| self.write(packet(message)))
-            }
+            (Framing::SockJs, frame) => frame.with_bytes(|bytes| self.wire.put_text(bytes)),
+            (Framing::Raw, Frame::Message(message)) => self.put_raw(&message),
+            (Framing::Raw, Frame::Messages(messages)) => messages.iter().for_each(|message| self.put_raw(message)),
             // No frames at all on a raw WebSocket.
-            (Framing::Raw, Frame::Open | Frame::Heartbeat | Frame::Close(_)) => Ok(()),
+            (Framing::Raw, Frame::Open | Frame::Heartbeat | Frame::Close(_)) => {}
         }
     }
 
-    fn write(&mut self, packet: Packet) -> Result<(), Error> {
-        self.unflushed += packet.len() + 10;
-        Pin::new(&mut self.socket).start_send(packet)
+    fn put_raw(&mut self, message: &Message) {
+        match (message.as_text(), message.as_binary()) {
+            (Some(text), _) => self.wire.put_text(text.as_bytes()),
+            (None, bytes) => self.wire.put_binary(bytes.map_or(&[], |bytes| bytes)),
+        }
     }
 
-    /// True when the socket has taken everything.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
-        match Pin::new(&mut self.socket).poll_flush(cx) {
-            Poll::Pending => Ok(false),
+    /// Ready when the socket has taken everything.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        match self.wire.poll_flush(cx) {
+            Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(())) => {
-                self.unflushed = 0;
                 if std::mem::take(&mut self.ping_leaving) {
                     self.receiver.ping_left();
                 }
-                Ok(true)
+                Ok(Poll::Ready(()))
             }
         }
     }
 }
 
 /// Says goodbye and ends with FIN, never RST, which could destroy what the peer has not read yet: after our last byte the connection is
-/// read until the peer's end.
-async fn finish<S>(mut socket: WebSocketStream<S>, ending: Ending, framing: Framing) -> io::Result<()>
+/// read until the peer's end. `patience` is for each step that the peer makes, so that a slow one gets all that counts as delivered.
+async fn finish<S>(mut wire: Wire<S>, ending: Ending, framing: Framing, patience: Duration) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let close = |code: CloseCode, reason: &str| Packet::Close(Some(CloseFrame { code, reason: cut(reason).into() }));
-    let mut last = Vec::new();
+    let close = |code: CloseCode, reason: &str| CloseFrame { code, reason: cut(reason).into() };
     match (&ending, framing) {
         (Ending::Lost, _) => return Ok(()),
+        // Its close is answered already.
         (Ending::ByPeer(_), _) => {}
         (Ending::Closed(reason), Framing::SockJs) => {
-            last.push(text(reason.frame().into()));
-            last.push(close(CloseCode::Normal, CloseReason::NORMAL.reason()));
+            wire.put_text(&reason.frame());
+            wire.put_close(close(CloseCode::Normal, CloseReason::NORMAL.reason()));
         }
         (Ending::Closed(reason) | Ending::Aborted(reason), _) => {
             let code = CloseCode::from(reason.code());
             // An application's code that may not stand on the wire (1005, say) is that application's error.
-            last.push(close(if code.is_allowed() { code } else { CloseCode::Error }, reason.reason()));
+            wire.put_close(close(if code.is_allowed() { code } else { CloseCode::Error }, reason.reason()));
         }
     }
-    for packet in last {
-        // A peer that has closed meanwhile needs no goodbye.
-        if Pin::new(&mut socket).start_send(packet).is_err() {
-            break;
-        }
+    while wire.pending() > 0 {
+        let before = wire.pending();
+        let step = poll_fn(|cx| match wire.poll_flush(cx) {
+            Poll::Pending if wire.pending() < before => Poll::Ready(Ok(())),
+            flushed => flushed,
+        });
+        timeout(patience, step).await??;
     }
-    let _ = poll_fn(|cx| Pin::new(&mut socket).poll_flush(cx)).await;
-    let mut stream = socket.into_inner();
-    stream.shutdown().await?;
-    let mut rest = [0; 512];
-    while stream.read(&mut rest).await? > 0 {}
-    Ok(())
+    let mut stream = wire.into_stream();
+    timeout(patience, async {
+        stream.shutdown().await?;
+        let mut rest = [0; 512];
+        while stream.read(&mut rest).await? > 0 {}
+        Ok(())
+    })
+    .await?
 }
 
 /// A close frame has 123 bytes for its reason (RFC 6455, control frames).
@@ -399,14 +384,5 @@ fn size(step: &Step) -> usize {
     }
 }
 
-fn packet(message: Message) -> Packet {
-    match message.into_content() {
-        Content::Text(text) => Packet::Text(text),
-        Content::Binary(bytes) => Packet::Binary(bytes),
-    }
-}
-
-fn text(frame: Bytes) -> Packet {
-    // Frames are made of `str`s, so nothing is lost to the default.
-    Packet::Text(Utf8Bytes::try_from(frame).unwrap_or_default())
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::sleep;
+
+use super::*;
+use crate::session::testing::{limits, shared};
+use crate::session::{Liveness, Session};
+
+/// A client's frame, masked with zeros, which change nothing.
+fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).expect("a short frame");
+    assert!(length < 126);
+    [&[0x80 | opcode, 0x80 | length, 0, 0, 0, 0], payload].concat()
+}
+
+async fn poll_once(wire: &mut Wire<DuplexStream>) -> Option<Packet> {
+    poll_fn(|cx| {
+        Poll::Ready(match wire.poll_packet(cx) {
+            Poll::Ready(packet) => Some(packet.expect("sound frames")),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+/// A client that pings and never reads must not fill our memory with answers; the last ping is answered when it reads again.
+#[tokio::test(start_paused = true)]
+async fn answers_to_pings_are_bounded() {
+    let (ours, mut theirs) = duplex(1024);
+    let mut wire = Wire::new(ours, Vec::new(), 1024);
+    let mut most = 0;
+    for count in 0..10_000_u32 {
+        theirs.write_all(&from_client(9, &count.to_be_bytes().repeat(25))).await.expect("room for one frame");
+        while poll_once(&mut wire).await.is_some() {}
+        let _: Poll<_> = poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await;
+        most = most.max(wire.pending());
+    }
+    assert!((16 * 1024..64 * 1024).contains(&most), "{most} bytes of answers");
+
+    let mut last = Vec::new();
+    while !last.ends_with(&9_999_u32.to_be_bytes()) {
+        // A task that never rests is refused by tokio's pipe after a while.
+        tokio::task::yield_now().await;
+        let mut piece = [0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(1), theirs.read(&mut piece)).await;
+        last.extend_from_slice(&piece[..read.expect("an answer to the last ping").expect("connected")]);
+        while poll_once(&mut wire).await.is_some() {}
+        let _: Poll<_> = poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_for_output_is_given_back() {
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let mut wire = Wire::new(ours, Vec::new(), 1024);
+    wire.put_text(&[b'x'; 20_000]);
+    assert_eq!(wire.pending(), 20_004);
+    poll_fn(|cx| wire.poll_flush(cx)).await.expect("room enough");
+    assert_eq!((wire.pending(), wire.room()), (0, 0));
+    let mut frame = vec![0; 20_004];
+    theirs.read_exact(&mut frame).await.expect("the frame");
+    assert_eq!(frame[..4], [0x81, 126, 0x4e, 0x20]);
+}
+
+/// What has been handed to the transport counts as delivered, so a slow client gets all of it, also when that takes longer than the
+/// disconnect delay: the delay is for each step that the client makes.
+#[tokio::test(start_paused = true)]
+async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
+    let (ours, mut theirs) = duplex(1024);
+    let session = shared(limits());
+    let receiver = Receiver::first(Arc::clone(&session), Liveness::Pings);
+    let settings = Settings {
+        binary: false,
+        payload_size: 1024,
+        payload: PayloadLimits { message_size: 1024, messages: 16 },
+        read_ahead: (1024, 16),
+        linger: Duration::from_secs(5),
+    };
+    let application = Box::pin(async move {
+        let session = Session::new(session);
+        for _ in 0..20 {
+            session.send("x".repeat(1000)).await.expect("open");
+        }
+        session.close(3000, "done");
+    });
+    let server = tokio::spawn(run(ours, Vec::new(), receiver, application, Framing::Raw, Arc::new(settings)));
+    let mut read = 0;
+    let mut last = Vec::new();
+    loop {
+        sleep(Duration::from_secs(4)).await;
+        let mut piece = [0; 1024];
+        match theirs.read(&mut piece).await.expect("no error") {
+            0 => break,
+            count => {
+                read += count;
+                last = piece[..count].to_vec();
+            }
+        }
+    }
+    assert_eq!(read, 20 * (4 + 1000) + 2 + 2 + 4, "20 messages and the close frame");
+    assert!(last.ends_with(b"done"));
+    drop(theirs);
+    server.await.expect("no panic");
+}

@@ -1,0 +1,196 @@
+//! WebSocket packets over a socket that is polled.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::Message as Packet;
+use tokio_tungstenite::tungstenite::error::Error;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, FrameHeader};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+
+/// The server's end of a WebSocket.
+///
+/// tungstenite reads, checks and answers what the protocol wants answered. It is driven without tokio-tungstenite, which puts two wakers
+/// in place for each packet, and what is sent does not go through its buffer, which would be kept for as long as the connection lives.
+pub(super) struct Wire<S> {
+    stream: S,
+    codec: WebSocketContext,
+    /// Frames on their way to the socket. While there are none, it has no memory.
+    output: Vec<u8>,
+    /// How much of `output` has left.
+    written: usize,
+    unflushed: bool,
+    /// tungstenite holds an answer for which there was no room.
+    answering: bool,
+}
+
+/// Allocated for as long as the connection lives, so small; larger messages grow it while they are read.
+const READ_BUFFER: usize = 4 * 1024;
+/// Answers to pings are not added to output beyond this, so that a client that only pings and never reads costs no memory. The latest
+/// ping is answered when there is room (RFC 6455, Pong).
+const ROOM_FOR_ANSWERS: usize = 32 * 1024;
+/// tungstenite holds back one answer while there is no room for it.
+const ONE_ANSWER: usize = 256;
+/// Larger room for output is not kept for the next connection.
+const SPARE: usize = 64 * 1024;
+
+thread_local! {
+    /// Room for output, handed from one connection of the thread to the next: as a rule all of it leaves in the turn that filled it.
+    static SPARE_OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// Takes a connection after its handshake, with what has been read behind that. A message may have up to `largest` bytes.
+    pub(super) fn new(stream: S, read: Vec<u8>, largest: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(0)
+            .max_write_buffer_size(ONE_ANSWER)
+            .max_message_size(Some(largest))
+            .max_frame_size(Some(largest));
+        let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config));
+        Self { stream, codec, output: Vec::new(), written: 0, unflushed: false, answering: false }
+    }
+
+    /// The next packet. What answers it is put in line by itself.
+    pub(super) fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Result<Packet, Error>> {
+        let packet = self.codec.read(&mut Polled::new(&mut self.stream, &mut self.output, self.written, cx));
+        match packet {
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+            packet => {
+                if let Ok(Packet::Ping(_) | Packet::Close(_)) = packet {
+                    self.answer(cx);
+                }
+                Poll::Ready(packet)
+            }
+        }
+    }
+
+    fn answer(&mut self, cx: &mut Context<'_>) {
+        let mut socket = Polled::new(&mut self.stream, &mut self.output, self.written, cx);
+        // Twice, for the first makes room in tungstenite itself for an answer that it still holds. Any other failure is the end of a
+        // closing: its last word has been said.
+        let answered = self.codec.flush(&mut socket).and_then(|()| self.codec.flush(&mut socket));
+        self.answering = matches!(answered, Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock);
+    }
+
+    /// Puts a text message in line, which must be UTF-8.
+    pub(super) fn put_text(&mut self, text: &[u8]) {
+        self.put(OpCode::Data(Data::Text), text);
+    }
+
+    /// Puts a binary message in line.
+    pub(super) fn put_binary(&mut self, bytes: &[u8]) {
+        self.put(OpCode::Data(Data::Binary), bytes);
+    }
+
+    /// Puts an empty ping in line.
+    pub(super) fn put_ping(&mut self) {
+        self.put(OpCode::Control(Control::Ping), &[]);
+    }
+
+    /// Puts the last frame in line.
+    pub(super) fn put_close(&mut self, close: CloseFrame) {
+        let frame = Frame::close(Some(close));
+        self.put(OpCode::Control(Control::Close), frame.payload());
+    }
+
+    fn put(&mut self, opcode: OpCode, payload: &[u8]) {
+        if self.output.capacity() == 0 {
+            self.output = SPARE_OUTPUT.take();
+        }
+        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        header.format(payload.len() as u64, &mut self.output).expect("a `Vec` takes all that is written to it");
+        self.output.extend_from_slice(payload);
+    }
+
+    /// Bytes that wait for the socket to take them.
+    pub(super) fn pending(&self) -> usize {
+        self.output.len() - self.written
+    }
+
+    /// What the line has of memory.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.output.capacity()
+    }
+
+    /// Ready when the socket has taken everything.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.pending() > 0 {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output[self.written..]))?;
+            if written == 0 {
+                return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+            }
+            self.written += written;
+            self.unflushed = true;
+            if self.answering && self.pending() == 0 {
+                self.give_output_back();
+                self.answer(cx);
+            }
+        }
+        if self.unflushed {
+            self.give_output_back();
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn give_output_back(&mut self) {
+        let mut output = std::mem::take(&mut self.output);
+        self.written = 0;
+        if output.capacity() <= SPARE {
+            output.clear();
+            SPARE_OUTPUT.set(output);
+        }
+    }
+
+    /// The connection, without what waits in line.
+    pub(super) fn into_stream(self) -> S {
+        self.stream
+    }
+}
+
+/// The socket as tungstenite wants it: one whose reads would block while nothing has arrived, and whose writes only join the line.
+struct Polled<'a, 'cx, S> {
+    stream: &'a mut S,
+    cx: &'a mut Context<'cx>,
+    output: &'a mut Vec<u8>,
+    has_room: bool,
+}
+
+impl<'a, 'cx, S> Polled<'a, 'cx, S> {
+    fn new(stream: &'a mut S, output: &'a mut Vec<u8>, written: usize, cx: &'a mut Context<'cx>) -> Self {
+        let has_room = output.len() - written < ROOM_FOR_ANSWERS;
+        Self { stream, cx, output, has_room }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Read for Polled<'_, '_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer)? {
+            Poll::Ready(()) => Ok(buffer.filled().len()),
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl<S> Write for Polled<'_, '_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.has_room {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.output.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
