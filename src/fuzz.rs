@@ -34,7 +34,8 @@ pub fn payload(message_size: u8, messages: u8, body: &[u8]) {
     assert_eq!(parse_form(form.as_bytes(), &limits), as_array, "the field d is read like a body");
 
     if let Ok(text) = str::from_utf8(body) {
-        let as_frame = parse_frame(text, &limits);
+        let mut messages_of_frame = Vec::new();
+        let as_frame = parse_frame(text, &limits, &mut messages_of_frame).map(|()| messages_of_frame);
         check_limits(&as_frame, &limits);
         match serde_json::from_str::<String>(text) {
             Ok(string) => match as_frame {

@@ -44,7 +44,8 @@ pub fn payload(body: &[u8]) -> usize {
 
 /// How many messages a WebSocket message holds.
 pub fn payload_frame(text: &str) -> usize {
-    parse_frame(text, &PAYLOAD).map_or(0, |messages| messages.len())
+    let mut messages = Vec::new();
+    parse_frame(text, &PAYLOAD, &mut messages).map_or(0, |()| messages.len())
 }
 
 /// Whether a path below `/echo` leads somewhere.

@@ -40,7 +40,8 @@ impl Frame {
             b'm' if rest.is_empty() => Err(FrameError::Messages),
             b'm' => {
                 let text = str::from_utf8(rest).map_err(|_| FrameError::NotUtf8)?;
-                messages(payload::parse_frame(text, &limits.payload()), limits)
+                let mut one = Vec::new();
+                messages(payload::parse_frame(text, &limits.payload(), &mut one).map(|()| one), limits)
             }
             b'c' => {
                 let (code, reason): (u16, String) = serde_json::from_slice(rest).map_err(|_| FrameError::Close)?;

@@ -56,7 +56,9 @@ pub(crate) fn parse(body: &[u8], limits: &PayloadLimits) -> Result<Vec<Message>,
         return Err(PayloadError::Empty);
     }
     let text = str::from_utf8(body).map_err(|_| PayloadError::Broken)?;
-    read(text, limits, Form::Array)
+    let mut messages = Vec::new();
+    read(text, limits, Form::Array, &mut messages)?;
+    Ok(messages)
 }
 
 /// Reads the body of a `jsonp_send` form: the array is the field `d` (SockJS 0.3.3, jsonp_send).
@@ -77,17 +79,17 @@ pub(crate) fn parse_form(body: &[u8], limits: &PayloadLimits) -> Result<Vec<Mess
     parse(&form_decode(value), limits)
 }
 
-/// Reads a text message of a framed WebSocket: a JSON array of strings, or one JSON string (SockJS 0.3.3, WebSocket). An
-/// empty message holds nothing and is none.
+/// Reads a text message of a framed WebSocket, and puts its messages behind those that are there: a JSON array of strings, or one JSON
+/// string (SockJS 0.3.3, WebSocket). An empty text holds nothing and is no error.
 ///
 /// # Errors
 ///
-/// As [`parse`].
-pub(crate) fn parse_frame(text: &str, limits: &PayloadLimits) -> Result<Vec<Message>, PayloadError> {
+/// As [`parse`]; then `messages` is as it was.
+pub(crate) fn parse_frame(text: &str, limits: &PayloadLimits, messages: &mut Vec<Message>) -> Result<(), PayloadError> {
     if text.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    read(text, limits, Form::ArrayOrString)
+    read(text, limits, Form::ArrayOrString, messages)
 }
 
 /// Never longer than its input.
@@ -108,25 +110,31 @@ enum Form {
     ArrayOrString,
 }
 
-fn read(text: &str, limits: &PayloadLimits, form: Form) -> Result<Vec<Message>, PayloadError> {
-    let outcome = deserialize(text, limits, form);
+fn read(text: &str, limits: &PayloadLimits, form: Form, messages: &mut Vec<Message>) -> Result<(), PayloadError> {
+    let outcome = deserialize(text, limits, form, messages);
     match outcome {
         Err(error) if !error.is_limit() => match repair_surrogates(text) {
-            Some(repaired) => deserialize(&repaired, limits, form),
+            Some(repaired) => deserialize(&repaired, limits, form, messages),
             None => outcome,
         },
         _ => outcome,
     }
 }
 
-fn deserialize(text: &str, limits: &PayloadLimits, form: Form) -> Result<Vec<Message>, PayloadError> {
+fn deserialize(
+    text: &str,
+    limits: &PayloadLimits,
+    form: Form,
+    messages: &mut Vec<Message>,
+) -> Result<(), PayloadError> {
+    let before = messages.len();
     let mut exceeded = None;
     let mut json = serde_json::Deserializer::from_str(text);
-    let messages = json.deserialize_any(Payload { limits, form, exceeded: &mut exceeded });
-    match messages.and_then(|messages| json.end().map(|()| messages)) {
-        Ok(messages) => Ok(messages),
-        Err(_) => Err(exceeded.unwrap_or_else(|| diagnose(text))),
-    }
+    let read = json.deserialize_any(Payload { limits, form, messages, exceeded: &mut exceeded });
+    read.and_then(|()| json.end()).map_err(|_| {
+        messages.truncate(before);
+        exceeded.unwrap_or_else(|| diagnose(text))
+    })
 }
 
 /// Tells JSON of another form from what is no JSON. Never recurses, however deep the text.
@@ -142,43 +150,43 @@ fn diagnose(text: &str) -> PayloadError {
 struct Payload<'a> {
     limits: &'a PayloadLimits,
     form: Form,
+    messages: &'a mut Vec<Message>,
     // Beside the error of serde_json, which can carry text only.
     exceeded: &'a mut Option<PayloadError>,
 }
 
 impl<'de> Visitor<'de> for Payload<'_> {
-    type Value = Vec<Message>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of strings")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let limit = self.limits.messages;
-        let mut messages = Vec::new();
-        while messages.len() < limit {
+        for _ in 0..limit {
             let element = Element { limit: self.limits.message_size, exceeded: self.exceeded };
             match elements.next_element_seed(element)? {
-                Some(message) => messages.push(message),
-                None => return Ok(messages),
+                Some(message) => self.messages.push(message),
+                None => return Ok(()),
             }
         }
         match elements.next_element::<IgnoredAny>()? {
             Some(_) => Err(refuse(self.exceeded, PayloadError::TooManyMessages { limit })),
-            None => Ok(messages),
+            None => Ok(()),
         }
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
         if self.form == Form::Array {
             return Err(E::custom("one string, where an array must be"));
         }
         if self.limits.messages == 0 {
             return Err(refuse(self.exceeded, PayloadError::TooManyMessages { limit: 0 }));
         }
-        Element { limit: self.limits.message_size, exceeded: self.exceeded }
-            .visit_str(text)
-            .map(|message| vec![message])
+        let message = Element { limit: self.limits.message_size, exceeded: self.exceeded }.visit_str(text)?;
+        self.messages.push(message);
+        Ok(())
     }
 }
 
@@ -271,7 +279,16 @@ mod tests {
     }
 
     fn frame(text: &str) -> Result<Vec<String>, PayloadError> {
-        texts(parse_frame(text, &LIMITS))
+        frame_within(text, &LIMITS)
+    }
+
+    /// Behind messages that are there already, which must stay.
+    fn frame_within(text: &str, limits: &PayloadLimits) -> Result<Vec<String>, PayloadError> {
+        let mut messages = vec![Message::from("before")];
+        let outcome = parse_frame(text, limits, &mut messages);
+        assert_eq!(messages.remove(0), "before");
+        assert!(outcome.is_ok() || messages.is_empty(), "{text}: {messages:?}");
+        texts(outcome.map(|()| messages))
     }
 
     fn ok(messages: &[&str]) -> Result<Vec<String>, PayloadError> {
@@ -382,7 +399,7 @@ mod tests {
         let none = PayloadLimits { message_size: 8, messages: 0 };
         assert_eq!(texts(parse(b"[]", &none)), ok(&[]));
         assert_eq!(texts(parse(b"[\"\"]", &none)), Err(PayloadError::TooManyMessages { limit: 0 }));
-        assert_eq!(texts(parse_frame("\"\"", &none)), Err(PayloadError::TooManyMessages { limit: 0 }));
+        assert_eq!(frame_within("\"\"", &none), Err(PayloadError::TooManyMessages { limit: 0 }));
 
         let text = PayloadError::MessageTooLarge { limit: 8 }.to_string();
         assert!(text.contains("message_size is 8 bytes"), "{text}");

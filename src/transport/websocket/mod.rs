@@ -83,11 +83,12 @@ pub(crate) async fn run<S>(
     let ending = poll_fn(|cx| driver.poll_session(cx)).await;
     let Driver { wire, receiver, application, settings, .. } = driver;
     drop(receiver);
-    let finish = finish(wire, ending, framing, settings.linger);
+    // Boxed: it has buffers of its own, for which a session should not keep room all its life.
+    let finish = Box::pin(finish(wire, ending, framing, settings.linger));
     match application {
         Some(application) => {
             // The application may have work left, but the client waits for no one: both at once.
-            let _ = tokio::join!(finish, application);
+            let _ = Box::pin(async { tokio::join!(finish, application) }).await;
         }
         None => {
             let _ = finish.await;
@@ -220,8 +221,8 @@ where
         match packet {
             Ok(Packet::Text(text)) => match self.framing {
                 Framing::Raw => batch.push(Message::text(text.as_str())),
-                Framing::SockJs => match payload::parse_frame(text.as_str(), &self.settings.payload) {
-                    Ok(messages) => batch.extend(messages),
+                Framing::SockJs => match payload::parse_frame(text.as_str(), &self.settings.payload, batch) {
+                    Ok(()) => {}
                     Err(error) if error.is_limit() => return Err(Reading::Refused(CloseReason::TOO_LARGE)),
                     Err(_) => return ended(Ending::Aborted(CloseReason::BROKEN_FRAMING)),
                 },

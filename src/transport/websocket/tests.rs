@@ -63,6 +63,30 @@ async fn room_for_output_is_given_back() {
     assert_eq!(frame[..4], [0x81, 126, 0x4e, 0x20]);
 }
 
+/// An idle session must not pay for a large message that it once got. What has been read ahead of a packet stays, of course.
+#[tokio::test(start_paused = true)]
+async fn room_for_input_is_given_back_between_packets() {
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let large = [&[0x81, 0xfe, 0x20, 0x00, 0, 0, 0, 0][..], &[b'x'; 0x2000]].concat();
+    // With the end of the handshake came the first bytes.
+    let mut wire = Wire::new(ours, large[..5000].to_vec(), 16 * 1024);
+    assert!(poll_once(&mut wire).await.is_none());
+    theirs.write_all(&large[5000..]).await.expect("room");
+    theirs.write_all(&from_client(1, b"next")[..3]).await.expect("room");
+    assert_eq!(poll_once(&mut wire).await.map(|packet| packet.len()), Some(0x2000));
+    assert!(poll_once(&mut wire).await.is_none());
+    assert!(wire.has_grown(), "a packet has begun");
+
+    theirs.write_all(&from_client(1, b"next")[3..]).await.expect("room");
+    theirs.write_all(&from_client(9, b"ping")).await.expect("room");
+    assert_eq!(poll_once(&mut wire).await, Some(Packet::text("next")));
+    assert_eq!(poll_once(&mut wire).await, Some(Packet::Ping("ping".into())));
+    assert!(poll_once(&mut wire).await.is_none());
+    assert!(!wire.has_grown());
+    theirs.write_all(&from_client(1, b"more")).await.expect("room");
+    assert_eq!(poll_once(&mut wire).await, Some(Packet::text("more")));
+}
+
 /// What has been handed to the transport counts as delivered, so a slow client gets all of it, also when that takes longer than the
 /// disconnect delay: the delay is for each step that the client makes.
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 pub(super) struct Wire<S> {
     stream: S,
     codec: WebSocketContext,
+    largest: usize,
+    taken: Taken,
     /// Frames on their way to the socket. While there are none, it has no memory.
     output: Vec<u8>,
     /// How much of `output` has left.
@@ -29,7 +31,7 @@ pub(super) struct Wire<S> {
 }
 
 /// Allocated for as long as the connection lives, so small; larger messages grow it while they are read.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 2 * 1024;
 /// Answers to pings are not added to output beyond this, so that a client that only pings and never reads costs no memory. The latest
 /// ping is answered when there is room (RFC 6455, Pong).
 const ROOM_FOR_ANSWERS: usize = 32 * 1024;
@@ -46,27 +48,38 @@ thread_local! {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Takes a connection after its handshake, with what has been read behind that. A message may have up to `largest` bytes.
     pub(super) fn new(stream: S, read: Vec<u8>, largest: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(0)
-            .max_write_buffer_size(ONE_ANSWER)
-            .max_message_size(Some(largest))
-            .max_frame_size(Some(largest));
-        let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config));
-        Self { stream, codec, output: Vec::new(), written: 0, unflushed: false, answering: false }
+        let taken = Taken { unread: read.len() as u64, has_grown: read.len() > READ_BUFFER };
+        let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config(largest)));
+        Self { stream, codec, largest, taken, output: Vec::new(), written: 0, unflushed: false, answering: false }
     }
 
     /// The next packet. What answers it is put in line by itself.
     pub(super) fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Result<Packet, Error>> {
-        let packet = self.codec.read(&mut Polled::new(&mut self.stream, &mut self.output, self.written, cx));
+        let mut socket = Polled::new(&mut self.stream, &mut self.output, self.written, cx);
+        let packet = self.codec.read(&mut socket);
+        self.taken.unread += socket.read;
         match packet {
-            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+            Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                self.give_input_back();
+                Poll::Pending
+            }
             packet => {
+                if let Ok(packet) = &packet {
+                    self.taken.count(packet);
+                }
                 if let Ok(Packet::Ping(_) | Packet::Close(_)) = packet {
                     self.answer(cx);
                 }
                 Poll::Ready(packet)
             }
+        }
+    }
+
+    /// tungstenite never makes its buffer smaller: a session that once got a large message would keep the room for it.
+    fn give_input_back(&mut self) {
+        if self.taken.unread == 0 && self.taken.has_grown && !self.answering && self.codec.can_write() {
+            self.codec = WebSocketContext::new(Role::Server, Some(config(self.largest)));
+            self.taken.has_grown = false;
         }
     }
 
@@ -119,6 +132,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.output.capacity()
     }
 
+    #[cfg(test)]
+    pub(super) fn has_grown(&self) -> bool {
+        self.taken.has_grown
+    }
+
     /// Ready when the socket has taken everything.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.pending() > 0 {
@@ -156,18 +174,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
+fn config(largest: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(ONE_ANSWER)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest))
+}
+
+/// How much of what was read has become packets.
+struct Taken {
+    /// Bytes that have not, at the least: a message in fragments has more headers than are counted, and then tungstenite is taken to
+    /// hold some bytes for ever.
+    unread: u64,
+    has_grown: bool,
+}
+
+impl Taken {
+    fn count(&mut self, packet: &Packet) {
+        let payload = match packet {
+            Packet::Close(Some(close)) => 2 + close.reason.len(),
+            packet => packet.len(),
+        };
+        // A client's frame is masked.
+        let header = FrameHeader { mask: Some([0; 4]), ..FrameHeader::default() };
+        self.unread = self.unread.saturating_sub((header.len(payload as u64) + payload) as u64);
+        self.has_grown |= payload > READ_BUFFER;
+    }
+}
+
 /// The socket as tungstenite wants it: one whose reads would block while nothing has arrived, and whose writes only join the line.
 struct Polled<'a, 'cx, S> {
     stream: &'a mut S,
     cx: &'a mut Context<'cx>,
     output: &'a mut Vec<u8>,
     has_room: bool,
+    /// Bytes read.
+    read: u64,
 }
 
 impl<'a, 'cx, S> Polled<'a, 'cx, S> {
     fn new(stream: &'a mut S, output: &'a mut Vec<u8>, written: usize, cx: &'a mut Context<'cx>) -> Self {
         let has_room = output.len() - written < ROOM_FOR_ANSWERS;
-        Self { stream, cx, output, has_room }
+        Self { stream, cx, output, has_room, read: 0 }
     }
 }
 
@@ -175,7 +225,10 @@ impl<S: AsyncRead + Unpin> Read for Polled<'_, '_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffer = ReadBuf::new(buffer);
         match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer)? {
-            Poll::Ready(()) => Ok(buffer.filled().len()),
+            Poll::Ready(()) => {
+                self.read += buffer.filled().len() as u64;
+                Ok(buffer.filled().len())
+            }
             Poll::Pending => Err(ErrorKind::WouldBlock.into()),
         }
     }
