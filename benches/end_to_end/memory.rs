@@ -68,7 +68,6 @@ async fn hold(server: &Server, state: State, count: usize) -> Result<(f64, Optio
     let mut first = held(&target, state, 50).await?;
     if let Some(first) = &mut first {
         first.burst(BURST).await?;
-        first.rest();
     }
     drop(first);
     tokio::time::sleep(SETTLE).await;
@@ -84,7 +83,6 @@ async fn hold(server: &Server, state: State, count: usize) -> Result<(f64, Optio
     tokio::time::sleep(SETTLE).await;
     let fresh = each(resident(server));
     sessions.burst(BURST).await?;
-    sessions.rest();
     tokio::time::sleep(SETTLE).await;
     Ok((fresh, Some(each(resident(server)))))
 }

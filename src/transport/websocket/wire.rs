@@ -32,6 +32,8 @@ pub(super) struct Wire<S> {
 
 /// Allocated for as long as the connection lives, so small; larger messages grow it while they are read.
 const READ_BUFFER: usize = 2 * 1024;
+/// Up to here a packet fits into the read buffer wherever in it it begins.
+const SMALL_PACKET: usize = READ_BUFFER / 4;
 /// Answers to pings are not added to output beyond this, so that a client that only pings and never reads costs no memory. The latest
 /// ping is answered when there is room (RFC 6455, Pong).
 const ROOM_FOR_ANSWERS: usize = 32 * 1024;
@@ -48,7 +50,7 @@ thread_local! {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Takes a connection after its handshake, with what has been read behind that. A message may have up to `largest` bytes.
     pub(super) fn new(stream: S, read: Vec<u8>, largest: usize) -> Self {
-        let taken = Taken { unread: read.len() as u64, has_grown: read.len() > READ_BUFFER };
+        let taken = Taken { unread: read.len() as u64, has_grown: read.len() > SMALL_PACKET };
         let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config(largest)));
         Self { stream, codec, largest, taken, output: Vec::new(), written: 0, unflushed: false, answering: false }
     }
@@ -188,6 +190,7 @@ struct Taken {
     /// Bytes that have not, at the least: a message in fragments has more headers than are counted, and then tungstenite is taken to
     /// hold some bytes for ever.
     unread: u64,
+    /// tungstenite's buffer may be larger than it was made.
     has_grown: bool,
 }
 
@@ -200,7 +203,7 @@ impl Taken {
         // A client's frame is masked.
         let header = FrameHeader { mask: Some([0; 4]), ..FrameHeader::default() };
         self.unread = self.unread.saturating_sub((header.len(payload as u64) + payload) as u64);
-        self.has_grown |= payload > READ_BUFFER;
+        self.has_grown |= payload > SMALL_PACKET;
     }
 }
 
