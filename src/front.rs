@@ -2,6 +2,9 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -55,6 +58,25 @@ pub(crate) type Answer = Response<Either<sockeye::Body, Full<Bytes>>>;
 
 type Own = Response<Full<Bytes>>;
 
+/// An answer in the making: small, for a connection keeps room for it all its life.
+pub(crate) enum Answering<'f> {
+    ByGateway(<Gateway as hyper::service::Service<Request<Incoming>>>::Future),
+    ByFront(Pin<Box<dyn Future<Output = Own> + Send + 'f>>),
+}
+
+impl Future for Answering<'_> {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::ByGateway(answering) => {
+                answering.as_mut().poll(cx).map(|answer| answer.map(|answer| answer.map(Either::Left)))
+            }
+            Self::ByFront(answering) => answering.as_mut().poll(cx).map(|answer| Ok(answer.map(Either::Right))),
+        }
+    }
+}
+
 impl Front {
     pub(crate) fn new(gateway: Gateway, site: Site, directory: &Directory) -> Self {
         let endpoints = serde_json::to_vec(&directory.endpoints).expect("a list of texts has a JSON form").into();
@@ -63,15 +85,15 @@ impl Front {
     }
 
     /// Answers a request; the error is for hyper's eyes only.
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Result<Answer, Infallible> {
+    pub(crate) fn handle(&self, request: Request<Incoming>) -> Answering<'_> {
         let path = request.uri().path();
         if self.gateway.serves(path) {
-            return Ok(self.gateway.handle(request).await.map(Either::Left));
+            return Answering::ByGateway(hyper::service::Service::call(&self.gateway, request));
         }
         if let Some(rooms) = self.site.rooms.as_ref().filter(|rooms| rooms.serves(path)) {
-            return Ok(rooms.answer(request).await.map(Either::Right));
+            return Answering::ByFront(Box::pin(rooms.answer(request)));
         }
-        Ok(self.answer(&request).map(Either::Right))
+        Answering::ByFront(Box::pin(std::future::ready(self.answer(&request))))
     }
 
     fn answer<B>(&self, request: &Request<B>) -> Own {

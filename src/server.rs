@@ -198,12 +198,13 @@ impl Connections {
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(PeerAddr(peer));
             request.extensions_mut().insert(watch.clone());
-            // Boxed: a connection keeps room for this future, some KiB, and needs it only while a request is answered.
-            Box::pin(self.front.handle(request))
+            self.front.handle(request)
         });
         let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = pin!(connection);
         tokio::select! {
+            // In this order: throwing dice for it, each time that a connection is polled, has its price.
+            biased;
             result = connection.as_mut() => return result,
             _ = stopped.changed() => {}
         }

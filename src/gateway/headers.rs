@@ -11,7 +11,8 @@ pub(super) fn no_cache(headers: &mut HeaderMap) {
     const NO_CACHE: HeaderValue =
         HeaderValue::from_static("no-store, no-cache, no-transform, must-revalidate, max-age=0");
     headers.insert(header::CACHE_CONTROL, NO_CACHE);
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
 /// For what stays the same for a year (SockJS 0.3.3, caching).
@@ -26,30 +27,50 @@ pub(super) fn long_cache(headers: &mut HeaderMap) {
 
 /// Access from pages of any origin (SockJS 0.3.3, CORS). The origin is echoed, `null` as well, because browsers refuse `*` for requests
 /// with credentials, and sockjs-client's are.
-pub(super) fn cors(request: &HeaderMap, response: &mut HeaderMap) {
-    response.insert(header::VARY, HeaderValue::from_static("Origin"));
-    match request.get(header::ORIGIN) {
-        Some(origin) => {
-            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        }
-        None => {
-            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        }
+pub(super) struct Cors {
+    pub(super) origin: Option<HeaderValue>,
+    wanted_headers: Option<HeaderValue>,
+}
+
+impl Cors {
+    /// What a request wants. Its headers are copied: those of hyper are slices of the connection's read buffer, and one of them would keep
+    /// its 8 KiB for as long as a poll waits.
+    pub(super) fn of(request: &HeaderMap) -> Self {
+        let wanted = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|wanted| !wanted.is_empty());
+        Self { origin: request.get(header::ORIGIN).and_then(copy), wanted_headers: wanted.and_then(copy) }
     }
-    if let Some(wanted) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|wanted| !wanted.is_empty()) {
-        response.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+
+    pub(super) fn apply(self, response: &mut HeaderMap) {
+        response.insert(header::VARY, HeaderValue::from_static("Origin"));
+        match self.origin {
+            Some(origin) => {
+                response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
+            None => {
+                response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            }
+        }
+        if let Some(wanted) = self.wanted_headers {
+            response.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+        }
     }
 }
 
-/// What a preflight answer has beside [`cors`] and [`long_cache`].
+/// A value that shares nothing.
+pub(super) fn copy(value: &HeaderValue) -> Option<HeaderValue> {
+    // What was a header value is one again.
+    HeaderValue::from_bytes(value.as_bytes()).ok()
+}
+
+/// What a preflight answer has beside [`Cors`] and [`long_cache`].
 pub(super) fn preflight(methods: &'static str, response: &mut HeaderMap) {
     response.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     response.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("31536000"));
 }
 
-/// `JSESSIONID` with the value that the client sent, or `dummy` (SockJS 0.3.3, cookies).
-pub(super) fn cookie(config: CookieConfig, request: &HeaderMap, response: &mut HeaderMap) {
+/// `Set-Cookie`: `JSESSIONID` with the value that the client sent, or `dummy` (SockJS 0.3.3, cookies).
+pub(super) fn cookie(config: CookieConfig, request: &HeaderMap) -> Option<HeaderValue> {
     let value = request.get_all(header::COOKIE).iter().find_map(session_cookie).unwrap_or("dummy");
     let mut cookie = format!("JSESSIONID={value}; path=/");
     cookie.push_str(match config.same_site {
@@ -62,9 +83,7 @@ pub(super) fn cookie(config: CookieConfig, request: &HeaderMap, response: &mut H
         cookie.push_str("; Secure");
     }
     // The value has been found to be a cookie's, the rest is ours.
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        response.insert(header::SET_COOKIE, cookie);
-    }
+    HeaderValue::try_from(cookie).ok()
 }
 
 /// The cookie's value, if it holds nothing that could end it or its header (RFC 6265, cookie-octet).
@@ -109,18 +128,16 @@ mod tests {
             ("JSESSIONID=", "JSESSIONID=dummy; path=/"),
             ("XJSESSIONID=abc", "JSESSIONID=dummy; path=/"),
         ] {
-            let mut response = HeaderMap::new();
-            cookie(CookieConfig::default(), &headers(header::COOKIE, sent), &mut response);
-            assert_eq!(response[header::SET_COOKIE], set, "{sent}");
+            let cookie = cookie(CookieConfig::default(), &headers(header::COOKIE, sent));
+            assert_eq!(cookie.as_ref().and_then(|cookie| cookie.to_str().ok()), Some(set), "{sent}");
         }
     }
 
     #[test]
     fn cookie_attributes_follow_the_path() {
-        let mut response = HeaderMap::new();
         let config = CookieConfig { same_site: Some(SameSite::None), secure: true };
-        cookie(config, &HeaderMap::new(), &mut response);
-        assert_eq!(response[header::SET_COOKIE], "JSESSIONID=dummy; path=/; SameSite=None; Secure");
+        let cookie = cookie(config, &HeaderMap::new()).expect("a header value");
+        assert_eq!(cookie, "JSESSIONID=dummy; path=/; SameSite=None; Secure");
     }
 
     #[test]

@@ -4,15 +4,18 @@
 mod axum;
 pub(crate) mod config;
 mod endpoint;
+mod exchange;
 mod handler;
 mod headers;
 mod iframe;
 mod info;
 pub(crate) mod prefix;
+mod receive;
 mod refusal;
 mod registry;
 mod request;
 pub(crate) mod route;
+mod send;
 mod short_poll;
 mod tcp;
 mod upgrade;
@@ -29,6 +32,7 @@ use http::{Request, Response, StatusCode};
 
 pub use self::config::{CookieConfig, EndpointConfig, SameSite, Transports};
 use self::endpoint::{BoxError, Endpoint};
+use self::exchange::Exchange;
 pub use self::handler::Handler;
 pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;
@@ -101,13 +105,21 @@ impl Gateway {
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,
     {
+        self.begin(request).finish().await
+    }
+
+    fn begin<B>(&self, request: Request<B>) -> Exchange<B>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
         #[cfg(feature = "axum")]
         axum::warn_when_rewritten(&request);
         // The path is shared, not copied; the request itself is about to be taken apart.
         let uri = request.uri().clone();
         match self.find(uri.path()) {
-            Some((endpoint, below)) => endpoint.answer(request, below).await,
-            None => Refusal::NotFound.into(),
+            Some((endpoint, below)) => endpoint.begin(request, below),
+            None => Exchange::answered(Refusal::NotFound.into()),
         }
     }
 
@@ -120,8 +132,9 @@ impl Gateway {
         B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
     {
-        let gateway = self.clone();
-        Box::pin(async move { Ok(gateway.handle(request).await) })
+        // Begun at once: the future then needs no room for the request.
+        let exchange = self.begin(request);
+        Box::pin(async move { Ok(exchange.finish().await) })
     }
 }
 

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use super::config::CookieConfig;
-use super::headers;
+use super::headers::{self, Cors, copy};
 use super::route::Resource;
 use crate::session::{ConnectInfo, ConnectInfoParts};
 use crate::transport::{Body, PeerWatch};
@@ -49,50 +49,30 @@ fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
 ///
 /// Made before the answer is: a poll waits for up to `heartbeat_delay`, and its request should not.
 pub(super) struct Decoration {
-    request: HeaderMap,
-    cors: bool,
-    cookies: Option<CookieConfig>,
+    cors: Option<Cors>,
+    cookie: Option<HeaderValue>,
 }
 
 impl Decoration {
     pub(super) fn new(request: &HeaderMap, resource: Resource, cookies: Option<CookieConfig>) -> Self {
-        let cors =
+        let has_cors =
             matches!(resource, Resource::Xhr | Resource::XhrStreaming | Resource::XhrSend | Resource::EventSource);
-        let mut kept = HeaderMap::new();
-        let mut keep = |name: HeaderName| {
-            for value in request.get_all(&name) {
-                if let Some(value) = copy(value) {
-                    kept.append(name.clone(), value);
-                }
-            }
-        };
-        if cors {
-            keep(header::ORIGIN);
-            keep(header::ACCESS_CONTROL_REQUEST_HEADERS);
-        }
-        if cookies.is_some() {
-            keep(header::COOKIE);
-        }
-        if resource == Resource::EventSource && kept.get(header::ORIGIN).is_some_and(|origin| origin == "null") {
+        let mut cors = has_cors.then(|| Cors::of(request));
+        if let Some(cors) = cors.as_mut().filter(|_| resource == Resource::EventSource) {
             // As sockjs-node: an EventSource of sockjs-client sends no credentials, so `*` serves a page without origin.
-            kept.remove(header::ORIGIN);
+            cors.origin.take_if(|origin| origin == "null");
         }
-        Self { request: kept, cors, cookies }
+        Self { cors, cookie: cookies.and_then(|config| headers::cookie(config, request)) }
     }
 
-    pub(super) fn apply(&self, response: &mut Response<Body>) {
+    pub(super) fn apply(self, response: &mut Response<Body>) {
         let response = response.headers_mut();
         headers::no_cache(response);
-        if self.cors {
-            headers::cors(&self.request, response);
+        if let Some(cors) = self.cors {
+            cors.apply(response);
         }
-        if let Some(config) = self.cookies {
-            headers::cookie(config, &self.request, response);
+        if let Some(cookie) = self.cookie {
+            response.insert(header::SET_COOKIE, cookie);
         }
     }
-}
-
-fn copy(value: &HeaderValue) -> Option<HeaderValue> {
-    // What was a header value is one again.
-    HeaderValue::from_bytes(value.as_bytes()).ok()
 }

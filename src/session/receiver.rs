@@ -43,6 +43,12 @@ impl Receiver {
         Ok(Self::attached(shared))
     }
 
+    /// Attaches, unless another receiver is there now.
+    pub(crate) fn try_attach(shared: &Arc<Shared>, liveness: Liveness) -> Option<Self> {
+        let attached = shared.lock().core.attach(clock::now(), &shared.limits, liveness);
+        attached.is_ok().then(|| Self::attached(Arc::clone(shared)))
+    }
+
     /// Attaches to a session that nobody else can know of.
     pub(crate) fn first(shared: Arc<Shared>, liveness: Liveness) -> Self {
         shared.with(|state, _| {

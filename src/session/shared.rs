@@ -260,6 +260,26 @@ impl Shared {
 
     /// Queues a whole payload for the application, waiting for room up to `patience`.
     pub(crate) async fn deliver(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
+        match self.deliver_now(messages) {
+            Ok(()) => Inbound::Taken,
+            // Boxed: it has a timer, for which no payload that finds room should reserve any.
+            Err(messages) => Box::pin(self.deliver_in_turn(messages, patience, crowd)).await,
+        }
+    }
+
+    /// Queues a whole payload if there is room and no other waits for it.
+    fn deliver_now(&self, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+        self.with(|state, wakes| {
+            if state.waiting_payloads > 0 {
+                return Err(messages);
+            }
+            state.core.push_inbound(&self.limits, messages)?;
+            wakes.add(&mut state.application);
+            Ok(())
+        })
+    }
+
+    async fn deliver_in_turn(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
         let Some(_place) = Place::take(self, crowd) else { return Inbound::Crowded };
         let mut messages = Some(messages);
         let admitted = tokio::time::timeout(patience, async {

@@ -55,11 +55,19 @@ impl Wakes {
     }
 
     pub(super) fn add_all(&mut self, waiting: &mut Waiting) {
-        self.many.extend(waiting.0.drain(..).map(|(_, waker)| waker));
+        // As a rule nobody waits, and this is asked for every message.
+        if !waiting.0.is_empty() {
+            self.many.extend(waiting.0.drain(..).map(|(_, waker)| waker));
+        }
     }
 
     pub(super) fn wake(self) {
-        self.one.into_iter().flatten().chain(self.many).for_each(Waker::wake);
+        for waker in self.one.into_iter().flatten() {
+            waker.wake();
+        }
+        for waker in self.many {
+            waker.wake();
+        }
     }
 }
 

@@ -21,7 +21,8 @@ static PRELUDE: [u8; 2049] = {
 pub(crate) async fn poll(source: Source, wait: Option<Duration>) -> Response<Body> {
     let frame = match wait {
         None => source.one_frame().await,
-        Some(wait) => source.one_frame_within(wait).await,
+        // Boxed: no other poll should reserve room for its timer.
+        Some(wait) => Box::pin(source.one_frame_within(wait)).await,
     };
     ok(TYPE, frame.map_or_else(Body::empty, |frame| Body::whole(frame.line())))
 }
