@@ -79,15 +79,33 @@ impl Message {
     /// `None` for a binary message, which no SockJS frame can carry.
     pub(crate) fn line(&self) -> Option<&Bytes> {
         match &self.0 {
-            Repr::Text(text) => Some(text.line.get_or_init(|| {
-                let mut line = Vec::with_capacity(text.text.len() + 6);
-                line.extend_from_slice(b"a[");
-                quote::quote_into(&text.text, &mut line);
-                line.extend_from_slice(b"]\n");
-                line.into()
-            })),
+            Repr::Text(text) => Some(text.line()),
             Repr::Binary(_) => None,
         }
+    }
+
+    /// The same, to keep.
+    pub(crate) fn into_line(self) -> Option<Bytes> {
+        let Repr::Text(text) = self.0 else { return None };
+        Some(match Arc::try_unwrap(text) {
+            Ok(text) => {
+                text.line();
+                text.line.into_inner().unwrap_or_default()
+            }
+            Err(shared) => shared.line().clone(),
+        })
+    }
+}
+
+impl Text {
+    fn line(&self) -> &Bytes {
+        self.line.get_or_init(|| {
+            let mut line = Vec::with_capacity(self.text.len() + 6);
+            line.extend_from_slice(b"a[");
+            quote::quote_into(&self.text, &mut line);
+            line.extend_from_slice(b"]\n");
+            line.into()
+        })
     }
 }
 

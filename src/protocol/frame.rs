@@ -38,6 +38,15 @@ impl Frame {
     /// The frame and a line end.
     ///
     /// Binary messages have no form here: a session that carries none never queues one.
+    pub(crate) fn into_line(self) -> Bytes {
+        match self {
+            // The only holder of a message gives its bytes away: they need no count of who shares them.
+            Self::Message(message) => message.into_line().unwrap_or_else(|| batch(&[])),
+            frame => frame.line(),
+        }
+    }
+
+    /// As [`into_line`](Self::into_line).
     pub(crate) fn line(&self) -> Bytes {
         match self {
             Self::Open => Bytes::from_static(b"o\n"),

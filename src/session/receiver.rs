@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
@@ -22,8 +22,7 @@ pub(crate) struct Receiver {
     attached: bool,
     /// Waiting for room in the inbound queue.
     waiter: Waiter,
-    // One timer, only while attached. Traffic does not move it: when it fires, the core tells the next date.
-    sleep: Pin<Box<Sleep>>,
+    alarm: Alarm,
 }
 
 impl Receiver {
@@ -65,7 +64,7 @@ impl Receiver {
 
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
-        Self { shared, attached: true, waiter: Waiter::new(), sleep: Box::pin(tokio::time::sleep_until(due.into())) }
+        Self { shared, attached: true, waiter: Waiter::new(), alarm: Alarm::at(due) }
     }
 
     /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
@@ -101,10 +100,7 @@ impl Receiver {
             if enough {
                 return;
             }
-            if self.sleep.is_elapsed() || due < self.sleep.deadline().into_std() {
-                self.sleep.as_mut().reset(due.into());
-            }
-            if self.sleep.as_mut().poll(cx).is_pending() {
+            if self.alarm.poll_by(due, cx).is_pending() {
                 return;
             }
         }
@@ -123,9 +119,7 @@ impl Receiver {
             state.core.next_timeout()
         };
         // As a rule nobody polls again before the next date that the timer knows, which may be much later.
-        if due < self.sleep.deadline().into_std() {
-            self.sleep.as_mut().reset(due.into());
-        }
+        self.alarm.bring_forward(due);
     }
 
     /// Something arrived from the peer. Queues its messages for the application; gives them back when there is no room, and wakes `cx`
@@ -188,10 +182,11 @@ impl Receiver {
             match silence {
                 Ok(()) => return Poll::Ready(()),
                 Err(None) => return Poll::Pending,
-                Err(Some(due)) => self.sleep.as_mut().reset(due.into()),
-            }
-            if self.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
+                Err(Some(due)) => {
+                    if self.alarm.poll_at(due, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
             }
         }
     }
@@ -250,6 +245,57 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.detach(Detach::Vanished);
+    }
+}
+
+/// A receiver's one timer. Traffic does not move it: when it fires, the core tells the next date.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    /// Who is woken when it fires, once it has been asked. Asking tokio's timer again takes longer than looking here.
+    asked: Option<Waker>,
+}
+
+impl Alarm {
+    fn at(due: Instant) -> Self {
+        Self { sleep: Box::pin(tokio::time::sleep_until(due.into())), asked: None }
+    }
+
+    /// Ready at a date that it had, which may be before `due`; after that, `due` is the date.
+    fn poll_by(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.is_elapsed() {
+            self.set(due);
+        }
+        self.bring_forward(due);
+        self.poll(cx)
+    }
+
+    /// Ready at `due`.
+    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        self.set(due);
+        self.poll(cx)
+    }
+
+    fn bring_forward(&mut self, due: Instant) {
+        if due < self.sleep.deadline().into_std() {
+            self.set(due);
+        }
+    }
+
+    /// Whoever was to be woken at the date before is woken at this one, unless the timer has fired.
+    fn set(&mut self, due: Instant) {
+        self.sleep.as_mut().reset(due.into());
+        self.asked = None;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.sleep.is_elapsed() && self.asked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        // Without budget the timer is not even looked at.
+        let has_budget = tokio::task::coop::has_budget_remaining();
+        let fired = self.sleep.as_mut().poll(cx);
+        self.asked = (fired.is_pending() && has_budget).then(|| cx.waker().clone());
+        fired
     }
 }
 

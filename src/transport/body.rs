@@ -28,7 +28,7 @@ pub(crate) struct Streaming {
     prelude: Option<Bytes>,
     /// `None` once the response has ended.
     source: Option<Source>,
-    wrap: fn(&Frame) -> Bytes,
+    wrap: fn(Frame) -> Bytes,
     /// Bytes of frames until the response ends; the prelude does not count.
     left: usize,
 }
@@ -42,12 +42,7 @@ impl Body {
         Self(Kind::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())))
     }
 
-    pub(crate) fn streaming(
-        prelude: impl Into<Bytes>,
-        source: Source,
-        wrap: fn(&Frame) -> Bytes,
-        limit: usize,
-    ) -> Self {
+    pub(crate) fn streaming(prelude: impl Into<Bytes>, source: Source, wrap: fn(Frame) -> Bytes, limit: usize) -> Self {
         let prelude = Some(prelude.into());
         Self(Kind::Streaming(Box::new(Streaming { prelude, source: Some(source), wrap, left: limit })))
     }
@@ -63,9 +58,10 @@ impl Streaming {
             self.source = None;
             return Poll::Ready(None);
         };
-        let chunk = (self.wrap)(&frame);
+        let is_last = matches!(frame, Frame::Close(_));
+        let chunk = (self.wrap)(frame);
         self.left = self.left.saturating_sub(chunk.len());
-        if self.left == 0 || matches!(frame, Frame::Close(_)) {
+        if self.left == 0 || is_last {
             // Before the last chunk leaves: a client that has read it may be back before this body is polled again.
             source.finish();
             self.source = None;

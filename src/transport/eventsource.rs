@@ -12,7 +12,7 @@ pub(crate) fn stream(source: Source, limit: usize) -> Response<Body> {
 }
 
 /// Clients pass the data through `decodeURI`: a bare `%` would be altered or kill them. JSON never holds the other three raw.
-fn event(frame: &Frame) -> Bytes {
+fn event(frame: Frame) -> Bytes {
     let frame = frame.bytes();
     let mut event = Vec::with_capacity(frame.len() + 16);
     event.extend_from_slice(b"data: ");
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn per_cent_signs_survive_decode_uri() {
-        assert_eq!(event(&Frame::Message("100%".into())), "data: a[\"100%25\"]\r\n\r\n");
-        assert_eq!(event(&Frame::Message("%41%".into())), "data: a[\"%2541%25\"]\r\n\r\n");
+        assert_eq!(event(Frame::Message("100%".into())), "data: a[\"100%25\"]\r\n\r\n");
+        assert_eq!(event(Frame::Message("%41%".into())), "data: a[\"%2541%25\"]\r\n\r\n");
     }
 }

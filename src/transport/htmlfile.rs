@@ -37,7 +37,7 @@ fn page(callback: &Callback) -> String {
 }
 
 /// `<` is escaped: a message that holds `</script>` must not end the element.
-fn script(frame: &Frame) -> Bytes {
+fn script(frame: Frame) -> Bytes {
     let frame = frame.bytes();
     let mut script = Vec::with_capacity(frame.len() + 48);
     script.extend_from_slice(b"<script>\np(");
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_message_cannot_leave_its_script_element() {
         assert_eq!(
-            script(&Frame::Message("</script>".into())),
+            script(Frame::Message("</script>".into())),
             "<script>\np(\"a[\\\"\\u003c/script>\\\"]\");\n</script>\r\n"
         );
     }
