@@ -36,6 +36,8 @@ pub(crate) struct ServerConfig {
     /// longer than the 60 s for which proxies commonly keep an idle upstream connection: whoever closes first must be the
     /// proxy, or now and then it sends a request into a connection that is just being closed, and cannot send it again.
     pub(crate) head_timeout: Duration,
+    /// How large a request's head may be, and what a connection that sent large bodies keeps of read buffer. Default: 64 KiB.
+    pub(crate) head_size: usize,
     /// How long sent bytes may go unacknowledged, or wait for a window that stays shut. Default: 60 s.
     pub(crate) unacknowledged_timeout: Duration,
     /// How long connections may go on with what they are doing once the server stops. Default: 5 s.
@@ -49,6 +51,7 @@ impl Default for ServerConfig {
             backlog: 4096,
             first_byte_timeout: Duration::from_secs(60),
             head_timeout: Duration::from_secs(75),
+            head_size: 64 * 1024,
             unacknowledged_timeout: Duration::from_secs(60),
             stop_grace: Duration::from_secs(5),
         }
@@ -118,7 +121,7 @@ fn listen(config: &ServerConfig) -> io::Result<TcpListener> {
 
 fn http(config: &ServerConfig) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(config.head_timeout);
+    http.timer(TokioTimer::new()).header_read_timeout(config.head_timeout).max_buf_size(config.head_size);
     // Who closes the sending side after a request still gets the answer; that the client of a waiting request has gone is
     // noticed by its PeerWatch.
     http.half_close(true);
@@ -172,18 +175,22 @@ impl Connections {
             debug!(%peer, %error, "the connection was gone at once");
             return;
         }
-        // Until the first bytes arrive a connection costs a task of a few hundred bytes; hyper would add its 8 KiB buffer.
+        // Both boxed, so that neither reserves room while the other goes on.
+        if !Box::pin(self.first_byte(&stream, &mut stopped)).await {
+            return;
+        }
+        if let Err(error) = Box::pin(self.serve_http(stream, peer, stopped)).await {
+            debug!(%peer, %error, "connection ended");
+        }
+    }
+
+    /// Whether a first byte has come. Until then a connection costs some hundred bytes; hyper would add its 8 KiB buffer.
+    async fn first_byte(&self, stream: &TcpStream, stopped: &mut watch::Receiver<bool>) -> bool {
         // Peeking asks the socket itself: a new stream calls itself readable before anything has come.
         let mut byte = [0];
         tokio::select! {
-            first = timeout(self.config.first_byte_timeout, stream.peek(&mut byte)) => {
-                let Ok(Ok(1..)) = first else { return };
-            }
-            _ = stopped.changed() => return,
-        }
-        // Boxed, so that the waiting above does not already reserve the room that HTTP needs.
-        if let Err(error) = Box::pin(self.serve_http(stream, peer, stopped)).await {
-            debug!(%peer, %error, "connection ended");
+            first = timeout(self.config.first_byte_timeout, stream.peek(&mut byte)) => matches!(first, Ok(Ok(1..))),
+            _ = stopped.changed() => false,
         }
     }
 

@@ -57,7 +57,7 @@ impl Endpoint {
     /// Begins to answer a request whose raw path goes on with `below` after the prefix.
     pub(super) fn begin<B>(self: &Arc<Self>, request: Request<B>, below: &str) -> Exchange<B>
     where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
     {
         self.serve(request, below).unwrap_or_else(|refusal| Exchange::answered(refusal.into()))
@@ -65,7 +65,7 @@ impl Endpoint {
 
     fn serve<B>(self: &Arc<Self>, request: Request<B>, below: &str) -> Result<Exchange<B>, Refusal>
     where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
     {
         let route = route(request.method(), below).map_err(|error| match error {

@@ -102,15 +102,16 @@ impl Gateway {
     /// Dropping the future, or the body of its response, means that the client is gone: a session that was attached to it ends.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
     {
-        self.begin(request).finish().await
+        let Ok(response) = self.begin(request).answer().await;
+        response
     }
 
     fn begin<B>(&self, request: Request<B>) -> Exchange<B>
     where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
     {
         #[cfg(feature = "axum")]
@@ -125,16 +126,6 @@ impl Gateway {
 
     fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Endpoint>, &'p str)> {
         self.endpoints.iter().find_map(|endpoint| Some((endpoint, endpoint.prefix.below(path)?)))
-    }
-
-    fn boxed<B>(&self, request: Request<B>) -> ResponseFuture
-    where
-        B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
-        B::Data: Send,
-    {
-        // Begun at once: the future then needs no room for the request.
-        let exchange = self.begin(request);
-        Box::pin(async move { Ok(exchange.finish().await) })
     }
 }
 
@@ -154,7 +145,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        self.boxed(request)
+        self.begin(request).answer()
     }
 }
 
@@ -168,7 +159,7 @@ where
     type Future = ResponseFuture;
 
     fn call(&self, request: Request<B>) -> ResponseFuture {
-        self.boxed(request)
+        self.begin(request).answer()
     }
 }
 

@@ -27,9 +27,15 @@ pub(super) fn connect_info(parts: &mut Parts, transport: &'static str, kept: &[H
     extensions.remove::<hyper::upgrade::OnUpgrade>();
     // It would keep the connection open as long as the session lives.
     extensions.remove::<PeerWatch>();
+    let peer = peer(&extensions);
+    extensions.remove::<PeerAddr>();
+    if extensions.is_empty() {
+        // Emptied, it would keep its table.
+        extensions = http::Extensions::new();
+    }
     let kept = parts.headers.iter().filter(|(name, _)| kept.contains(name));
     ConnectInfo::new(ConnectInfoParts {
-        peer: peer(&extensions),
+        peer,
         transport,
         path: parts.uri.path().into(),
         query: parts.uri.query().map(Into::into),

@@ -93,7 +93,8 @@ impl ConnectInfo {
         self.parts.headers.iter().map(|(name, value)| (name, value))
     }
 
-    /// The extensions of the request: what middleware in front of the gateway put there, such as who is logged in.
+    /// The extensions of the request: what middleware in front of the gateway put there, such as who is logged in. A
+    /// [`PeerAddr`](crate::PeerAddr) is not among them: [`peer`](Self::peer) tells it.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
     }
