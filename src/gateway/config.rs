@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, header};
 
+use super::registry::Memory;
 use crate::protocol::payload::PayloadLimits;
 use crate::session::{Limits, QueueLimit};
 
@@ -27,6 +28,10 @@ pub struct EndpointConfig {
     /// SockJS framing. It holds the messages as JSON, up to six bytes for each byte of text. More closes the session with 1009.
     /// Default: 1 MiB.
     pub payload_size: usize,
+    /// How many times `payload_size` is read of a payload over HTTP that is refused for its size, and thrown away: clients read an answer
+    /// only when they have sent everything. When there is more, the connection ends with the answer, which may not arrive then. 0 reads
+    /// nothing. Default: 8.
+    pub discarded_payloads: usize,
     /// Messages in one payload; more closes the session with 1009. Default: 1,024.
     pub messages_per_payload: usize,
     /// Messages from the client that wait for the application. When they are this many a WebSocket is no longer read and an `xhr_send`
@@ -65,6 +70,11 @@ pub struct EndpointConfig {
     pub attach_wait: Duration,
     /// Live sessions; a client that would open one more is answered with 503. Default: 100,000.
     pub sessions: usize,
+    /// How long the id of an ended session is remembered, of a session over HTTP: a receiver that comes with it is told once how the
+    /// session ended, and then the id is free. Zero remembers none. Default: 60 s.
+    pub remembered_for: Duration,
+    /// Such ids; of more, the oldest are forgotten. Default: 10,000.
+    pub remembered_sessions: usize,
     /// Where the page of the iframe transports loads sockjs-client from: a path, or a URL that begins with `http`. Its version must be the
     /// very one of the embedding page. Default: sockjs-client 1.6.1 from a public CDN.
     pub client_url: String,
@@ -144,6 +154,7 @@ impl Default for EndpointConfig {
             binary: false,
             message_size: 64 * 1024,
             payload_size: 1024 * 1024,
+            discarded_payloads: 8,
             messages_per_payload: 1024,
             inbound_messages: 1024,
             inbound_bytes: 1024 * 1024,
@@ -158,6 +169,8 @@ impl Default for EndpointConfig {
             pong_timeout: Duration::from_secs(10),
             attach_wait: Duration::from_millis(50),
             sessions: 100_000,
+            remembered_for: Duration::from_secs(60),
+            remembered_sessions: 10_000,
             client_url: "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js".to_owned(),
             base_url: None,
             cookies: None,
@@ -195,6 +208,10 @@ impl EndpointConfig {
             disconnect_delay: self.disconnect_delay.min(LONGEST_DELAY),
             pong_timeout: self.pong_timeout.min(LONGEST_DELAY),
         }
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        Memory::new(self.remembered_for, self.remembered_sessions)
     }
 
     pub(crate) fn payload_limits(&self) -> PayloadLimits {

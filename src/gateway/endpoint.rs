@@ -35,7 +35,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(prefix: Prefix, config: EndpointConfig, handler: Arc<dyn Handler>) -> Self {
-        let registry = Arc::new(Registry::new(config.sessions));
+        let registry = Arc::new(Registry::new(config.sessions, config.memory()));
         Self {
             prefix,
             limits: Arc::new(config.session_limits()),

@@ -11,11 +11,6 @@ use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::session::{Owner, Receiver, SessionId, Shared};
 
-/// How long the id of an ended session is remembered.
-const MEMORY: Duration = Duration::from_secs(60);
-/// How many such ids are remembered; the oldest go first.
-const MEMORIES: usize = 10_000;
-
 /// All live sessions of one endpoint.
 ///
 /// Sessions of HTTP transports are found by the session segment of the URL. WebSocket sessions are found by nobody (two sockets may
@@ -67,8 +62,9 @@ pub(crate) enum Lookup {
 pub(crate) struct TooManySessions;
 
 impl Registry {
-    pub(crate) fn new(sessions: usize) -> Self {
-        Self { tables: Mutex::default(), sessions, runtime: OnceLock::new() }
+    pub(crate) fn new(sessions: usize, memory: Memory) -> Self {
+        let tables = Mutex::new(Tables { memory, ..Tables::default() });
+        Self { tables, sessions, runtime: OnceLock::new() }
     }
 
     /// The session of an HTTP transport.
@@ -227,15 +223,27 @@ impl Owner for Keeper {
 }
 
 /// How sessions ended whose ids a client may still use: its late poll must not open a new session as if nothing had been lost.
+///
+/// The default remembers nothing.
 #[derive(Default)]
-struct Memory {
+pub(crate) struct Memory {
+    duration: Duration,
+    most: usize,
     reasons: HashMap<Arc<str>, (CloseReason, Instant)>,
     order: VecDeque<(Instant, Arc<str>)>,
 }
 
 impl Memory {
+    /// Remembers an end for this long, and so many of them, the latest.
+    pub(crate) fn new(duration: Duration, most: usize) -> Self {
+        Self { duration, most, ..Self::default() }
+    }
+
     fn keep(&mut self, segment: Arc<str>, reason: CloseReason, now: Instant) {
-        while self.order.len() >= MEMORIES || self.order.front().is_some_and(|(at, _)| now >= *at + MEMORY) {
+        if self.most == 0 {
+            return;
+        }
+        while self.order.len() >= self.most || self.order.front().is_some_and(|(at, _)| !self.holds(*at, now)) {
             let Some((at, oldest)) = self.order.pop_front() else { break };
             // The same segment may have ended again since: then a later place in the order stands for it.
             if self.reasons.get(&oldest).is_some_and(|(_, kept)| *kept == at) {
@@ -248,7 +256,12 @@ impl Memory {
 
     fn recall(&mut self, segment: &str, now: Instant) -> Option<CloseReason> {
         let (reason, at) = self.reasons.remove(segment)?;
-        (now < at + MEMORY).then_some(reason)
+        self.holds(at, now).then_some(reason)
+    }
+
+    /// Whether what ended `at` that time is still remembered. By the difference: the duration may be longer than a date can tell.
+    fn holds(&self, at: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(at) < self.duration
     }
 }
 
@@ -256,37 +269,57 @@ impl Memory {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn memory() -> Memory {
+        Memory::new(MINUTE, 100)
+    }
+
     fn kept(memory: &mut Memory, segment: &str, now: Instant) -> bool {
         memory.recall(segment, now).is_some()
     }
 
     #[test]
-    fn an_end_is_told_once_and_for_a_minute() {
-        let (mut memory, now) = (Memory::default(), clock::now());
+    fn an_end_is_told_once_and_for_as_long_as_was_said() {
+        let (mut memory, now) = (memory(), clock::now());
         memory.keep("a".into(), CloseReason::NORMAL, now);
         memory.keep("b".into(), CloseReason::NORMAL, now);
-        assert!(kept(&mut memory, "a", now + MEMORY - Duration::from_millis(1)));
+        assert!(kept(&mut memory, "a", now + MINUTE - Duration::from_millis(1)));
         assert!(!kept(&mut memory, "a", now));
-        assert!(!kept(&mut memory, "b", now + MEMORY));
+        assert!(!kept(&mut memory, "b", now + MINUTE));
     }
 
     #[test]
     fn the_oldest_ends_are_forgotten_first() {
-        let (mut memory, now) = (Memory::default(), clock::now());
-        for n in 0..=MEMORIES {
+        let (mut memory, now) = (memory(), clock::now());
+        for n in 0..=100 {
             memory.keep(n.to_string().into(), CloseReason::NORMAL, now);
         }
-        assert_eq!((memory.reasons.len(), memory.order.len()), (MEMORIES, MEMORIES));
+        assert_eq!((memory.reasons.len(), memory.order.len()), (100, 100));
         assert!(!kept(&mut memory, "0", now));
         assert!(kept(&mut memory, "1", now));
     }
 
     #[test]
+    fn nothing_and_for_ever_are_durations_and_numbers_too() {
+        let now = clock::now();
+        for mut memory in [Memory::new(Duration::ZERO, 100), Memory::new(MINUTE, 0)] {
+            memory.keep("a".into(), CloseReason::NORMAL, now);
+            assert!(!kept(&mut memory, "a", now));
+            assert!(memory.order.len() <= 1);
+        }
+        let mut memory = Memory::new(Duration::MAX, 100);
+        memory.keep("a".into(), CloseReason::NORMAL, now);
+        memory.keep("b".into(), CloseReason::NORMAL, now);
+        assert!(kept(&mut memory, "a", now + MINUTE * 1000));
+    }
+
+    #[test]
     fn an_id_that_ended_twice_keeps_its_later_reason() {
-        let (mut memory, now) = (Memory::default(), clock::now());
+        let (mut memory, now) = (memory(), clock::now());
         memory.keep("a".into(), CloseReason::NORMAL, now);
         memory.keep("a".into(), CloseReason::NO_PONG, now + Duration::from_secs(30));
-        memory.keep("b".into(), CloseReason::NORMAL, now + MEMORY);
-        assert_eq!(memory.recall("a", now + MEMORY), Some(CloseReason::NO_PONG));
+        memory.keep("b".into(), CloseReason::NORMAL, now + MINUTE);
+        assert_eq!(memory.recall("a", now + MINUTE), Some(CloseReason::NO_PONG));
     }
 }

@@ -95,7 +95,7 @@ impl Endpoint {
                 }
             }
         }
-        let read = Box::pin(discard(body, limit.saturating_mul(DISCARDED))).await;
+        let read = Box::pin(discard(body, limit.saturating_mul(self.config.discarded_payloads))).await;
         Err(Refusal::PayloadTooLarge { limit, read })
     }
 
@@ -151,9 +151,6 @@ fn end_for_size(session: Option<&Arc<Shared>>, refusal: &Refusal) {
         session.close(CloseReason::TOO_LARGE, EndedBy::Gateway);
     }
 }
-
-/// How many times `payload_size` is read of a body that is refused for its size.
-const DISCARDED: usize = 8;
 
 /// Reads on to the end of a refused body, up to a limit, and keeps nothing of it. True when that was the end.
 ///

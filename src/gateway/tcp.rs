@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::handler::{Contained, Handler};
-use super::registry::{Keeper, Registry, TooManySessions};
+use super::registry::{Keeper, Memory, Registry, TooManySessions};
 use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
 use crate::transport::tcp::{self, Settings};
 
@@ -117,7 +117,7 @@ impl TcpEndpoint {
 
     /// An endpoint.
     pub fn with_config(config: TcpConfig, handler: impl Handler) -> Self {
-        let registry = Arc::new(Registry::new(config.sessions));
+        let registry = Arc::new(Registry::new(config.sessions, Memory::default()));
         let inner = Inner {
             handler: Arc::new(handler),
             limits: Arc::new(config.session_limits()),

@@ -149,6 +149,25 @@ async fn an_end_is_remembered_for_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_remembered_of_ends_can_be_set() {
+    let config =
+        EndpointConfig { remembered_for: Duration::from_secs(10), remembered_sessions: 1, ..EndpointConfig::default() };
+    let (gateway, mut ends) = reporting(config);
+    for (seconds, answer) in [(9, INTERRUPTED), (11, "o\n")] {
+        let session = gateway.open("/echo").await;
+        next(&mut ends).await;
+        sleep(Duration::from_secs(seconds)).await;
+        assert_eq!(gateway.poll(&session).await, answer, "{seconds} s after its end");
+        sleep(Duration::from_secs(60)).await;
+    }
+    let (first, second) = (gateway.open("/echo").await, gateway.open("/echo").await);
+    sleep(Duration::from_secs(6)).await;
+    let mut answers = [gateway.poll(&first).await, gateway.poll(&second).await];
+    answers.sort();
+    assert_eq!(answers, [INTERRUPTED, "o\n"], "one of them was forgotten for the other");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ten_thousand_ends_are_remembered() {
     let gateway = conformance();
     let mut sessions = Vec::new();

@@ -359,3 +359,15 @@ async fn a_refused_body_is_read_so_that_the_answer_arrives() {
     let answer = connection.response(&endless).await;
     assert_eq!((answer.status(), answer.header("Connection")), (413, Some("close")));
 }
+
+#[tokio::test]
+async fn how_much_is_read_of_a_refused_body_can_be_set() {
+    for (discarded_payloads, connection_after) in [(0, Some("close")), (1, Some("close")), (2, None)] {
+        let config = EndpointConfig { payload_size: 1000, discarded_payloads, ..EndpointConfig::default() };
+        let server = echo_with(config).await;
+        let session = server.open("/echo").await;
+        let request = Request::post(format!("{session}/xhr_send")).body("x".repeat(2000));
+        let answer = server.connect().await.exchange(&request).await;
+        assert_eq!((answer.status(), answer.header("Connection")), (413, connection_after), "{discarded_payloads}");
+    }
+}

@@ -14,7 +14,8 @@
 //!   Elsewhere it is 405 here too: it would open a session, or take its messages, and show them to nobody.
 //! * **A receiver for a session that has expired or ended is told so, once.** It gets the close frame, `c[1002,"Connection interrupted"]`
 //!   where there was none, and then the id is free. sockjs-node opens a new session instead, and the client never learns that it lost
-//!   messages. An id is remembered for 60 s, and 10,000 of them by each endpoint; one never seen gets `o`, as it must.
+//!   messages. An id is remembered for 60 s, and 10,000 of them by each endpoint, unless it is configured otherwise; one never seen gets `o`, as
+//!   it must.
 //! * **Heartbeats are `h` and pings on a framed WebSocket**, where sockjs-node only pings: a script can see the one, and the other is
 //!   answered without it. Raw WebSockets are pinged, too, which sockjs-node does not do.
 //! * **Heartbeats count from the last frame**, not from when the receiver came: a busy line needs none.

@@ -157,7 +157,7 @@ const STATEMENTS: &[Statement] = &[
     ("9.6", Node, "the application is told; a send gives 404", &["delays::the_application_is_told_when_a_receiver_vanishes"]),
     ("9.7", Node, "without a receiver a session lives 5 s; sends do not prolong it", &["delays::a_session_waits_five_seconds_for_its_client", "delays::a_receiver_prolongs_the_wait"]),
     ("9.7", Own, "a receiver that comes too late is told so, once; then the id is free", &["delays::an_expired_session_is_told_once_and_its_id_is_free"]),
-    ("9.7", Own, "for 60 s, 10,000 ids an endpoint", &["delays::an_end_is_remembered_for_a_minute", "delays::ten_thousand_ends_are_remembered"]),
+    ("9.7", Own, "for 60 s, 10,000 ids an endpoint", &["delays::an_end_is_remembered_for_a_minute", "delays::ten_thousand_ends_are_remembered", "delays::what_is_remembered_of_ends_can_be_set"]),
     ("9.8", Node, "a heartbeat each 25 s; it ends a poll", &["delays::heartbeats_come_each_25_seconds"]),
     ("9.8", Own, "counted from the last frame", &["delays::heartbeats_count_from_the_last_frame"]),
     ("9.9", Own, "the delays can be set", &["delays::the_disconnect_delay_can_be_set", "frames::heartbeats_are_wrapped_like_any_frame"]),
@@ -184,7 +184,7 @@ const STATEMENTS: &[Statement] = &[
     ("12", Suite, "a POST without length has an empty body", &["http::a_post_without_length_has_an_empty_body"]),
     ("12", Suite, "a refused upgrade gets an ordinary answer", &["websocket::a_get_without_upgrade_is_400", "http::http_1_0_has_no_websockets"]),
     ("12", Own, "pipelined requests, chunked requests", &["http::pipelined_requests_are_answered_in_order", "send::a_request_body_may_be_chunked"]),
-    ("12", Own, "the answer to a refused body arrives", &["limits::a_refused_body_is_read_so_that_the_answer_arrives"]),
+    ("12", Own, "the answer to a refused body arrives", &["limits::a_refused_body_is_read_so_that_the_answer_arrives", "limits::how_much_is_read_of_a_refused_body_can_be_set"]),
 
     // 13. What sockjs-client needs besides
     ("13.2", Client, "the query of a base URL comes with every request", &["routes::queries_are_ignored", "websocket::handshakes_of_all_browsers_are_understood"]),
