@@ -35,7 +35,7 @@ pub struct EndpointConfig {
     /// Messages in one payload; more closes the session with 1009. Default: 1,024.
     pub messages_per_payload: usize,
     /// Messages from the client that wait for the application. When they are this many a WebSocket is no longer read and an `xhr_send`
-    /// waits. An empty queue takes any payload whole. Default: 1,024.
+    /// waits. An empty queue takes any payload whole, also when this is 0. Default: 1,024.
     pub inbound_messages: usize,
     /// The same in bytes. Default: 1 MiB.
     pub inbound_bytes: usize,
@@ -47,7 +47,8 @@ pub struct EndpointConfig {
     /// How long a payload waits for room in the inbound queue; then it is answered with 503, and the session closes with 1008
     /// "inbound queue full". Default: 10 s.
     pub send_wait: Duration,
-    /// Payloads of one session that may wait at the same time; one more is answered with 503. SockJS clients send one at a time. Default: 4.
+    /// Payloads of one session that may wait at the same time; one more is answered with 503. SockJS clients send one at a time; 0 lets none wait.
+    /// Default: 4.
     pub waiting_payloads: usize,
     /// Bytes of frames after which a streaming response ends, so that the client's buffer and those on the way can be freed; the client
     /// comes again at once. Default: 128 KiB.
@@ -57,7 +58,7 @@ pub struct EndpointConfig {
     /// intervals, which costs a request each time. It never makes a poll wait longer than `heartbeat_delay`. Default: no.
     pub short_poll: bool,
     /// A heartbeat goes out when nothing else did for this long. Keep it below the idle limits of proxies (60 s in many) and below 35 s,
-    /// after which JSONP clients give up. Default: 25 s.
+    /// after which JSONP clients give up. Must be above zero; `Duration::MAX` sends none. Default: 25 s.
     pub heartbeat_delay: Duration,
     /// How long a session waits for its client's next request, how long a closed session is remembered, how long a closed session waits for
     /// a client that takes nothing of what is still queued, and how long a WebSocket waits for the other side to finish closing.
@@ -200,7 +201,14 @@ const KEPT_HEADERS: [HeaderName; 14] = [
 ];
 
 impl EndpointConfig {
+    /// # Panics
+    ///
+    /// When `heartbeat_delay` is zero: a heartbeat would be due always, and nothing else would ever leave.
     pub(crate) fn session_limits(&self) -> Limits {
+        assert!(
+            !self.heartbeat_delay.is_zero(),
+            "heartbeat_delay is 0, so that nothing but heartbeats would be sent: give it a time above 0, or Duration::MAX to send none"
+        );
         Limits {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
@@ -223,6 +231,12 @@ impl EndpointConfig {
 mod tests {
     use super::*;
     use crate::clock;
+
+    #[test]
+    #[should_panic(expected = "heartbeat_delay is 0")]
+    fn heartbeats_need_a_time_between_them() {
+        EndpointConfig { heartbeat_delay: Duration::ZERO, ..EndpointConfig::default() }.session_limits();
+    }
 
     #[tokio::test]
     async fn a_delay_of_for_ever_is_a_date_all_the_same() {

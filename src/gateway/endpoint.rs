@@ -45,7 +45,8 @@ impl Endpoint {
                 binary: config.binary,
                 payload_size: config.payload_size,
                 payload: config.payload_limits(),
-                read_ahead: (config.inbound_bytes, config.inbound_messages),
+                // At the least one: an empty queue takes anything, and a socket that is never read brings nothing.
+                read_ahead: (config.inbound_bytes.max(1), config.inbound_messages.max(1)),
                 linger: config.disconnect_delay,
             }),
             iframe: iframe::page(&config.client_url),

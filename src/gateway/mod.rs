@@ -72,7 +72,7 @@ impl Gateway {
     ///
     /// # Panics
     ///
-    /// When `prefix` is no [`Prefix`], or `client_url` can't stand in a page.
+    /// When `prefix` is no [`Prefix`], `client_url` can't stand in a page, or `heartbeat_delay` is zero.
     pub fn endpoint_with(mut self, prefix: &str, config: EndpointConfig, handler: impl Handler) -> Self {
         let prefix: Prefix = match prefix.parse() {
             Ok(prefix) => prefix,

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::common::client::{Client, json};
 use crate::common::transport::Transport;
 use crate::common::within;
-use crate::rig::{PREFIX, Rig, end, end_of};
+use crate::rig::{PREFIX, Rig, echo, end, end_of, serve_app};
 
 pub(crate) async fn a_message_over_message_size(transport: Transport) {
     let config = EndpointConfig { message_size: 1000, ..EndpointConfig::default() };
@@ -115,4 +115,21 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
     }
     session.send("the session goes on").await.expect("the client is there");
     assert_eq!(client.message().await, "the session goes on");
+}
+
+/// An empty queue takes anything, so a limit of zero means one at a time and no standstill.
+pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: Transport) {
+    let config = EndpointConfig {
+        inbound_messages: 0,
+        inbound_bytes: 0,
+        outbound_messages: 0,
+        outbound_bytes: 0,
+        waiting_payloads: 0,
+        ..EndpointConfig::default()
+    };
+    let mut client = Client::open(serve_app(config, echo).await, PREFIX, transport).await;
+    for message in ["one", "two", "three"] {
+        client.send(&[message]).await;
+        assert_eq!(client.message().await, message);
+    }
 }

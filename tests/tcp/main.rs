@@ -77,6 +77,24 @@ async fn a_record_may_come_in_more_pieces_than_a_turn_has_reads() {
     assert_eq!(client.bytes(long.len()).await, long);
 }
 
+/// An empty queue takes anything, so a limit of zero means one at a time and no standstill.
+#[tokio::test(start_paused = true)]
+async fn queues_without_room_pass_on_one_record_at_a_time() {
+    let config = TcpConfig {
+        inbound_messages: 0,
+        inbound_bytes: 0,
+        outbound_messages: 0,
+        outbound_bytes: 0,
+        ..TcpConfig::default()
+    };
+    let (mut client, server) = duplex(4096);
+    let endpoint = TcpEndpoint::with_config(config, echo);
+    tokio::spawn(async move { endpoint.serve(server, None).await });
+    let three = [record("one"), record("two"), record("three")].concat();
+    client.write_all(&three).await.expect("it reads");
+    assert_eq!(client.bytes(three.len()).await, three);
+}
+
 #[tokio::test]
 async fn ten_thousand_records_keep_their_order_over_a_real_socket() {
     let (addr, _) = listen(TcpConfig::default(), echo).await;
