@@ -90,6 +90,20 @@ async fn others_keep_their_routes_and_fallback() {
     assert_eq!(ask(addr, Request::options("/echo/a/b/xhr")).await.status(), 204);
 }
 
+/// They are no parameters and no wildcards in axum's eyes either, though they were before its version 0.8.
+#[tokio::test]
+async fn prefixes_with_colons_and_asterisks_are_taken_as_they_stand() {
+    let gateway = Gateway::new().endpoint("/:room", echo).endpoint("/api/*all", echo);
+    let app = Router::new().without_v07_checks().merge(gateway.into_axum());
+    let addr = serve(app).await;
+    for path in ["/:room", "/:room/", "/api/*all"] {
+        assert_eq!(page(addr, path).await, own(200, "Welcome to SockJS!\n"), "{path}");
+    }
+    for path in ["/room", "/api/some"] {
+        assert_eq!(page(addr, path).await.0, 404, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn paths_arrive_as_they_were_sent() {
     let (gateway, mut sessions) = reporting("/echo");

@@ -12,7 +12,8 @@ impl Gateway {
     /// A router that serves each prefix and nothing else, to be merged with others' routes and fallbacks.
     ///
     /// Merge it at the top. Under `nest` or `nest_service` axum takes the nest's path away and normalises the rest (`//` becomes `/`),
-    /// which SockJS does not survive; the gateway logs a warning with the remedy when it meets that.
+    /// which SockJS does not survive; the gateway logs a warning with the remedy when it meets that. A router that takes in prefixes with a
+    /// segment that begins with `:` or `*` must allow them, by `without_v07_checks`; else axum panics in `merge`.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -34,7 +35,8 @@ impl Gateway {
         S: Clone + Send + Sync + 'static,
     {
         let prefixes: Vec<String> = self.endpoints.iter().map(|endpoint| endpoint.prefix.to_string()).collect();
-        prefixes.into_iter().fold(Router::new(), |router, prefix| {
+        // What looked like a parameter or a wildcard before axum 0.8 is a prefix like any other.
+        prefixes.into_iter().fold(Router::new().without_v07_checks(), |router, prefix| {
             // `{*rest}` does not match the bare slash.
             router
                 .route_service(&prefix, self.clone())
