@@ -6,6 +6,14 @@
 //!
 //! # Quick start
 //!
+//! ```toml
+//! [dependencies]
+//! sockeye = { version = "0.1", default-features = false }
+//! hyper = { version = "1", features = ["http1", "server"] }
+//! hyper-util = { version = "0.1", features = ["tokio"] }
+//! tokio = { version = "1", features = ["full"] }
+//! ```
+//!
 //! ```no_run
 //! use hyper::server::conn::http1;
 //! use hyper_util::rt::TokioIo;
@@ -73,6 +81,11 @@ pub mod micro;
 mod protocol;
 mod session;
 mod transport;
+
+/// The programs in README.md compile as they stand there.
+#[cfg(all(doctest, feature = "axum", feature = "client"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use gateway::{
     CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, TcpConfig, TcpEndpoint,
