@@ -127,7 +127,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
             listeners.push((mounts.tcp(app), listener, app));
         }
         let site = Site { assets: Assets::embedded(), rooms: mounts.rooms.map(RoomsSite::new), ice };
-        let directory = Directory::new(&site, endpoints.iter().map(|it| (it.prefix.as_str(), it.app.name())));
+        let directory = Directory::new(&site, endpoints.iter().map(Endpoint::info).collect());
 
         // Before the announcement: whoever reads it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;

@@ -120,17 +120,18 @@ pub(crate) struct Directory {
     endpoints: Vec<EndpointInfo>,
 }
 
+/// An endpoint, as it is listed.
 #[derive(Serialize)]
-struct EndpointInfo {
-    prefix: String,
-    app: &'static str,
+pub(crate) struct EndpointInfo {
+    pub(crate) prefix: String,
+    pub(crate) app: &'static str,
+    /// What the app does, in a few words.
+    pub(crate) about: &'static str,
 }
 
 impl Directory {
-    /// Of the pages, and of endpoints given as prefix and name of the app.
-    pub(crate) fn new<'e>(site: &Site, endpoints: impl Iterator<Item = (&'e str, &'static str)>) -> Self {
-        let endpoints: Vec<_> =
-            endpoints.map(|(prefix, app)| EndpointInfo { prefix: prefix.to_owned(), app }).collect();
+    /// Of the pages and the endpoints.
+    pub(crate) fn new(site: &Site, endpoints: Vec<EndpointInfo>) -> Self {
         let hidden = |page: &str| endpoints.iter().any(|endpoint| endpoint.prefix == page);
         let rooms = site.rooms.as_ref().map(|_| ROOMS);
         let pages = site.assets.pages().filter(|page| !hidden(page)).chain(rooms).map(str::to_owned).collect();

@@ -9,7 +9,7 @@ use sockeye::apps::{self, Chat, ChatConfig, Upstream, UpstreamConfig, UpstreamEr
 use sockeye::hub::Hub;
 use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError, TcpEndpoint};
 
-use crate::front;
+use crate::front::{self, EndpointInfo};
 
 /// What is served when no `--endpoint` says otherwise.
 pub(crate) const DEFAULT_ENDPOINTS: [&str; 5] =
@@ -37,9 +37,21 @@ impl Mounted {
             Self::Upstream(_) => UPSTREAM,
         }
     }
+
+    fn about(&self) -> &'static str {
+        match self {
+            Self::App(app) => app.about,
+            Self::Upstream(_) => ABOUT_UPSTREAM,
+        }
+    }
 }
 
 impl Endpoint {
+    /// How it is listed.
+    pub(crate) fn info(&self) -> EndpointInfo {
+        EndpointInfo { prefix: self.prefix.to_string(), app: self.app.name(), about: self.app.about() }
+    }
+
     pub(crate) fn mount(&self, mounts: &mut Mounts, config: EndpointConfig) {
         match &self.app {
             Mounted::App(app) => (app.mount)(mounts, &self.prefix, config),
@@ -119,6 +131,7 @@ fn chat() -> Chat {
 #[derive(Debug)]
 pub(crate) struct App {
     name: &'static str,
+    /// What it does, as `--help` and the index page tell it.
     about: &'static str,
     mount: fn(&mut Mounts, &Prefix, EndpointConfig),
 }
@@ -143,7 +156,7 @@ static APPS: [App; 6] = [
     },
     App {
         name: "chat",
-        about: "rooms with names, a roster and a history",
+        about: "rooms with names, a roster and a history, for the chat page and others",
         mount: |mounts, prefix, config| {
             let chat = chat();
             mounts.endpoint(prefix, config, chat.handler());
@@ -152,7 +165,7 @@ static APPS: [App; 6] = [
     },
     App {
         name: "relay",
-        about: "sends every message to all others",
+        about: "sends every message to all others, never back",
         mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::relay(&Hub::new())),
     },
     App {
@@ -173,6 +186,7 @@ static APPS: [App; 6] = [
 
 /// The app that takes an address: `upstream=URL`.
 const UPSTREAM: &str = "upstream";
+const ABOUT_UPSTREAM: &str = "passes all to a backend that speaks plain WebSocket";
 
 impl FromStr for Endpoint {
     type Err = EndpointError;
@@ -243,8 +257,8 @@ fn app_names() -> String {
 
 /// What `--help` says of `--endpoint`.
 pub(crate) fn endpoint_help() -> String {
-    let upstream = ("upstream=URL", "passes all to a backend that speaks plain WebSocket: ws://host:port/path");
-    let apps = APPS.iter().map(|app| (app.name, app.about)).chain([upstream]);
+    let upstream = ("upstream=URL", format!("{ABOUT_UPSTREAM}: ws://host:port/path"));
+    let apps = APPS.iter().map(|app| (app.name, app.about.to_owned())).chain([upstream]);
     let apps: String = apps.map(|(name, about)| format!("\n  {name:<13} {about}")).collect();
     let defaults = DEFAULT_ENDPOINTS.join(" ");
     format!(

@@ -255,7 +255,7 @@ mod tests {
 
     fn start(config: ServerConfig, gateway: Gateway) -> Running {
         let site = Site { assets: Assets::embedded(), rooms: None, ice: Ice::new(IceConfig::default()) };
-        let directory = Directory::new(&site, std::iter::empty());
+        let directory = Directory::new(&site, Vec::new());
         let front = Front::new(gateway, site, &directory);
         let server = Server::bind(ServerConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config });
         let server = server.expect("a free port");

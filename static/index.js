@@ -8,15 +8,6 @@
   var PATIENCE = 10000; // ms that a single transport gets to open
   var GIVE_UP = 20000; // ms for the whole trip
 
-  var APPS = {
-    echo: 'Sends each message back to its sender.',
-    broadcast: 'Sends each message to everyone connected.',
-    chat: 'Rooms, names, history. The chat page talks to it.',
-    relay: 'Sends each message to all others, never back.',
-    rooms: 'Signaling for calls. The call page talks to it.',
-    upstream: 'Hands each session on to a WebSocket backend.'
-  };
-
   var echoPrefix = '';
   var trips = document.getElementById('trips-body');
   var transports = document.getElementById('echo-transport');
@@ -53,7 +44,7 @@
       prefix.scope = 'row';
       row.appendChild(prefix);
       row.appendChild(make('td', '', endpoint.app));
-      row.appendChild(make('td', 'does', APPS.hasOwnProperty(endpoint.app) ? APPS[endpoint.app] : ''));
+      row.appendChild(make('td', 'does', endpoint.about));
       body.appendChild(row);
       if (endpoint.app === 'echo' && !echoPrefix) { echoPrefix = endpoint.prefix; }
       showLinks(endpoint.app);

@@ -268,10 +268,23 @@ fn what_is_served_is_announced_and_listed() {
     let endpoints = server.get("/endpoints.json");
     assert_eq!(endpoints.status(), 200);
     assert_eq!(endpoints.header("content-type"), Some("application/json"));
-    assert_eq!(
-        endpoints.body,
-        r#"[{"prefix":"/echo","app":"echo"},{"prefix":"/broadcast","app":"broadcast"},{"prefix":"/ws","app":"echo"},{"prefix":"/socket","app":"relay"},{"prefix":"/signal","app":"rooms"},{"prefix":"/talk","app":"chat"}]"#
-    );
+    let listed: serde_json::Value = serde_json::from_str(&endpoints.body).expect("JSON");
+    let listed = listed.as_array().expect("an array");
+    let help = text(&run(&["--help"]).stdout);
+    let expected = [
+        ("/echo", "echo"),
+        ("/broadcast", "broadcast"),
+        ("/ws", "echo"),
+        ("/socket", "relay"),
+        ("/signal", "rooms"),
+        ("/talk", "chat"),
+    ];
+    assert_eq!(listed.len(), expected.len());
+    for (endpoint, (prefix, app)) in listed.iter().zip(expected) {
+        assert_eq!((&endpoint["prefix"], &endpoint["app"]), (&prefix.into(), &app.into()));
+        let about = endpoint["about"].as_str().expect("text");
+        assert!(help.contains(&format!("{app:<13} {about}")), "{endpoint}");
+    }
     for path in ["/echo", "/broadcast", "/ws", "/socket", "/signal", "/talk"] {
         let greeting = server.get(path);
         assert_eq!((greeting.status(), &*greeting.body), (200, "Welcome to SockJS!\n"), "{path}");
