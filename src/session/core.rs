@@ -3,8 +3,11 @@
 //! **The driver's contract: call an input (`attach`, `detach`, `push_inbound`, `send`, `close`, …), then wake whoever waits for the
 //! outputs it may have changed (`poll_frame`, `pop_inbound`, `has_space`, `end`), and call `poll_frame` again no later than `next_timeout`.**
 
+mod pings;
+
 use std::time::{Duration, Instant};
 
+use self::pings::Pings;
 use super::queue::{Queue, QueueLimit};
 use crate::Message;
 use crate::protocol::close::CloseReason;
@@ -117,28 +120,6 @@ enum Line {
     },
 }
 
-#[derive(Debug)]
-struct Pings {
-    /// Anything arrived since `look_at` was set.
-    heard: bool,
-    /// When to look whether the peer was heard, and ping it if not.
-    look_at: Instant,
-    state: Pong,
-    /// Nobody reads the socket for now.
-    paused: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Pong {
-    Idle,
-    /// A ping is on its way to the socket: the peer can't be blamed yet.
-    Leaving,
-    /// The ping has left; without any sign of life by then the peer is taken for dead.
-    AwaitedBy(Instant),
-    /// The ping has left, but nobody reads the socket, because the application does not receive: the clock stands still.
-    Paused,
-}
-
 impl Core {
     /// A session that no receiver has attached to yet.
     pub(crate) fn new(now: Instant, limits: &Limits) -> Self {
@@ -163,9 +144,7 @@ impl Core {
         }
         let pings = match liveness {
             Liveness::Heartbeats => None,
-            Liveness::Pings => {
-                Some(Pings { heard: false, look_at: now + limits.heartbeat_delay, state: Pong::Idle, paused: false })
-            }
+            Liveness::Pings => Some(Pings::new(now, limits)),
         };
         self.line = Line::Attached { backlog: self.outbound.len(), heartbeat_at: now + limits.heartbeat_delay, pings };
         Ok(())
@@ -204,15 +183,7 @@ impl Core {
             }
             Phase::Closing { reason, .. } => Frame::Close(reason.clone()),
             Phase::Open if now >= *heartbeat_at => Frame::Heartbeat,
-            Phase::Open => {
-                let pings = pings.as_mut().filter(|pings| now >= pings.look_at)?;
-                pings.look_at = now + limits.heartbeat_delay;
-                if std::mem::take(&mut pings.heard) || pings.state != Pong::Idle {
-                    return None;
-                }
-                pings.state = Pong::Leaving;
-                return Some(Step::Ping);
-            }
+            Phase::Open => return pings.as_mut()?.poll(now, limits).then_some(Step::Ping),
         };
         *heartbeat_at = now + limits.heartbeat_delay;
         if let Phase::Closing { until, .. } = &mut self.phase {
@@ -235,54 +206,39 @@ impl Core {
         match &self.line {
             Line::Detached { expires_at } => *expires_at,
             Line::Attached { heartbeat_at, pings: None, .. } => *heartbeat_at,
-            Line::Attached { heartbeat_at, pings: Some(pings), .. } => {
-                let due = (*heartbeat_at).min(pings.look_at);
-                if let Pong::AwaitedBy(at) = pings.state { due.min(at) } else { due }
-            }
+            Line::Attached { heartbeat_at, pings: Some(pings), .. } => pings.next_timeout().min(*heartbeat_at),
         }
     }
 
     /// A ping's bytes have left.
     pub(crate) fn ping_left(&mut self, now: Instant, limits: &Limits) {
-        if let Some(pings) = self.pings()
-            && pings.state == Pong::Leaving
-        {
-            // The pause may have begun before the ping left.
-            pings.state = if pings.paused { Pong::Paused } else { Pong::AwaitedBy(now + limits.pong_timeout) };
+        if let Some(pings) = self.pings() {
+            pings.left(now, limits);
         }
     }
 
     /// Something arrived from the peer: it lives, whatever it said.
     pub(crate) fn heard(&mut self) {
         if let Some(pings) = self.pings() {
-            pings.heard = true;
-            if pings.state != Pong::Leaving {
-                pings.state = Pong::Idle;
-            }
+            pings.heard();
         }
     }
 
     /// The socket is not read for now: the pong that may wait in it can't be seen.
     pub(crate) fn reading_paused(&mut self) {
         if let Some(pings) = self.pings() {
-            pings.paused = true;
-            if let Pong::AwaitedBy(_) = pings.state {
-                pings.state = Pong::Paused;
-            }
+            pings.pause();
         }
     }
 
     pub(crate) fn is_reading_paused(&mut self) -> bool {
-        self.pings().is_some_and(|pings| pings.paused)
+        self.pings().is_some_and(|pings| pings.is_paused())
     }
 
     /// The socket is read again: the peer gets the whole time anew.
     pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits) {
         if let Some(pings) = self.pings() {
-            pings.paused = false;
-            if pings.state == Pong::Paused {
-                pings.state = Pong::AwaitedBy(now + limits.pong_timeout);
-            }
+            pings.resume(now, limits);
         }
     }
 
@@ -319,10 +275,7 @@ impl Core {
         if self.expire(now) || self.ended().is_some() {
             return Ok(());
         }
-        let pong = match self.pings() {
-            Some(Pings { state: Pong::AwaitedBy(at), .. }) => Some(*at),
-            _ => None,
-        };
+        let pong = self.pings().and_then(|pings| pings.answer_due());
         Err(pong.into_iter().chain(self.expires_at()).min())
     }
 
@@ -426,9 +379,7 @@ impl Core {
     }
 
     fn give_up_on_silence(&mut self, now: Instant) {
-        if let Some(Pings { state: Pong::AwaitedBy(at), .. }) = self.pings()
-            && now >= *at
-        {
+        if self.pings().is_some_and(|pings| pings.is_unanswered(now)) {
             self.end(CloseReason::NO_PONG, EndedBy::Gateway);
         }
     }
