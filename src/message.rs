@@ -84,6 +84,12 @@ impl Message {
         }
     }
 
+    /// The text as a JSON string with SockJS's escapes: a part of [`line`](Self::line), and encoded with it.
+    pub(crate) fn quoted(&self) -> Option<&[u8]> {
+        // `a[` before it, `]` and the line end behind it.
+        self.line().map(|line| &line[2..line.len() - 2])
+    }
+
     /// The same, to keep.
     pub(crate) fn into_line(self) -> Option<Bytes> {
         let Repr::Text(text) = self.0 else { return None };

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::error::{End, EndedBy, SendError};
+use crate::protocol::frame;
 use crate::session::{Queue, QueueLimit};
 use crate::{CloseReason, Message};
 
@@ -165,8 +166,8 @@ impl Link {
         let size = match self.carries {
             Carries::Anything => message.len(),
             // Encoded before the lock is taken, and kept with the message for when it is sent.
-            Carries::Json => match message.line() {
-                Some(line) => element(line).len() + 2,
+            Carries::Json => match message.quoted() {
+                Some(quoted) => quoted.len() + 2,
                 None => return Err(SendError::NotCarried(message)),
             },
         };
@@ -269,7 +270,7 @@ impl Link {
         // The brackets; a message brings its comma or counts one too many.
         let mut size = 1;
         while let Some(message) = queue.peek() {
-            size += message.line().map_or(0, |line| element(line).len() + 1);
+            size += message.quoted().map_or(0, |quoted| quoted.len() + 1);
             if !messages.is_empty()
                 && (size > self.limits.payload_size || messages.len() >= self.limits.messages_per_payload)
             {
@@ -302,20 +303,9 @@ impl State {
 
 /// A JSON array of the messages: an `xhr_send` payload, or a WebSocket message.
 pub(super) fn json(messages: &[Message]) -> Vec<u8> {
-    let mut json = vec![b'['];
-    for (index, line) in messages.iter().filter_map(Message::line).enumerate() {
-        if index > 0 {
-            json.push(b',');
-        }
-        json.extend_from_slice(element(line));
-    }
-    json.push(b']');
+    let mut json = Vec::new();
+    frame::array_into(messages, &mut json);
     json
-}
-
-/// The quoted string inside the line `a["…"]`.
-fn element(line: &[u8]) -> &[u8] {
-    &line[2..line.len() - 2]
 }
 
 fn store(slot: &mut Option<Waker>, cx: &Context<'_>) {

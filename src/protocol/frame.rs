@@ -62,24 +62,26 @@ impl Frame {
     }
 }
 
-/// Joins the messages' own frames, which may already be encoded for others.
 fn batch(messages: &[Message]) -> Bytes {
-    let elements: Vec<&[u8]> = messages.iter().filter_map(Message::line).map(element).collect();
-    let mut batch = Vec::with_capacity(elements.iter().map(|element| element.len() + 1).sum::<usize>() + 4);
-    batch.extend_from_slice(b"a[");
-    for (index, element) in elements.iter().enumerate() {
-        if index > 0 {
-            batch.push(b',');
-        }
-        batch.extend_from_slice(element);
-    }
-    batch.extend_from_slice(b"]\n");
+    let quoted = messages.iter().filter_map(Message::quoted);
+    let mut batch = Vec::with_capacity(quoted.map(|text| text.len() + 1).sum::<usize>() + 4);
+    batch.push(b'a');
+    array_into(messages, &mut batch);
+    batch.push(b'\n');
     batch.into()
 }
 
-/// The quoted string inside `a["…"]` and its line end.
-fn element(line: &Bytes) -> &[u8] {
-    &line[2..line.len() - 2]
+/// Appends the JSON array of the messages, joined from their own quoted forms, which may already be encoded for others. Binary ones have
+/// none.
+pub(crate) fn array_into(messages: &[Message], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, quoted) in messages.iter().filter_map(Message::quoted).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(quoted);
+    }
+    out.push(b']');
 }
 
 #[cfg(test)]
