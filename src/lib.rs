@@ -60,7 +60,7 @@
 //! | `ice` | with `cli` | `apps::ice`, ICE servers for calls |
 //! | `client` | no | `client`: a SockJS client |
 
-#![warn(clippy::disallowed_methods)]
+#![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod apps;
 #[cfg(feature = "client")]

@@ -129,6 +129,28 @@ fn files_are_short_enough_to_be_read() {
     assert!(too_long.is_empty(), "files of more than {hard} lines, to be split along a real seam:\n{too_long}");
 }
 
+/// Whoever puts a public future into a `select!` must know what dropping it loses. (That errors and panics are documented, clippy sees to.)
+#[test]
+fn public_waits_tell_what_cancelling_them_loses() {
+    let (mut waits, mut silent) = (0, String::new());
+    // The load driver is public for the benchmarks only.
+    let hidden = source_folder().join("compare");
+    for file in rust_files(&source_folder()).into_iter().filter(|file| !file.starts_with(&hidden)) {
+        let mut told = false;
+        for (number, line) in read(&file).lines().map(str::trim).enumerate() {
+            if line.starts_with("pub async fn") {
+                waits += 1;
+                if !told {
+                    writeln!(silent, "{}:{}: {line}", file.display(), number + 1).expect("a String takes everything");
+                }
+            }
+            told = told && line.starts_with(['/', '#']) || line == "/// # Cancel safety";
+        }
+    }
+    assert!(waits > 15, "they were not found: {waits}");
+    assert!(silent.is_empty(), "futures without a section `# Cancel safety`:\n{silent}");
+}
+
 /// The test of this test: what it finds, and what it leaves alone.
 #[test]
 fn edges_are_found_however_they_are_written() {

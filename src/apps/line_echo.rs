@@ -4,6 +4,10 @@ use crate::{CloseReason, Session};
 
 /// Answers the first message with `[ECHO]…(from Server!)` and ends the session: the echo server of Java's socket tutorials, for a
 /// [`TcpEndpoint`](crate::TcpEndpoint).
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the session with 1000, behind all that was sent; what it had received and not yet answered is lost.
 pub async fn line_echo(mut session: Session) {
     let Some(message) = session.recv().await else { return };
     let Some(line) = message.as_text() else { return };

@@ -112,6 +112,10 @@ impl Connection {
     ///
     /// The code is not 1000 nor 3000 to 4999, or the reason longer than 123 bytes, which is what a WebSocket can carry. Nothing is closed
     /// then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`close`](Self::close).
     pub async fn close_with(&self, reason: CloseReason) -> Result<End, InvalidClose> {
         if !matches!(reason.code(), 1000 | 3000..=4999) || reason.reason().len() > 123 {
             return Err(InvalidClose(reason));
@@ -168,6 +172,10 @@ impl Stream for Connection {
 /// Ready while the outbound queue has room; then one message is taken, also when it makes the queue larger than its limit. Flushing
 /// waits as [`Connection::flush`] does, and closing as [`Connection::close`]; neither fails: what was not delivered is told by
 /// [`Connection::ended`].
+///
+/// # Errors
+///
+/// Only `start_send` fails: [`SendError`] gives the message back and says why it was not taken.
 impl Sink<Message> for Connection {
     type Error = SendError;
 

@@ -73,6 +73,14 @@ impl Client {
     /// # Errors
     ///
     /// As [`Builder::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Builder::connect`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Builder::connect`].
     pub async fn connect(url: &str) -> Result<Connection, ConnectError> {
         Self::builder().connect(url).await
     }

@@ -100,6 +100,10 @@ impl Gateway {
     /// # Cancel safety
     ///
     /// Dropping the future, or the body of its response, means that the client is gone: a session that was attached to it ends.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled, when the request has to do with a session.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send + 'static,

@@ -160,6 +160,10 @@ impl TcpEndpoint {
     /// # Cancel safety
     ///
     /// Dropping the future breaks the connection off and ends its session and handler.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled.
     pub async fn serve<S>(&self, stream: S, peer: Option<SocketAddr>)
     where
         S: AsyncRead + AsyncWrite + Unpin,

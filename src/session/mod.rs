@@ -146,6 +146,10 @@ impl Stream for Session {
 /// Ready while the outbound queue has room; then one message is taken, also when it makes the queue larger than its limit. Flushing and
 /// closing wait for nothing: a message that is queued is on its way, and what was not delivered is told by [`Session::ended`]. Closing
 /// the sink closes the session with 1000.
+///
+/// # Errors
+///
+/// Only `start_send` fails: [`TrySendError`] gives the message back and says why it was not taken. Never with `Full` after `poll_ready`.
 impl Sink<Message> for Session {
     type Error = TrySendError;
 

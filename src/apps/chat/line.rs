@@ -20,6 +20,10 @@ impl Chat {
     /// further line is said in the lobby, without the `[NAME]` that such a client puts before its text. The client hears
     /// `[NAME]text` for what is said, its own lines included, `#NAME join!` and `#NAME exit!`. Breaks within a text become spaces,
     /// so that nobody can make a line up.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve`](Self::serve).
     pub async fn serve_lines(&self, mut session: Session) {
         let Some(first) = session.recv().await else { return };
         let mut seat = match sit_down(&self.shared, &session, &first) {

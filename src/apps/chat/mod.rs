@@ -98,6 +98,10 @@ impl Chat {
     }
 
     /// Serves a session until it ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future takes the session out of its room, as if its client had gone, and ends it with 1000.
     pub async fn serve(&self, mut session: Session) {
         let mut seat = Seat::take(Arc::clone(&self.shared), session.sender());
         while let Some(message) = session.recv().await {

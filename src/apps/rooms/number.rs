@@ -15,7 +15,11 @@ impl RoomNumber {
     /// The largest.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// This number, if it is not too large.
+    /// This number.
+    ///
+    /// # Errors
+    ///
+    /// [`RoomNumberError`] when it is larger than [`MAX`](Self::MAX).
     pub fn new(number: u64) -> Result<Self, RoomNumberError> {
         if number <= Self::MAX.0 { Ok(Self(number)) } else { Err(RoomNumberError) }
     }
