@@ -37,7 +37,11 @@ impl Receiver {
                     Err(_) => wait.among(&mut state, cx),
                 }
             });
-            tokio::time::timeout(patience, attached).await.map_err(|_| InUse)?;
+            if tokio::time::timeout(patience, attached).await.is_err() {
+                let session = shared.info().id();
+                tracing::debug!(%session, waited = ?patience, "receiver turned away: the session has another one that did not go in time (`attach_wait`)");
+                return Err(InUse);
+            }
         }
         Ok(Self::attached(shared))
     }

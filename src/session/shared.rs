@@ -280,7 +280,11 @@ impl Shared {
     }
 
     async fn deliver_in_turn(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
-        let Some(_place) = Place::take(self, crowd) else { return Inbound::Crowded };
+        let Some(_place) = Place::take(self, crowd) else {
+            let session = self.info.id();
+            tracing::debug!(%session, waiting = crowd, "payload refused: too many of its session wait already (`waiting_payloads`)");
+            return Inbound::Crowded;
+        };
         let mut messages = Some(messages);
         let admitted = tokio::time::timeout(patience, async {
             // Never closed; and without a turn the payload is still admitted whole.

@@ -40,10 +40,15 @@ impl Log {
         self.find(|line| line.field("message").starts_with(text))
     }
 
+    /// The lines about this session whose text begins so.
+    pub(crate) fn lines_of(&self, session: SessionId, text: &str) -> Vec<Line> {
+        let session = session.to_string();
+        self.find(|line| line.field("session") == session && line.field("message").starts_with(text))
+    }
+
     /// The lines that tell of the end of this session.
     pub(crate) fn ends_of(&self, session: SessionId) -> Vec<Line> {
-        let session = session.to_string();
-        self.find(|line| line.field("session") == session && line.field("message") == "session ended")
+        self.lines_of(session, "session ended")
     }
 
     fn find(&self, wanted: impl Fn(&Line) -> bool) -> Vec<Line> {

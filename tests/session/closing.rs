@@ -2,7 +2,7 @@
 
 use sockeye::{CloseReason, EndedBy, SendError};
 
-use crate::common::client::Event;
+use crate::common::client::{Client, Event};
 use crate::common::log::log;
 use crate::common::transport::Transport;
 use crate::common::within;
@@ -132,6 +132,20 @@ pub(crate) async fn an_end_is_one_line_in_the_log(transport: Transport) {
     assert!(line.field("age").ends_with('s'), "{line:?}");
 }
 
+pub(crate) async fn a_second_receiver_is_turned_away_and_logged(transport: Transport) {
+    if transport.is_socket() || transport.polls() {
+        return;
+    }
+    let log = log();
+    let mut rig = Rig::start(transport).await;
+    let (mut client, session) = rig.open().await;
+    let mut second = Client::of_session(rig.addr, client.session(), transport);
+    assert_eq!(second.recv().await, Event::Close(2010, "Another connection still open".to_owned()));
+    assert_eq!(log.lines_of(session.id(), "receiver turned away").len(), 1);
+    session.send("the first one goes on").await.expect("it is there");
+    assert_eq!(client.message().await, "the first one goes on");
+}
+
 /// Later receivers of a closed session are told so each time; the socket of a WebSocket is gone.
 pub(crate) async fn a_closed_session_tells_everyone_who_comes(transport: Transport) {
     if transport.is_socket() {
@@ -142,7 +156,7 @@ pub(crate) async fn a_closed_session_tells_everyone_who_comes(transport: Transpo
     session.close(3000, "Go away!");
     assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
     for _ in 0..3 {
-        let mut late = crate::common::client::Client::of_session(rig.addr, client.session(), transport);
+        let mut late = Client::of_session(rig.addr, client.session(), transport);
         assert_eq!(late.recv().await, Event::Close(3000, "Go away!".to_owned()));
     }
 }

@@ -6,6 +6,7 @@ use sockeye::{EndedBy, EndpointConfig};
 use tokio::task::JoinSet;
 
 use crate::common::client::{Client, json};
+use crate::common::log::log;
 use crate::common::transport::Transport;
 use crate::common::within;
 use crate::rig::{PREFIX, Rig, echo, end, end_of, serve_app};
@@ -95,6 +96,7 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
     let patient = Duration::from_secs(60);
     let config =
         EndpointConfig { inbound_messages: 1, waiting_payloads: 2, send_wait: patient, ..EndpointConfig::default() };
+    let log = log();
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     client.send(&["fills the queue"]).await;
     let mut posts = JoinSet::new();
@@ -105,6 +107,7 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
     let refused = within("the payload too many", posts.join_next()).await.expect("three").expect("no panic");
     assert_eq!(refused.status(), 503, "{refused:?}");
     assert!(refused.text().contains("waiting_payloads is 2"), "{refused:?}");
+    assert_eq!(log.lines_of(session.id(), "payload refused").len(), 1, "what is lost is not lost in silence");
 
     assert_eq!(session.recv().await.expect("a message"), "fills the queue");
     for _ in 0..2 {

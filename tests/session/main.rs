@@ -60,6 +60,8 @@ on_every_transport! {
         a_closed_session_still_takes_and_drops,
         // HTTP only, too.
         a_closed_session_tells_everyone_who_comes,
+        // Streams only: nobody can tell when a poll has arrived.
+        a_second_receiver_is_turned_away_and_logged,
         // Only a raw WebSocket's client says why it goes.
         the_client_closes,
         the_client_aborts,
