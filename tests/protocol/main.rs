@@ -16,12 +16,20 @@
 //!   where there was none, and then the id is free. sockjs-node opens a new session instead, and the client never learns that it lost
 //!   messages. An id is remembered for 60 s, and 10,000 of them by each endpoint, unless it is configured otherwise; one never seen gets `o`, as
 //!   it must.
+//! * **A second receiver waits a moment before it is told 2010**: 50 ms, unless it is configured otherwise. The first one's connection may
+//!   have ended on another thread, unnoticed; sockjs-node has one thread, and answers at once.
 //! * **Heartbeats are `h` and pings on a framed WebSocket**, where sockjs-node only pings: a script can see the one, and the other is
 //!   answered without it. Raw WebSockets are pinged, too, which sockjs-node does not do.
 //! * **Heartbeats count from the last frame**, not from when the receiver came: a busy line needs none.
 //! * **What is over a limit is answered**: 413 and close code 1009 for sizes, 503 for room. sockjs-node has no such limits.
 //! * **Elements of an array that are no strings are refused**, as the protocol knows none; sockjs-node delivers them as they are.
+//! * **Bytes that are no UTF-8 are malformed JSON**, where sockjs-node replaces them, and delivers what nobody has sent.
+//! * **A binary WebSocket message closes its session with 1003**, unless the WebSocket is raw and the endpoint takes binary. The protocol has
+//!   no place for it.
 //! * **`<` is escaped in htmlfile**, so that no message can end the script element in which it is sent.
+//! * **Close reasons are escaped as messages are**, because they stand in scripts too.
+//! * **A cookie's value is echoed only if it can be one**, and is `dummy` otherwise.
+//! * **Answers that change carry `X-Accel-Buffering: no`**, without which nginx holds frames back.
 //! * **An empty callback name is a missing one.**
 //! * **A WebSocket on the bare prefix is a raw one**, for clients that know of no `/websocket`.
 //! * **The handshake that came before RFC 6455 (hixie-76) is not spoken.** No browser since 2012 uses it, and one test of the public
