@@ -3,7 +3,8 @@
 //!
 //! The pages name no version: each has the comment `<!-- sockjs-client -->` where the client's script tag belongs. Here it
 //! becomes a tag for the embedded copy or, where npm was never run (a published crate, a quick look), for the very same
-//! version on a CDN, pinned by its hash. `SOCKEYE_CLIENT_URL` hands the choice on to the iframe page.
+//! version on a CDN, pinned by its hash. `SOCKEYE_CLIENT_URL` hands the choice on to the iframe page. Likewise the comment
+//! `<!-- transports -->` becomes the options of a list that lets one pick a transport.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -20,7 +21,20 @@ mod site {
     use std::io;
     use std::path::{Path, PathBuf};
 
-    const PLACEHOLDER: &str = "<!-- sockjs-client -->";
+    const CLIENT: &str = "<!-- sockjs-client -->";
+    const TRANSPORTS: &str = "<!-- transports -->";
+    /// As sockjs-client names them, in the order in which it tries them.
+    const NAMES: [&str; 9] = [
+        "websocket",
+        "xhr-streaming",
+        "eventsource",
+        "iframe-eventsource",
+        "htmlfile",
+        "iframe-htmlfile",
+        "xhr-polling",
+        "iframe-xhr-polling",
+        "jsonp-polling",
+    ];
     const NOT_SERVED: [&str; 4] = ["node_modules", "package.json", "package-lock.json", "sockjs-client.json"];
 
     pub(super) fn build() -> Result<(), Box<dyn Error>> {
@@ -36,7 +50,7 @@ mod site {
         }
 
         let client = Client::choose(&source)?;
-        assemble(&source, &site, &client)?;
+        assemble(&source, &site, &[(CLIENT, &client.tag), (TRANSPORTS, &transports())])?;
         if let Some(file) = &client.file {
             let embedded = site.join(client.url.trim_start_matches("/static/"));
             fs::create_dir_all(embedded.parent().ok_or("the embedded client needs a folder")?)?;
@@ -78,7 +92,12 @@ mod site {
         }
     }
 
-    fn assemble(from: &Path, to: &Path, client: &Client) -> Result<(), Box<dyn Error>> {
+    fn transports() -> String {
+        NAMES.map(|name| format!("<option>{name}</option>")).concat()
+    }
+
+    /// Copies the site, and in its pages puts something else in the place of each placeholder.
+    fn assemble(from: &Path, to: &Path, placeholders: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(to)?;
         for entry in fs::read_dir(from)? {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
@@ -87,9 +106,10 @@ mod site {
             }
             let target = to.join(name);
             if path.is_dir() {
-                assemble(&path, &target, client)?;
+                assemble(&path, &target, placeholders)?;
             } else if path.extension().is_some_and(|extension| extension == "html") {
-                fs::write(target, fs::read_to_string(&path)?.replace(PLACEHOLDER, &client.tag))?;
+                let page = fs::read_to_string(&path)?;
+                fs::write(target, placeholders.iter().fold(page, |page, (from, to)| page.replace(from, to)))?;
             } else {
                 fs::copy(&path, target)?;
             }

@@ -203,7 +203,9 @@ mod tests {
         assert!(assets.pages().any(|path| path == "/chat"));
         for path in assets.pages() {
             let body = String::from_utf8_lossy(&assets.by_path[path].body);
-            assert!(!body.contains("<!-- sockjs-client -->"), "{path}");
+            for placeholder in ["<!-- sockjs-client -->", "<!-- transports -->"] {
+                assert!(!body.contains(placeholder), "{path}: {placeholder}");
+            }
         }
     }
 
