@@ -17,6 +17,11 @@ async fn echo_with(config: EndpointConfig) -> Server {
     Server::with(Gateway::new().endpoint_with("/echo", config, echo)).await
 }
 
+/// Limits that a short text is over.
+fn small() -> EndpointConfig {
+    EndpointConfig { message_size: 10, payload_size: 60, messages_per_payload: 3, ..EndpointConfig::default() }
+}
+
 #[tokio::test]
 async fn a_stream_ends_after_the_frame_that_reaches_the_response_limit() {
     let server = Server::start().await;
@@ -88,13 +93,7 @@ async fn one_great_frame_is_not_split() {
 
 #[tokio::test]
 async fn sends_over_a_limit_are_413_and_close_the_session_with_1009() {
-    let server = echo_with(EndpointConfig {
-        message_size: 10,
-        payload_size: 60,
-        messages_per_payload: 3,
-        ..EndpointConfig::default()
-    })
-    .await;
+    let server = echo_with(small()).await;
     let escaped = format!("[\"{}\"]", "\\u0078".repeat(9));
     for fits in ["[\"1234567890\"]", "[\"1\",\"2\",\"3\"]", &escaped, "[\"ääääa\"]"] {
         let session = server.open("/echo").await;
@@ -118,13 +117,7 @@ async fn sends_over_a_limit_are_413_and_close_the_session_with_1009() {
 
 #[tokio::test]
 async fn websocket_messages_over_a_limit_close_with_1009() {
-    let server = echo_with(EndpointConfig {
-        message_size: 10,
-        payload_size: 60,
-        messages_per_payload: 3,
-        ..EndpointConfig::default()
-    })
-    .await;
+    let server = echo_with(small()).await;
     let long = format!("[\"{}\"]", " ".repeat(57));
     for too_large in ["[\"12345678901\"]", "\"12345678901\"", "[\"1\",\"2\",\"3\",\"4\"]", &long] {
         let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh("/echo"))).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sockeye::apps::rooms::RoomsConfig;
 
 use crate::common::transport::Transport;
-use crate::peers::{Server, roomy};
+use crate::peers::{Peer, Server, roomy};
 
 fn offer(to: &Value) -> Value {
     json!({"type": "offer", "to": to, "sdp": {"type": "offer", "sdp": "v=0\r\n"}, "ref": "offer"})
@@ -63,14 +63,20 @@ pub(crate) async fn three_participants_make_pairs(transport: Transport) {
     }
 }
 
-pub(crate) async fn a_participant_returns_with_its_token(transport: Transport) {
-    let server = Server::start(transport).await;
+/// Ann's transport has broken, and an offer of Bob's waits for her: what both were welcomed with, and Bob.
+async fn called_while_away(server: &Server) -> (Value, Peer, Value) {
     let (ann, anns) = server.join().await;
     let (mut bob, bobs) = server.join().await;
     ann.breaks().await;
     assert_eq!(bob.hear_change().await, "away");
     bob.say(&offer(&anns["id"])).await;
     assert_eq!(bob.hear().await["type"], "queued");
+    (anns, bob, bobs)
+}
+
+pub(crate) async fn a_participant_returns_with_its_token(transport: Transport) {
+    let server = Server::start(transport).await;
+    let (anns, mut bob, bobs) = called_while_away(&server).await;
     for number in 0..5 {
         bob.say(&ice(&anns["id"], number)).await;
     }
@@ -116,12 +122,7 @@ pub(crate) async fn what_was_lost_with_the_connection_comes_again(transport: Tra
 
 pub(crate) async fn a_reloaded_page_is_a_new_incarnation(transport: Transport) {
     let server = Server::start(transport).await;
-    let (ann, anns) = server.join().await;
-    let (mut bob, bobs) = server.join().await;
-    ann.breaks().await;
-    assert_eq!(bob.hear_change().await, "away");
-    bob.say(&offer(&anns["id"])).await;
-    assert_eq!(bob.hear().await["type"], "queued");
+    let (anns, mut bob, bobs) = called_while_away(&server).await;
     let mut ann = server.come_back(&anns, json!({"fresh": true})).await;
     let welcome = ann.hear().await;
     assert_eq!((&welcome["id"], &welcome["incarnation"]), (&anns["id"], &json!(2)));
