@@ -28,6 +28,10 @@ pub(super) enum Refusal {
     PayloadTooLarge { limit: usize, read: bool },
     #[error("The request body could not be read.\n")]
     BodyBroken,
+    #[error(
+        "The request body did not arrive within body_timeout ({limit:?}). Send less at a time, or raise body_timeout.\n"
+    )]
+    BodyLate { limit: Duration },
     #[error("Too many sessions: this endpoint's `sessions` is {limit}.\n")]
     TooManySessions { limit: usize },
     #[error("The application took no messages for send_wait ({waited:?}): the session is closed.\n")]
@@ -67,6 +71,7 @@ impl Refusal {
             | Self::UpgradeOverHttp10
             | Self::WebSocketVersion
             | Self::NoWebSocketKey => StatusCode::BAD_REQUEST,
+            Self::BodyLate { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::UpgradesNotServed => StatusCode::NOT_IMPLEMENTED,
         }
     }
@@ -88,7 +93,7 @@ impl From<Refusal> for Response<Body> {
                 response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 response
             }
-            Refusal::PayloadTooLarge { read: false, .. } => {
+            Refusal::PayloadTooLarge { read: false, .. } | Refusal::BodyLate { .. } => {
                 let mut response = plain(status, refusal.to_string());
                 // The rest of the body stands where the next request would begin.
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,7 +1,9 @@
 //! Requests that bring messages: xhr_send and jsonp_send.
 
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap};
@@ -64,6 +66,23 @@ where
 impl Endpoint {
     /// A request's body, up to `payload_size`.
     pub(super) async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        let limit = self.config.body_timeout;
+        let mut whole = pin!(self.read_whole(body));
+        // As a rule it is there by now, and needs no timer; so the timer is boxed, for no request that needs none should reserve it.
+        if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(whole.as_mut().poll(cx))).await {
+            return read;
+        }
+        Box::pin(tokio::time::timeout(limit, whole)).await.unwrap_or_else(|_| {
+            tracing::debug!(prefix = %self.prefix, body_timeout = ?limit, "request body did not arrive in time");
+            Err(Refusal::BodyLate { limit })
+        })
+    }
+
+    async fn read_whole<B>(&self, body: B) -> Result<Bytes, Refusal>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,

@@ -364,3 +364,25 @@ async fn how_much_is_read_of_a_refused_body_can_be_set() {
         assert_eq!((answer.status(), answer.header("Connection")), (413, connection_after), "{discarded_payloads}");
     }
 }
+
+/// A client that begins a request and never ends it must not hold its connection for ever.
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let config =
+        EndpointConfig { body_timeout: Duration::from_millis(100), payload_size: 100, ..EndpointConfig::default() };
+    let server = echo_with(config).await;
+    let session = server.open("/echo").await;
+    // Of the last one more comes than is kept, but not all of what would be thrown away.
+    for (path, length, part) in [("xhr_send", 20, "[\"lost"), ("xhr", 20, ""), ("xhr_send", 500, &*"x".repeat(150))] {
+        let request =
+            Request::post(format!("{session}/{path}")).without_body().header("Content-Length", length.to_string());
+        let mut connection = server.connect().await;
+        connection.write([request.to_bytes(), part.as_bytes().to_vec()].concat()).await;
+        let answer = connection.response(&request).await;
+        assert_eq!((answer.status(), answer.header("Connection")), (408, Some("close")), "{path}");
+        assert!(answer.text().contains("body_timeout (100ms)"), "{answer:?}");
+        connection.ends().await;
+    }
+    server.send(&session, "[\"the session goes on\"]").await;
+    assert_eq!(server.poll(&session).await, "a[\"the session goes on\"]\n");
+}

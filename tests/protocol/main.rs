@@ -21,7 +21,8 @@
 //! * **Heartbeats are `h` and pings on a framed WebSocket**, where sockjs-node only pings: a script can see the one, and the other is
 //!   answered without it. Raw WebSockets are pinged, too, which sockjs-node does not do.
 //! * **Heartbeats count from the last frame**, not from when the receiver came: a busy line needs none.
-//! * **What is over a limit is answered**: 413 and close code 1009 for sizes, 503 for room. sockjs-node has no such limits.
+//! * **What is over a limit is answered**: 413 and close code 1009 for sizes, 503 for room, 408 for a body that does not arrive. sockjs-node
+//!   has no such limits.
 //! * **Elements of an array that are no strings are refused**, as the protocol knows none; sockjs-node delivers them as they are.
 //! * **Bytes that are no UTF-8 are malformed JSON**, where sockjs-node replaces them, and delivers what nobody has sent.
 //! * **A binary WebSocket message closes its session with 1003**, unless the WebSocket is raw and the endpoint takes binary. The protocol has

@@ -184,6 +184,7 @@ const STATEMENTS: &[Statement] = &[
     ("12", Suite, "a POST without length has an empty body", &["http::a_post_without_length_has_an_empty_body"]),
     ("12", Suite, "a refused upgrade gets an ordinary answer", &["websocket::a_get_without_upgrade_is_400", "http::http_1_0_has_no_websockets"]),
     ("12", Own, "pipelined requests, chunked requests", &["http::pipelined_requests_are_answered_in_order", "send::a_request_body_may_be_chunked"]),
+    ("12", Own, "a body that does not arrive: 408", &["limits::a_body_that_does_not_arrive_is_not_waited_for"]),
     ("12", Own, "the answer to a refused body arrives", &["limits::a_refused_body_is_read_so_that_the_answer_arrives", "limits::how_much_is_read_of_a_refused_body_can_be_set"]),
 
     // 13. What sockjs-client needs besides
