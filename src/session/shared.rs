@@ -350,6 +350,7 @@ impl Shared {
         tracing::debug!(
             session = %self.info.id(),
             transport = self.info.transport(),
+            peer = self.info.peer().map(tracing::field::display),
             age = ?clock::now().saturating_duration_since(self.created),
             received,
             sent,

@@ -130,6 +130,7 @@ pub(crate) async fn an_end_is_one_line_in_the_log(transport: Transport) {
         assert_eq!(line.field(field), value, "{field} of {line:?}");
     }
     assert!(line.field("age").ends_with('s'), "{line:?}");
+    assert!(line.field("peer").starts_with("127.0.0.1:"), "{line:?}");
 }
 
 pub(crate) async fn a_second_receiver_is_turned_away_and_logged(transport: Transport) {
