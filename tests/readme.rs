@@ -15,6 +15,21 @@ fn the_tables_of_the_signaling_protocol_are_those_of_its_page() {
     assert_eq!(rows(copy), rows(original));
 }
 
+#[test]
+fn every_setting_of_an_endpoint_has_its_row() {
+    let table = between(include_str!("../README.md"), "## Settings", "## From Rust");
+    let fields = between(include_str!("../src/gateway/config.rs"), "pub struct EndpointConfig {", "\n}");
+    let names: Vec<&str> = fields
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(table.contains(&format!("`{name}`")), "{name} is not in the table");
+    }
+}
+
 fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     let start = text.find(from).expect("the heading");
     let end = start + text[start..].find(to).expect("what follows");
