@@ -1,6 +1,9 @@
 //! The one place that asks what time it is.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Thirty years: who sets `Duration::MAX` means never, but a date that far away can't be computed.
+pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Now, by the runtime's clock: tests pause it.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, header};
 
 use super::registry::Memory;
+use crate::clock::LONGEST_DELAY;
 use crate::protocol::payload::PayloadLimits;
 use crate::session::{Limits, QueueLimit};
 
@@ -183,9 +184,6 @@ impl Default for EndpointConfig {
         }
     }
 }
-
-/// Thirty years: who sets `Duration::MAX` means never, but a date that far away can't be computed.
-const LONGEST_DELAY: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 const KEPT_HEADERS: [HeaderName; 14] = [
     header::HOST,

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::handler::{Contained, Handler};
 use super::registry::{Keeper, Memory, Registry, TooManySessions};
+use crate::clock::LONGEST_DELAY;
 use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
 use crate::transport::tcp::{self, Settings};
 
@@ -209,10 +210,11 @@ impl TcpEndpoint {
         // This wire has no heartbeats: without probes a client whose power went would keep its session for ever.
         let TcpConfig { keepalive_delay, write_timeout, .. } = self.inner.config;
         let socket = SockRef::from(stream);
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(keepalive_delay).with_interval(PROBE_INTERVAL))?;
+        let quiet = keepalive_delay.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE);
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(quiet).with_interval(PROBE_INTERVAL))?;
         // Later than the session's own timeout, which knows the reason.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_tcp_user_timeout(Some(write_timeout + PROBE_INTERVAL))?;
+        socket.set_tcp_user_timeout(Some(write_timeout.saturating_add(PROBE_INTERVAL).min(LONGEST_USER_TIMEOUT)))?;
         Ok(())
     }
 }
@@ -226,6 +228,11 @@ impl fmt::Debug for TcpEndpoint {
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// What Linux takes; it would refuse other values, and with them every connection.
+const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
+const LONGEST_KEEPALIVE: Duration = Duration::from_secs(32_767);
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 /// There is no heartbeat on this wire; a year is as far as a timer need reach.
 const NO_HEARTBEATS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -235,7 +242,7 @@ impl TcpConfig {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
             heartbeat_delay: NO_HEARTBEATS,
-            disconnect_delay: self.linger,
+            disconnect_delay: self.linger.min(LONGEST_DELAY),
             // Nobody is pinged here.
             pong_timeout: NO_HEARTBEATS,
         }

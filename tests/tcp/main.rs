@@ -77,6 +77,28 @@ async fn a_record_may_come_in_more_pieces_than_a_turn_has_reads() {
     assert_eq!(client.bytes(long.len()).await, long);
 }
 
+/// Who sets such delays means never, and as soon as possible. Neither the dates nor the system's sockets take them as they are.
+#[tokio::test]
+async fn delays_may_be_for_ever_and_none() {
+    let ever = Duration::MAX;
+    let for_ever = TcpConfig {
+        first_record_timeout: ever,
+        record_timeout: ever,
+        write_timeout: ever,
+        keepalive_delay: ever,
+        linger: ever,
+        ..TcpConfig::default()
+    };
+    for config in [for_ever, TcpConfig { keepalive_delay: Duration::ZERO, ..TcpConfig::default() }] {
+        let (addr, _) = listen(config, echo).await;
+        let mut client = TcpStream::connect(addr).await.expect("it listens");
+        client.write_all(&record("hello")).await.expect("it reads");
+        let mut answer = [0; 7];
+        within(client.read_exact(&mut answer)).await.expect("the record");
+        assert_eq!(answer[..], record("hello"));
+    }
+}
+
 /// An empty queue takes anything, so a limit of zero means one at a time and no standstill.
 #[tokio::test(start_paused = true)]
 async fn queues_without_room_pass_on_one_record_at_a_time() {

@@ -16,7 +16,7 @@ use crate::{Message, Sender, Session, SessionId, clock};
 
 /// Serves a session to its end.
 pub(super) async fn serve(directory: Arc<Directory>, mut session: Session) {
-    let alone_at = Instant::from_std(clock::now()) + directory.config().join_wait;
+    let alone_at = Instant::from_std(clock::now()) + directory.config().join_wait.min(clock::LONGEST_DELAY);
     let mut conversation = Conversation::new(directory, session.sender());
     loop {
         let received = match conversation.awaits_join() {

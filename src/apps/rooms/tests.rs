@@ -45,6 +45,21 @@ fn join_one(name: &str, room: u32) -> Value {
     json!({"from": name, "type": "join", "data": room.to_string()})
 }
 
+/// Who sets such delays means never; a date that far away can't be computed.
+#[tokio::test(start_paused = true)]
+async fn delays_may_be_for_ever() {
+    let ever = Duration::MAX;
+    let rooms = Rooms::new(RoomsConfig { grace: ever, join_wait: ever, empty_room: ever, ..RoomsConfig::default() });
+    let (mut ann, mut bob) = (visit(&rooms), visit(&rooms));
+    for client in [&mut ann, &mut bob] {
+        say(client, join_two(1)).await;
+        assert_eq!(all(client).await[0]["type"], "welcome");
+    }
+    drop(bob);
+    let told = all(&mut ann).await;
+    assert_eq!(told.last().expect("a roster")["change"], "away", "{told:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_is_told_after_a_second_and_once() {
     let rooms = Rooms::default();

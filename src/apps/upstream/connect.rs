@@ -174,7 +174,9 @@ impl Connector {
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         // Nobody is pinged: a backend that is alive and does not read is back-pressure, and one whose host is gone is the kernel's to find.
-        let probes = TcpKeepalive::new().with_time(self.config.keepalive_delay).with_interval(Duration::from_secs(5));
+        // Linux takes no other values.
+        let quiet = self.config.keepalive_delay.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
+        let probes = TcpKeepalive::new().with_time(quiet).with_interval(Duration::from_secs(5));
         SockRef::from(stream).set_tcp_keepalive(&probes)
     }
 

@@ -19,6 +19,7 @@ use super::number::RoomNumber;
 use super::outgoing::{self, Change, Fate, Welcome};
 use super::token::Token;
 use crate::Message;
+use crate::clock::LONGEST_DELAY;
 
 /// A session, as a room needs it.
 pub(super) trait Line {
@@ -77,7 +78,8 @@ pub(super) struct Census {
 impl<L: Line> Room<L> {
     pub(super) fn new(number: RoomNumber, config: &RoomsConfig) -> Self {
         let mailbox = mailbox::Limits { messages: config.mailbox_messages, bytes: config.mailbox_bytes };
-        let limits = Limits { participants: config.participants_per_room, mailbox, grace: config.grace };
+        let limits =
+            Limits { participants: config.participants_per_room, mailbox, grace: config.grace.min(LONGEST_DELAY) };
         Self { number, limits, participants: Vec::new(), revision: 0, joins: 0, broken: Vec::new() }
     }
 
