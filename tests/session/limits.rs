@@ -136,3 +136,26 @@ pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: T
         assert_eq!(client.message().await, message);
     }
 }
+
+/// Who sets such delays means never; a date that far away can't be computed.
+pub(crate) async fn delays_may_be_for_ever(transport: Transport) {
+    let ever = Duration::MAX;
+    let config = EndpointConfig {
+        body_timeout: ever,
+        send_wait: ever,
+        heartbeat_delay: ever,
+        disconnect_delay: ever,
+        pong_timeout: ever,
+        attach_wait: ever,
+        remembered_for: ever,
+        ..EndpointConfig::default()
+    };
+    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
+    client.send(&["hello"]).await;
+    assert_eq!(session.recv().await.expect("a message"), "hello");
+    session.send("hello yourself").await.expect("the client is there");
+    assert_eq!(client.message().await, "hello yourself");
+    session.close(3000, "Go away!");
+    assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
+    assert_eq!(end_of(&session).await, end(3000, "Go away!", EndedBy::Application, 0));
+}

@@ -86,6 +86,7 @@ on_every_transport! {
         // HTTP only: a WebSocket's payloads come one after another.
         too_many_payloads_wait,
         queues_without_room_pass_on_one_thing_at_a_time,
+        delays_may_be_for_ever,
     }
     time: {
         // On a raw WebSocket it is a ping, because there is no frame for it.
