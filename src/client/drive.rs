@@ -12,6 +12,8 @@ use crate::CloseReason;
 
 /// When sending fails, the close frame that tells why may still be on its way to the receiving side.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Between pings: a timer knows no interval of nothing.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The receiving side of a transport.
 pub(super) enum Downlink {
@@ -52,7 +54,7 @@ pub(super) async fn drive(link: Arc<Link>, mut downlink: Downlink, mut uplink: U
         let mut receiving = std::pin::pin!(receive(&mut downlink, &link, limits.silence));
         tokio::select! {
             outcome = &mut receiving => outcome,
-            outcome = send(&mut uplink, &link, limits.silence / 2) => match outcome {
+            outcome = send(&mut uplink, &link, (limits.silence / 2).max(SHORTEST_INTERVAL)) => match outcome {
                 Outcome::Lost(error) => match tokio::time::timeout(LAST_WORDS, receiving).await {
                     Ok(closed @ Outcome::Closed(_)) => closed,
                     _ => Outcome::Lost(error),

@@ -31,6 +31,32 @@ async fn sessions_of(config: EndpointConfig) -> (std::net::SocketAddr, mpsc::Unb
     (serve(gateway).await, sessions)
 }
 
+/// Who sets such delays means never; a date that far away can't be computed.
+#[tokio::test]
+async fn delays_may_be_for_ever() {
+    let (addr, ever) = (echo().await, Duration::MAX);
+    for transport in ALL {
+        let builder = patient().info_timeout(ever).connect_timeout(ever).minimum_open_timeout(ever).send_timeout(ever);
+        let builder = builder.silence_timeout(ever).close_timeout(ever).transports([transport]);
+        let mut connection = connect(builder, addr).await;
+        connection.send("hello").await.expect("the session is open");
+        assert_eq!(text(&mut connection).await, "hello", "{transport}");
+        assert_eq!(within("the end", connection.close()).await.reason, CloseReason::NORMAL, "{transport}");
+    }
+}
+
+/// It ends at once, but as one that was silent for too long does, and with its reason.
+#[tokio::test]
+async fn no_silence_at_all_is_too_long() {
+    let addr = echo().await;
+    // Which side of the connection's task comes first is random.
+    for _ in 0..20 {
+        let builder = patient().silence_timeout(Duration::ZERO).transports([Transport::WebSocket]);
+        let end = within("the end", connect(builder, addr).await.ended()).await;
+        assert!(matches!(end.by, EndedBy::Transport(_)), "{end:?}");
+    }
+}
+
 #[tokio::test]
 async fn everything_comes_back_unchanged_and_in_order() {
     let addr = echo().await;
