@@ -46,6 +46,9 @@ use crate::transport::{Body, with_status};
 /// answered with 404; ask [`serves`](Self::serves) first to serve other things beside it. WebSocket needs connections served with
 /// upgrades, and sessions need a tokio runtime with time enabled.
 ///
+/// What a request doesn't say, its server puts into its extensions: where the client is ([`PeerAddr`]), and what tells at once that it has
+/// gone ([`WatchedStream`](crate::WatchedStream)), which is otherwise noticed with the next heartbeat at the latest.
+///
 /// Cloning it is cheap; clones share their sessions.
 #[derive(Clone, Default)]
 pub struct Gateway {
