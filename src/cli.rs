@@ -222,14 +222,20 @@ fn remedy(error: &BindError, flag: &str) -> String {
     }
 }
 
-/// Prints clap's error. One about a value says all there is to say in its first line.
+/// Prints clap's error. One about a value says all there is to say in its first line, and one about an option before the command nearly so.
 fn explain(error: &clap::Error) -> ExitCode {
-    if error.kind() == ErrorKind::ValueValidation {
-        let text = error.render().to_string();
-        eprintln!("{}", text.lines().next().unwrap_or_default());
-    } else {
-        // Fails only if nobody reads, who then misses nothing.
-        let _ = error.print();
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::ValueValidation => eprintln!("{first}"),
+        // All options belong to a command.
+        ErrorKind::ArgumentConflict if first.contains("subcommand") => {
+            eprintln!("{first}: write the options behind the command");
+        }
+        _ => {
+            // Fails only if nobody reads, who then misses nothing.
+            let _ = error.print();
+        }
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
 }

@@ -248,6 +248,12 @@ fn an_address_of_no_interface_is_refused_with_the_remedy() {
 }
 
 #[test]
+fn an_option_before_the_command_is_sent_behind_it() {
+    let line = refusal(&["--listen", "127.0.0.1:0", "serve"]);
+    assert!(line.ends_with("cannot be used with '--listen <IP:PORT>': write the options behind the command"), "{line}");
+}
+
+#[test]
 fn help_and_version_go_to_stdout() {
     let help = run(&["--help"]);
     assert!(help.status.success());
