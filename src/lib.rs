@@ -80,6 +80,7 @@ mod message;
 pub mod micro;
 mod protocol;
 mod session;
+mod tally;
 mod transport;
 
 /// The programs in README.md compile as they stand there.

@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 /// sessions send it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
+    ("tally", &[]),
     ("message", &["protocol::quote"]),
     ("protocol", &["message"]),
     ("session", &["protocol", "message", "clock"]),
     ("transport", &["session", "protocol", "message"]),
-    ("gateway", &["transport", "session", "protocol", "message", "clock"]),
-    ("hub", &["session", "protocol::close", "message", "clock"]),
+    ("gateway", &["transport", "session", "protocol", "message", "tally", "clock"]),
+    ("hub", &["session", "protocol::close", "message", "tally", "clock"]),
     // Some answer HTTP requests of their own, and want to know whose they are; some are handlers by name. The chat's lines have to fit
     // into records.
     (

@@ -12,7 +12,7 @@ use super::handler::Handler;
 use super::headers::Cors;
 use super::prefix::Prefix;
 use super::refusal::Refusal;
-use super::registry::{Keeper, Registry};
+use super::registry::{Keeper, Registry, TooManySessions};
 use super::route::{NoRoute, Resource, Route, route};
 use super::{headers, iframe, info, plain};
 use crate::session::{Limits, Owner};
@@ -139,9 +139,11 @@ impl Endpoint {
         response
     }
 
-    pub(super) fn too_many_sessions(&self) -> Refusal {
+    pub(super) fn too_many_sessions(&self, full: TooManySessions) -> Refusal {
         let limit = self.config.sessions;
-        tracing::warn!(prefix = %self.prefix, sessions = limit, "session refused: the endpoint is full; raise `sessions`, or spread the load");
+        if let Some(refused) = full.untold {
+            tracing::warn!(prefix = %self.prefix, sessions = limit, refused, "sessions refused: the endpoint is full; raise `sessions`, or spread the load");
+        }
         Refusal::TooManySessions { limit }
     }
 }

@@ -9,7 +9,7 @@ use http::{Request, Response, Uri};
 use super::endpoint::{BoxError, Endpoint};
 use super::handler::Contained;
 use super::refusal::Refusal;
-use super::registry::{Lookup, TooManySessions};
+use super::registry::Lookup;
 use super::request::connect_info;
 use super::route::Resource;
 use super::short_poll;
@@ -71,7 +71,7 @@ impl Endpoint {
             Receiver::first(Shared::new(info, Some(segment), Carries::Text, limits, owner), Liveness::Heartbeats)
         });
         let source = match lookup {
-            Err(TooManySessions) => return Err(self.too_many_sessions()),
+            Err(full) => return Err(self.too_many_sessions(full)),
             Ok(Lookup::Ended(reason)) => Source::Refused(reason),
             Ok(Lookup::Created(receiver)) => {
                 tokio::spawn(Contained::new(Arc::clone(&self.handler), Arc::clone(receiver.session())));

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::session::{Owner, Receiver, SessionId, Shared};
+use crate::tally::Tally;
 
 /// All live sessions of one endpoint.
 ///
@@ -33,6 +34,7 @@ struct Tables {
     next_ticket: u64,
     reaping: bool,
     memory: Memory,
+    refused: Tally,
 }
 
 struct Entry {
@@ -59,7 +61,11 @@ pub(crate) enum Lookup {
 }
 
 /// The endpoint has as many sessions as its configuration allows.
-pub(crate) struct TooManySessions;
+#[derive(Debug)]
+pub(crate) struct TooManySessions {
+    /// How many were refused since the operator was last told, when it is time to tell again.
+    pub(crate) untold: Option<u64>,
+}
 
 impl Registry {
     pub(crate) fn new(sessions: usize, memory: Memory) -> Self {
@@ -85,9 +91,7 @@ impl Registry {
         if let Some(reason) = tables.memory.recall(segment, clock::now()) {
             return Ok(Lookup::Ended(reason));
         }
-        if tables.live() >= self.sessions {
-            return Err(TooManySessions);
-        }
+        tables.admit(self.sessions)?;
         self.runtime.get_or_init(Handle::current);
         let segment: Arc<str> = segment.into();
         let receiver = create(Arc::clone(&segment));
@@ -98,9 +102,7 @@ impl Registry {
     /// Enters a WebSocket's session.
     pub(crate) fn enter_socket(&self, create: impl FnOnce() -> Arc<Shared>) -> Result<Arc<Shared>, TooManySessions> {
         let mut tables = self.lock();
-        if tables.live() >= self.sessions {
-            return Err(TooManySessions);
-        }
+        tables.admit(self.sessions)?;
         let session = create();
         tables.sockets.insert(session.info().id(), Arc::clone(&session));
         Ok(session)
@@ -207,6 +209,14 @@ impl Tables {
     fn live(&self) -> usize {
         self.by_segment.len() + self.sockets.len()
     }
+
+    /// Whether there is room for one more session.
+    fn admit(&mut self, limit: usize) -> Result<(), TooManySessions> {
+        if self.live() < limit {
+            return Ok(());
+        }
+        Err(TooManySessions { untold: self.refused.add(1, clock::now()) })
+    }
 }
 
 /// The registry as sessions see it.
@@ -277,6 +287,22 @@ mod tests {
 
     fn kept(memory: &mut Memory, segment: &str, now: Instant) -> bool {
         memory.recall(segment, now).is_some()
+    }
+
+    /// Clients come again, and an endpoint that is full has better things to do than to write ten thousand lines.
+    #[tokio::test(start_paused = true)]
+    async fn of_the_sessions_that_were_refused_one_line_is_told_in_a_while() {
+        let registry = Registry::new(0, Memory::default());
+        let refused = || registry.enter_socket(|| unreachable!("it is full")).err().expect("it is full").untold;
+        assert_eq!(refused(), Some(1));
+        for _ in 0..100 {
+            assert_eq!(refused(), None);
+            assert!(
+                registry.find_or_create("a", |_| unreachable!("it is full")).is_err_and(|full| full.untold.is_none())
+            );
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(refused(), Some(201));
     }
 
     #[test]

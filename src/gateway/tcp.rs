@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::handler::{Contained, Handler};
-use super::registry::{Keeper, Memory, Registry, TooManySessions};
+use super::registry::{Keeper, Memory, Registry};
 use crate::clock::LONGEST_DELAY;
 use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
 use crate::transport::tcp::{self, Settings};
@@ -175,13 +175,16 @@ impl TcpEndpoint {
         });
         let session = match entered {
             Ok(session) => session,
-            Err(TooManySessions) => {
+            Err(full) => {
                 let sessions = config.sessions;
-                tracing::warn!(
-                    sessions,
-                    ?peer,
-                    "TCP connection refused: the endpoint is full; raise `sessions`, or spread the load"
-                );
+                if let Some(refused) = full.untold {
+                    tracing::warn!(
+                        sessions,
+                        refused,
+                        ?peer,
+                        "TCP connections refused: the endpoint is full; raise `sessions`, or spread the load"
+                    );
+                }
                 return;
             }
         };

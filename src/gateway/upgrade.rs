@@ -13,7 +13,6 @@ use super::endpoint::{Endpoint, asks_for_websocket};
 use super::handler::Contained;
 use super::headers;
 use super::refusal::Refusal;
-use super::registry::TooManySessions;
 use super::request::connect_info;
 use crate::session::{Carries, Liveness, Receiver, Shared};
 use crate::transport::websocket::{self, Framing, Settings};
@@ -43,7 +42,7 @@ impl Endpoint {
             let info = connect_info(&mut parts, transport, &self.config.kept_headers);
             Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner))
         });
-        let session = entered.map_err(|TooManySessions| self.too_many_sessions())?;
+        let session = entered.map_err(|full| self.too_many_sessions(full))?;
         let start = Start {
             receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),
             application: Contained::new(Arc::clone(&self.handler), session),
