@@ -74,7 +74,7 @@ impl OneSession {
     /// A message in, to the application, from the application, and out.
     pub fn echo(&mut self, message: Message) -> bool {
         let Self { core, limits, now } = self;
-        if core.push_inbound(limits, vec![message]).is_err() {
+        if !core.push_inbound(limits, &mut vec![message]) {
             return false;
         }
         let Some(message) = core.pop_inbound() else { return false };

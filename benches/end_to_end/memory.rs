@@ -28,7 +28,7 @@ enum State {
 }
 
 const SESSIONS: usize = 5000;
-const BURST: Burst = Burst { rounds: 3, messages: 16, size: 1000 };
+const BURST: Burst = Burst { rounds: 3, messages: 16, size: 1000, rests: true };
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What ended is freed by then.
 const SETTLE: Duration = Duration::from_millis(500);

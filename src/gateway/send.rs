@@ -52,7 +52,7 @@ where
                 return Err(refusal);
             }
         };
-        let session = session.ok_or(Refusal::NotFound)?;
+        let session = session.filter(|session| endpoint.still_has(session)).ok_or(Refusal::NotFound)?;
         if !messages.is_empty() {
             endpoint.deliver(&session, messages).await?;
         }
@@ -123,6 +123,16 @@ impl Endpoint {
         if is_form { payload::parse_form(body, limits) } else { payload::parse(body, limits) }
     }
 
+    /// False when the session was forgotten while the payload was on its way.
+    fn still_has(&self, session: &Arc<Shared>) -> bool {
+        // Only what has ended can have been forgotten, so that as a rule nothing is looked up twice.
+        session.end().is_none()
+            || session
+                .segment()
+                .and_then(|segment| self.registry.find(segment))
+                .is_some_and(|now| Arc::ptr_eq(&now, session))
+    }
+
     async fn deliver(&self, session: &Arc<Shared>, messages: Vec<Message>) -> Result<(), Refusal> {
         let (waited, limit) = (self.config.send_wait, self.config.waiting_payloads);
         match session.deliver(messages, waited, limit).await {
@@ -191,4 +201,54 @@ async fn discard<B: http_body::Body>(mut body: Pin<&mut B>, mut left: usize) -> 
 fn is_form(headers: &HeaderMap) -> bool {
     let essence = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::task::{Context, ready};
+
+    use http_body::Frame;
+    use http_body_util::Empty;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::{Gateway, apps};
+
+    /// A body in one piece, which comes when it comes.
+    struct Later(oneshot::Receiver<Bytes>);
+
+    impl http_body::Body for Later {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.0.is_terminated() {
+                return Poll::Ready(None);
+            }
+            Poll::Ready(ready!(Pin::new(&mut self.0).poll(cx)).ok().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    /// A payload takes its time. Meanwhile its session expires and is forgotten: 204 would say that somebody has taken the messages.
+    #[tokio::test(start_paused = true)]
+    async fn a_payload_for_a_session_that_went_meanwhile_is_not_taken() {
+        let gateway = Gateway::new().endpoint("/echo", apps::echo);
+        let open = Request::post("/echo/000/late/xhr").body(Empty::<Bytes>::new()).expect("a request");
+        assert_eq!(gateway.handle(open).await.status(), StatusCode::OK);
+        for (late, status) in [(1, StatusCode::NO_CONTENT), (10, StatusCode::NOT_FOUND)] {
+            let (arrive, body) = oneshot::channel();
+            let send = Request::post("/echo/000/late/xhr_send").body(Later(body)).expect("a request");
+            let sending = tokio::spawn({
+                let gateway = gateway.clone();
+                async move { gateway.handle(send).await.status() }
+            });
+            tokio::time::sleep(std::time::Duration::from_secs(late)).await;
+            arrive.send(Bytes::from_static(b"[\"late\"]")).expect("it is awaited");
+            assert_eq!(sending.await.expect("no panic"), status, "after {late} s");
+        }
+    }
 }

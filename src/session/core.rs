@@ -242,29 +242,24 @@ impl Core {
         }
     }
 
-    /// Takes messages from the client, all or none; gives them back when there is no room for them now.
+    /// Takes messages from the client, all or none. False: there is no room for them now.
     ///
     /// A session that is closing takes them and drops them: its client can't know yet.
-    pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: Vec<Message>) -> Result<(), Vec<Message>> {
-        if !self.is_open() {
-            return Ok(());
-        }
+    pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> bool {
         let bytes = messages.iter().map(Message::len).sum();
-        if !self.inbound.fits(limits.inbound, messages.len(), bytes) {
-            return Err(messages);
+        if self.is_open() && !self.inbound.fits(limits.inbound, messages.len(), bytes) {
+            return false;
         }
-        self.taken += messages.len() as u64;
-        for message in messages {
-            self.inbound.push(message);
-        }
-        Ok(())
+        self.push_last(messages);
+        true
     }
 
     /// Takes the last messages of a client that is gone, room or not.
-    pub(crate) fn push_last(&mut self, messages: Vec<Message>) {
-        if self.is_open() {
-            self.taken += messages.len() as u64;
-            messages.into_iter().for_each(|message| self.inbound.push(message));
+    pub(crate) fn push_last(&mut self, messages: &mut Vec<Message>) {
+        let is_open = self.is_open();
+        for message in messages.drain(..).filter(|_| is_open) {
+            self.taken += 1;
+            self.inbound.push(message);
         }
     }
 

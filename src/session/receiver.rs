@@ -126,11 +126,11 @@ impl Receiver {
         self.alarm.bring_forward(due);
     }
 
-    /// Something arrived from the peer. Queues its messages for the application; gives them back when there is no room, and wakes `cx`
-    /// when there may be some.
+    /// Something arrived from the peer. Queues its messages for the application; false: there is no room, they are left where they are, and
+    /// `cx` is woken when there may be some.
     ///
     /// The caller's task polls the application next, and the receiver before it rests: so it is not woken for either.
-    pub(crate) fn hear(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+    pub(crate) fn hear(&self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let mut state = self.shared.lock();
         state.receiver = None;
         state.core.heard();
@@ -138,21 +138,16 @@ impl Receiver {
     }
 
     /// Offers messages again that found no room.
-    pub(crate) fn hear_again(&self, cx: &mut Context<'_>, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+    pub(crate) fn hear_again(&self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let state = self.shared.lock();
         self.push(state, cx, messages)
     }
 
-    fn push(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        cx: &mut Context<'_>,
-        messages: Vec<Message>,
-    ) -> Result<(), Vec<Message>> {
-        if let Err(refused) = state.core.push_inbound(&self.shared.limits, messages) {
+    fn push(&self, mut state: MutexGuard<'_, State>, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
+        if !state.core.push_inbound(&self.shared.limits, messages) {
             state.others.register(self.waiter, cx);
             state.core.reading_paused();
-            return Err(refused);
+            return false;
         }
         if state.core.is_reading_paused() {
             state.core.reading_resumed(clock::now(), &self.shared.limits);
@@ -162,11 +157,11 @@ impl Receiver {
         if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
             application.wake();
         }
-        Ok(())
+        true
     }
 
     /// Queues what the client sent last, room or not: it is in memory already, and the session ends.
-    pub(crate) fn push_last(&self, messages: Vec<Message>) {
+    pub(crate) fn push_last(&self, messages: &mut Vec<Message>) {
         self.shared.with(|state, wakes| {
             state.core.push_last(messages);
             wakes.add(&mut state.application);

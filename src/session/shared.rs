@@ -260,22 +260,22 @@ impl Shared {
 
     /// Queues a whole payload for the application, waiting for room up to `patience`.
     pub(crate) async fn deliver(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
-        match self.deliver_now(messages) {
-            Ok(()) => Inbound::Taken,
-            // Boxed: it has a timer, for which no payload that finds room should reserve any.
-            Err(messages) => Box::pin(self.deliver_in_turn(messages, patience, crowd)).await,
+        let mut messages = messages;
+        if self.deliver_now(&mut messages) {
+            return Inbound::Taken;
         }
+        // Boxed: it has a timer, for which no payload that finds room should reserve any.
+        Box::pin(self.deliver_in_turn(messages, patience, crowd)).await
     }
 
     /// Queues a whole payload if there is room and no other waits for it.
-    fn deliver_now(&self, messages: Vec<Message>) -> Result<(), Vec<Message>> {
+    fn deliver_now(&self, messages: &mut Vec<Message>) -> bool {
         self.with(|state, wakes| {
-            if state.waiting_payloads > 0 {
-                return Err(messages);
+            let taken = state.waiting_payloads == 0 && state.core.push_inbound(&self.limits, messages);
+            if taken {
+                wakes.add(&mut state.application);
             }
-            state.core.push_inbound(&self.limits, messages)?;
-            wakes.add(&mut state.application);
-            Ok(())
+            taken
         })
     }
 
@@ -285,22 +285,18 @@ impl Shared {
             tracing::debug!(%session, waiting = crowd, "payload refused: too many of its session wait already (`waiting_payloads`)");
             return Inbound::Crowded;
         };
-        let mut messages = Some(messages);
+        let mut messages = messages;
         let admitted = tokio::time::timeout(patience, async {
             // Never closed; and without a turn the payload is still admitted whole.
             let _turn = self.turn.acquire().await;
             let mut wait = Wait::new(self, |state| &mut state.others);
             poll_fn(|cx| {
-                let Some(offered) = messages.take() else { return Poll::Ready(()) };
-                self.with(|state, wakes| match state.core.push_inbound(&self.limits, offered) {
-                    Ok(()) => {
-                        wakes.add(&mut state.application);
-                        Poll::Ready(())
+                self.with(|state, wakes| {
+                    if !state.core.push_inbound(&self.limits, &mut messages) {
+                        return wait.among(state, cx);
                     }
-                    Err(refused) => {
-                        messages = Some(refused);
-                        wait.among(state, cx)
-                    }
+                    wakes.add(&mut state.application);
+                    Poll::Ready(())
                 })
             })
             .await;

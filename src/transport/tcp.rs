@@ -170,12 +170,7 @@ where
     /// Reads what has arrived, up to a turn. True when the application has got something, or reading has ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
-            let refused = std::mem::take(&mut self.refused);
-            if let Err(refused) = self.receiver.hear_again(cx, refused) {
-                self.refused = refused;
-                return false;
-            }
-            return true;
+            return self.receiver.hear_again(cx, &mut self.refused);
         }
         if self.reading != Reading::Open {
             return false;
@@ -192,11 +187,9 @@ where
             self.read_deadline.clear();
         }
         let read = !waits || !batch.is_empty();
-        if !batch.is_empty()
-            && let Err(refused) = self.receiver.hear(cx, batch)
-        {
+        if !batch.is_empty() && !self.receiver.hear(cx, &mut batch) {
             // No deadline now: the client can't be blamed for what nobody reads.
-            self.refused = refused;
+            self.refused = batch;
             return true;
         }
         if waits && self.records.has_begun() {
@@ -258,7 +251,7 @@ where
     fn settle(&mut self, reading: Reading) -> Reading {
         if let Reading::AtEnd | Reading::Refused(_) = reading {
             // Room or not: they are in memory already, and a session that is closing takes no more.
-            self.receiver.push_last(std::mem::take(&mut self.refused));
+            self.receiver.push_last(&mut self.refused);
         }
         match reading {
             // A client that only shut down its sending side still reads the answer to what it sent last.
@@ -271,7 +264,7 @@ where
 
     /// Tells the session how it ended, after the last messages that came.
     fn tell(&mut self, ending: &Ending) {
-        self.receiver.push_last(std::mem::take(&mut self.refused));
+        self.receiver.push_last(&mut self.refused);
         match ending {
             Ending::InOrder => {}
             Ending::Malformed => self.receiver.abort(CloseReason::NOT_MODIFIED_UTF8),

@@ -107,7 +107,7 @@ fn bytes_agree_with_the_kernels_counters() {
         let target = target(addr, "/echo");
         let counted = async {
             let mut held = Held::open(&target, technique, 5, PATIENCE).await.expect("sessions open");
-            held.burst(Burst { rounds: 3, messages: 16, size: 200 }).await.expect("echoes");
+            held.burst(Burst { rounds: 3, messages: 16, size: 200, rests: false }).await.expect("echoes");
             // Nothing is on its way any more but what a short poll may begin: so both are read until they agree, once.
             let counted = async {
                 loop {

@@ -77,7 +77,12 @@ fn a_comparison_from_end_to_end() {
             "WebSocket" => {
                 assert!(over["opening"]["not_available"].as_str().is_some_and(|why| why.contains("400")), "{over}")
             }
-            _ => assert!(over["round_trip"]["value"]["p50"].as_f64() > Some(10.0), "5 ms each way: {over}"),
+            _ => {
+                // Where the machine was too busy for many round trips, no median is told.
+                let found = &over["round_trip"]["value"];
+                let found = found["p50"].as_f64().or(found["max"].as_f64());
+                assert!(found > Some(10.0), "5 ms each way: {over}");
+            }
         }
     }
     let (requests, bytes) = (

@@ -38,6 +38,8 @@ pub struct Burst {
     pub messages: u32,
     /// Bytes of each.
     pub size: usize,
+    /// Whether an HTTP session then closes the connection that it sends on, as browsers do with one that they have not used for a while.
+    pub rests: bool,
 }
 
 impl Held {
@@ -81,8 +83,7 @@ impl Held {
         Ok(held)
     }
 
-    /// Echoes messages over every session, some sessions at a time; then each closes the connection that it sends on, as browsers do with
-    /// those that they have not used for a while.
+    /// Echoes messages over every session, some sessions at a time.
     ///
     /// # Errors
     ///
@@ -142,9 +143,11 @@ async fn echo_burst(
         link.leave();
     } else {
         link.flush().await?;
-        // Here and not when all are done: five thousand idle connections more at once would leave the server's heap larger than its
-        // sessions need.
-        link.rest();
+        if burst.rests {
+            // Here and not when all are done: five thousand idle connections more at once would leave the server's heap larger than its
+            // sessions need.
+            link.rest();
+        }
     }
     Ok(link)
 }

@@ -49,8 +49,8 @@ pub(crate) struct Settings {
 const WRITE_THRESHOLD: usize = 16 * 1024;
 /// Packets read, or frames written, before the other side of the task gets its turn.
 const TURN: usize = 64;
-/// What a session keeps of the room for its steps: enough for one message at a time.
-const KEPT_STEPS: usize = 4;
+/// What a session keeps of the room for what it has read, or writes next: enough for one message at a time.
+const KEPT: usize = 4;
 
 /// Runs a session over an upgraded connection until both the socket and the application are done.
 ///
@@ -75,7 +75,7 @@ pub(crate) async fn run<S>(
         application: Some(application),
         framing,
         settings,
-        refused: Vec::new(),
+        heard: Vec::new(),
         reading: Reading::Open,
         ping_leaving: false,
         steps: Vec::new(),
@@ -103,8 +103,9 @@ struct Driver<S, A> {
     application: Option<A>,
     framing: Framing,
     settings: Arc<Settings>,
-    /// Messages that found no room in the inbound queue; while there are any, the socket is not read.
-    refused: Vec<Message>,
+    /// Messages that found no room in the inbound queue; while there are any, the socket is not read. Empty, it is room for those that are
+    /// read next.
+    heard: Vec<Message>,
     reading: Reading,
     ping_leaving: bool,
     /// Room for what is written next, kept from one time to the next.
@@ -178,15 +179,10 @@ where
 
     /// Reads what has arrived, up to a turn. True when the application has got something, or the peer ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.refused.is_empty() {
-            let refused = std::mem::take(&mut self.refused);
-            if let Err(refused) = self.receiver.hear_again(cx, refused) {
-                self.refused = refused;
-                return false;
-            }
-            return true;
+        if !self.heard.is_empty() {
+            return self.receiver.hear_again(cx, &mut self.heard);
         }
-        let (mut batch, mut bytes, mut heard) = (Vec::new(), 0, false);
+        let (mut batch, mut bytes, mut heard) = (std::mem::take(&mut self.heard), 0, false);
         let (most_bytes, most) = self.settings.read_ahead;
         for _ in 0..TURN {
             if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most {
@@ -201,17 +197,19 @@ where
             bytes += batch[before..].iter().map(Message::len).sum::<usize>();
         }
         if !heard {
+            self.heard = batch;
             return false;
         }
         if let Reading::Refused(reason) = &self.reading {
             // What came before in order is the application's still; room or not, for it is the last.
-            self.receiver.push_last(batch);
+            self.receiver.push_last(&mut batch);
             self.receiver.close(reason.clone());
             self.reading = Reading::Stopped;
             return true;
         }
-        if let Err(refused) = self.receiver.hear(cx, batch) {
-            self.refused = refused;
+        let has_room = self.receiver.hear(cx, &mut batch);
+        if !has_room || batch.capacity() <= KEPT {
+            self.heard = batch;
         }
         true
     }
@@ -251,7 +249,7 @@ where
 
     /// Tells the session how it ended, after the last messages that came.
     fn tell(&mut self, ending: &Ending) {
-        self.receiver.push_last(std::mem::take(&mut self.refused));
+        self.receiver.push_last(&mut self.heard);
         match ending {
             Ending::Closed(_) => {}
             Ending::ByPeer(Some((code, reason))) if self.framing == Framing::Raw => {
@@ -287,7 +285,7 @@ where
                     }
                 }
             }
-            if steps.capacity() <= KEPT_STEPS {
+            if steps.capacity() <= KEPT {
                 self.steps = steps;
             }
             if bytes < WRITE_THRESHOLD {

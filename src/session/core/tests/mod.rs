@@ -97,8 +97,8 @@ impl Bench {
 
     /// Whether a payload is admitted.
     fn push(&mut self, texts: &[&str]) -> bool {
-        let messages = texts.iter().map(|text| Message::from(*text)).collect();
-        self.core.push_inbound(&self.limits, messages).is_ok()
+        let mut messages = texts.iter().map(|text| Message::from(*text)).collect();
+        self.core.push_inbound(&self.limits, &mut messages)
     }
 
     fn received(&mut self) -> Vec<String> {

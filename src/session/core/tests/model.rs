@@ -282,8 +282,8 @@ impl Run {
             }
             Op::Push(sizes) => {
                 let texts = self.texts("in", &sizes);
-                let messages = texts.iter().map(|text| Message::from(text.as_str())).collect();
-                let refused = self.bench.core.push_inbound(&self.bench.limits, messages).is_err();
+                let mut messages = texts.iter().map(|text| Message::from(text.as_str())).collect();
+                let refused = !self.bench.core.push_inbound(&self.bench.limits, &mut messages);
                 if self.closed.is_some() {
                     assert!(!refused, "its client can't know yet");
                     return;
@@ -300,7 +300,7 @@ impl Run {
             }
             Op::PushLast(sizes) => {
                 let texts = self.texts("last", &sizes);
-                self.bench.core.push_last(texts.iter().map(|text| Message::from(text.as_str())).collect());
+                self.bench.core.push_last(&mut texts.iter().map(|text| Message::from(text.as_str())).collect());
                 if self.closed.is_none() {
                     self.taken += texts.len() as u64;
                     self.over = true;
