@@ -13,7 +13,7 @@ NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 INSTALLED = node_modules/.package-lock.json
 
 .DELETE_ON_ERROR:
-.PHONY: run build bench bench-peers test test-rust test-clients test-fuzz test-package client chromium coturn jdk clean
+.PHONY: run build bench bench-peers test test-rust test-clients test-fuzz test-package client chromium nginx coturn jdk clean
 
 run: client
 	$(CARGO) run --release
@@ -42,7 +42,7 @@ bench-peers: client
 	cp target/release/sockeye target/sockeye-to-bench
 	$(CARGO) bench --bench peers -- --server target/sockeye-to-bench --output benches/results
 
-test-clients: build tests/browser/$(INSTALLED) chromium
+test-clients: build tests/browser/$(INSTALLED) chromium nginx
 	cd tests/browser && node --test
 
 # The targets only have to compile here: running them needs a nightly compiler and `cargo fuzz`.
@@ -73,7 +73,15 @@ chromium:
 		echo 'The browser tests need Chromium: install /usr/bin/chromium, or set CHROMIUM to the path of another' >&2; exit 1; \
 	fi
 
-# RUNLEVEL keeps Debian from starting the service: the tests start a server of their own.
+# RUNLEVEL keeps Debian from starting the service: the tests start servers of their own. So it does below.
+nginx:
+	@if [ -x "$$NGINX" ] || PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light; \
+	else \
+		echo 'The tests of the page /compare need nginx: install it (Debian: nginx-light), or set NGINX to its path' >&2; exit 1; \
+	fi
+
 coturn:
 	@if PATH="$$PATH:/usr/sbin" command -v turnserver >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

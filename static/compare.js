@@ -16,7 +16,7 @@
   var INFO_PATIENCE = 10000; // ms
   // HTTP receivers that wait in silence side by side. Browsers have six connections for a host, and sending needs some.
   var SIDE_BY_SIDE = 4;
-  var ACTIVE_COST = 5; // seconds that measuring one transport takes, about; only for the progress bar
+  var ACTIVE_COST = 4; // seconds that measuring one transport takes, about; for the estimate and the progress bar
   // Those in frames last: they make the requests of the others once more, from inside a frame.
   var TRANSPORTS = [
     'websocket', 'xhr-streaming', 'eventsource', 'htmlfile', 'xhr-polling', 'jsonp-polling',
@@ -44,7 +44,7 @@
     if (run) { stop(); }
     run = {
       scope: new Compare.Scope(), part: null, way: null, startedAt: Compare.clock(), started: new Date(), wasHidden: document.hidden === true,
-      results: transports.map(Compare.blank), spent: 0, cost: transports.length * ACTIVE_COST + rounds(transports).length * (idleSeconds + 1)
+      results: transports.map(Compare.blank), cost: cost(), spent: 0, partAt: Compare.clock(), partCost: 0
     };
     clear();
     show('running', 'Measuring…');
@@ -95,6 +95,7 @@
       idleNext(rounds(run.results.filter(worked).map(function (result) { return result.transport; })));
       return;
     }
+    begin(ACTIVE_COST);
     say('Measuring ' + transports[index] + ', ' + (index + 1) + ' of ' + transports.length + '.');
     run.part = Compare.measure(transports[index], run.way, function (result, what) {
       run.results[index] = result;
@@ -102,7 +103,6 @@
       showRow(result, what);
     }, function (result) {
       run.results[index] = result;
-      run.spent = (index + 1) * ACTIVE_COST;
       showRow(result);
       showPictures();
       showCulprits();
@@ -116,8 +116,8 @@
       finish('done');
       return;
     }
+    begin(idleSeconds);
     say('Waiting in silence over ' + round.join(', ') + '.');
-    run.spent = run.cost - (rest.length + 1) * (idleSeconds + 1);
     run.part = Compare.idle(round, run.way, idleSeconds, function (left) {
       doing(left > 0 ? left + ' s of silence left' : 'sends again');
     }, function (idles) {
@@ -125,7 +125,6 @@
         if (idles[result.transport]) { result.idle = idles[result.transport]; }
         showRow(result);
       });
-      run.spent += idleSeconds + 1;
       showCulprits();
       idleNext(rest);
     });
@@ -163,7 +162,7 @@
     if (over.part) { over.part.end(); }
     run = null;
     report = made(over, how);
-    show(how, { done: 'Done.', stopped: 'Stopped; what was measured until then is below.', failed: 'Could not start.' }[how]);
+    show(how, { done: 'Done. ' + (report.recommendation ? report.recommendation.headline + '.' : ''), stopped: 'Stopped; what was measured until then is below.', failed: 'Could not start.' }[how]);
     doing('');
     report.results.forEach(function (result) { showRow(result); });
     if (how !== 'failed') { showAdvice(); }
@@ -218,20 +217,21 @@
   function doing(text) { byId('doing').textContent = text; }
 
   function tick() {
+    var now = Compare.clock();
     var seconds;
-    var now;
     if (!run) { return; }
-    seconds = Math.floor((Compare.clock() - run.startedAt) / 1000);
-    now = run.spent + 1;
+    seconds = Math.floor((now - run.startedAt) / 1000);
     byId('elapsed').textContent = Math.floor(seconds / 60) + ':' + (seconds % 60 < 10 ? '0' : '') + seconds % 60;
     byId('progress').max = run.cost;
-    // Silence has a known length, so there the bar follows the clock.
-    byId('progress').value = Math.max(byId('progress').value * (now > 1 ? 1 : 0), now, Math.min(byId('progress').value + 0.5, run.spent + idleStep()));
+    byId('progress').value = run.spent + Math.min((now - run.partAt) / 1000, run.partCost);
     run.scope.after(500, tick);
   }
 
-  function idleStep() {
-    return run.spent >= transports.length * ACTIVE_COST ? idleSeconds : ACTIVE_COST;
+  // The part that begins now takes about so many seconds; those before it are over.
+  function begin(seconds) {
+    run.spent += run.partCost;
+    run.partAt = Compare.clock();
+    run.partCost = seconds;
   }
 
   function showRow(result, what) {
@@ -346,6 +346,7 @@
     showPictures();
     if (!advice) { return; }
     byId('headline').textContent = advice.headline;
+    byId('advice').className = 'panel advice' + (advice.transport ? '' : ' none');
     reasons.textContent = '';
     advice.reasons.concat(report.wasHidden ? ['This page was in the background for a while, where browsers slow it down: the figures may be too high.'] : [])
       .forEach(function (reason) { reasons.appendChild(make('li', '', reason)); });
@@ -448,8 +449,13 @@
 
   // -- Start ---------------------------------------------------------------------------
 
+  // Seconds that a run takes where nothing is in the way, about.
+  function cost() {
+    return transports.length * ACTIVE_COST + rounds(transports).length * idleSeconds;
+  }
+
   function estimate() {
-    var seconds = transports.length * ACTIVE_COST + rounds(transports).length * (idleSeconds + 1);
+    var seconds = cost();
     return seconds < 75 ? 'about ' + Math.ceil(seconds / 10) * 10 + ' seconds' : 'about ' + Math.round(seconds / 60) + ' minutes';
   }
 

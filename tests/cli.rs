@@ -463,7 +463,7 @@ fn health_is_ok() {
 #[test]
 fn pages_come_with_types_tags_and_a_policy() {
     let server = Running::start(&[]);
-    for path in ["/", "/chat", "/call"] {
+    for path in ["/", "/chat", "/call", "/compare"] {
         let page = server.get(path);
         assert_eq!(page.status(), 200, "{path}");
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");

@@ -154,7 +154,8 @@
 
   var BESIDE = 'by=compare'; // marks the requests that are not the transport's own
 
-  // {count, bytes, status}: finished requests; the bytes of their answers, null when untold; the last error status or 0.
+  // {count, bytes, status}: finished requests; bytes of the bodies of their answers, null when untold; the last error status or 0.
+  // What browsers call the size of headers is a constant in most of them, so headers are left out.
   Link.prototype.requests = function () {
     var told = { count: 0, bytes: 0, status: 0 };
     var path = this.path;
@@ -162,7 +163,7 @@
       timeline.getEntriesByType('resource').forEach(function (entry) {
         if (entry.name.indexOf(path) === -1 || entry.name.indexOf(BESIDE) !== -1) { return; }
         told.count += 1;
-        told.bytes = entry.transferSize === undefined || told.bytes === null ? null : told.bytes + entry.transferSize;
+        told.bytes = entry.encodedBodySize === undefined || told.bytes === null ? null : told.bytes + entry.encodedBodySize;
         if (entry.responseStatus >= 400) { told.status = entry.responseStatus; }
       });
     });

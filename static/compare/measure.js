@@ -11,9 +11,9 @@
  *
  * A result:
  *   transport
- *   opened      ms from the wish to the open session, info included
+ *   opened      ms from the wish to the open session, the client's own request of info included
  *   trips       ms of each round trip
- *   traffic     {requests, bytes, notes}, for a message and its echo; null: not told
+ *   traffic     {requests, bytes, notes}, for a message and its echo; bytes of the bodies of answers; null: not told
  *   stream      {how: 'as sent' | 'lumps', spacing, marks: [[sent, arrived], …]}, ms from the first; null where nothing streams
  *   largest     bytes of the largest message that came back; `refused` is {bytes, cause, …} of the next one
  *   idle        {seconds, survived, after, how, heartbeats}
@@ -298,12 +298,12 @@
     } else if (!Compare.tellsRequests()) {
       traffic.requests = null;
       notes.push('no timeline');
+    } else if (isStreaming(this.transport)) {
+      notes.push('open response');
     } else {
       traffic.bytes = now.bytes === null ? null : (now.bytes - before.bytes) / messages;
-      if (traffic.bytes === null) { notes.push('no sizes'); }
-      if (isStreaming(this.transport)) { notes.push('open response'); }
+      notes.push(traffic.bytes === null ? 'no sizes' : 'headers');
       if (this.transport === 'jsonp-polling') { notes.push('form'); }
-      notes.push('headers');
     }
     this.result.traffic = traffic;
     this.stream(1);

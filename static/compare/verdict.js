@@ -99,10 +99,10 @@
 
   // What a figure does not contain, or why there is none.
   Compare.NOTES = {
-    'websocket bytes': 'websocket: bytes are not told by the browser; its timeline lists no WebSockets. After the handshake messages need no requests.',
-    'open response': 'streaming: the response that carries the messages is not told before it ends, so only the requests that send are counted.',
-    'form': 'jsonp-polling: messages are sent by a form in a frame, and the browser does not list such requests; only the polls are counted.',
-    'headers': 'Bytes are those of the answers. Browsers count 300 bytes for the headers of each, whatever they are; the bytes of requests are not told.',
+    'websocket bytes': 'websocket: after the handshake messages need no requests; their bytes are not told, because the browser’s timeline lists no WebSockets.',
+    'open response': 'Streams: the response that carries the messages is not told before it ends, so its bytes are not, and only the requests that send are counted.',
+    'headers': 'Polls: bytes are those of the bodies. The browser tells neither the bytes of headers nor those of requests.',
+    'form': 'jsonp-polling: messages are sent by a form in a hidden frame, and the browser does not list that request.',
     'no sizes': 'This browser does not tell how large answers are.',
     'no timeline': 'This browser keeps no timeline of requests.'
   };
@@ -327,7 +327,8 @@
     var traffic = result.traffic;
     if (!traffic) { return '–'; }
     if (traffic.requests === null) { return 'not told'; }
-    return traffic.requests === 0 ? '0' : traffic.requests.toFixed(1);
+    if (traffic.requests === 0) { return '0'; }
+    return traffic.requests.toFixed(1) + (traffic.notes.indexOf('form') === -1 ? '' : ' + form');
   }
 
   function bytesText(result) {

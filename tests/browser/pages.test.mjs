@@ -14,7 +14,8 @@ const STATIC = new URL('../../static/', import.meta.url);
 const read = (path) => readFileSync(new URL(path, STATIC), 'utf8');
 const json = (path) => JSON.parse(read(path));
 const files = (suffix, folder = '') => readdirSync(new URL(folder, STATIC)).filter((name) => name.endsWith(suffix)).map((name) => folder + name);
-// Browsers that can call are modern ones.
+// Scripts for every browser; and those of the call page, as browsers that can call are modern ones.
+const SCRIPTS = [...files('.js'), ...files('.js', 'compare/')];
 const MODULES = files('.js', 'call/');
 
 const PAGES = files('.html').map((name) => ({ name, path: name === 'index.html' ? '/' : `/${name.slice(0, -'.html'.length)}` }));
@@ -22,7 +23,7 @@ const PAGES = files('.html').map((name) => ({ name, path: name === 'index.html' 
 const ROOMS = { name: 'the page of rooms', path: '/rooms' };
 
 describe('the sources of the pages', () => {
-  for (const script of files('.js')) {
+  for (const script of SCRIPTS) {
     it(`${script} is ES5`, () => {
       parse(read(script), { ecmaVersion: 5, sourceType: 'script' });
     });
@@ -56,7 +57,7 @@ describe('the sources of the pages', () => {
   }
 
   it('no page script writes markup', () => {
-    for (const script of [...files('.js'), ...MODULES]) {
+    for (const script of [...SCRIPTS, ...MODULES]) {
       assert.doesNotMatch(read(script), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/, script);
     }
   });

@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { FAKE_MEDIA, hears, moves, say } from './support/calls.mjs';
 import { LIMIT, launch, newContext, newPage } from './support/chromium.mjs';
+import { startNginx } from './support/nginx.mjs';
 import { paintedCamera } from './support/painted.mjs';
 import { startSockeye } from './support/server.mjs';
 
@@ -33,6 +34,7 @@ try {
       await context.close();
     }
   }
+  for (const [size, viewport] of Object.entries(SIZES)) await compare(size, viewport);
 } finally {
   await browser.close();
   await server.kill();
@@ -170,4 +172,50 @@ async function rooms(context, shoot) {
   await page.goto(`${server.url}/rooms?id=42`);
   await shoot(page, 'rooms');
   await page.close();
+}
+
+// A run takes a while, so that one is shown in both colours.
+async function compare(size, viewport) {
+  const context = await newContext(browser, { viewport, deviceScaleFactor: size === 'narrow' ? 2 : 1 });
+  const shoot = async (page, name) => {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: true });
+    }
+  };
+  const open = async (url, query) => {
+    const page = await newPage(context);
+    await page.goto(`${url}/compare?${new URLSearchParams({ idle: 3, ...query })}`);
+    return page;
+  };
+  const run = async (page) => {
+    await page.locator('#start').click();
+    await page.locator('#state[data-state=done]').waitFor({ timeout: 5 * LIMIT });
+  };
+
+  const page = await open(server.url);
+  await shoot(page, 'compare-ready');
+  await page.locator('#start').click();
+  await page.locator('.now[data-transport=eventsource]', { hasText: 'round trip' }).waitFor();
+  await shoot(page, 'compare-running');
+  await page.locator('#state[data-state=done]').waitFor({ timeout: 5 * LIMIT });
+  await shoot(page, 'compare');
+  await page.close();
+
+  const trouble = {
+    'compare-upgrade': {},
+    'compare-buffering': {
+      location: `proxy_http_version 1.0; client_max_body_size 0; proxy_ignore_headers X-Accel-Buffering;
+        proxy_buffer_size 512k; proxy_buffers 8 512k; proxy_busy_buffers_size 1m;`,
+    },
+  };
+  for (const [name, directives] of Object.entries(trouble)) {
+    const nginx = await startNginx({ port: server.port, ...directives });
+    const behind = await open(nginx.url, { transports: 'websocket,xhr-streaming,eventsource,xhr-polling' });
+    await run(behind);
+    await shoot(behind, name);
+    await behind.close();
+    await nginx.stop();
+  }
+  await context.close();
 }
