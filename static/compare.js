@@ -245,12 +245,13 @@
     put(row, 3, cells.trip, cells.range);
     put(row, 4, cells.stream);
     put(row, 5, cells.idle);
-    put(row, 6, cells.largest);
+    put(row, 6, cells.largest, cells.larger);
     put(row, 7, cells.requests);
     put(row, 8, cells.bytes);
     why.hidden = Boolean(what) || judged.causes.length === 0;
     why.firstChild.textContent = judged.causes.map(function (cause) {
-      return Compare.evidence(result, cause) + ' ' + Compare.CAUSES[cause].usual;
+      // Only a failure needs its cause on the spot; limits stand with theirs above.
+      return Compare.evidence(result, cause) + (result.failure ? ' ' + Compare.CAUSES[cause].usual : '');
     }).join(' ');
     showNotes();
   }
@@ -330,10 +331,11 @@
       var card = make('article', 'panel culprit');
       card.setAttribute('data-cause', culprit.cause);
       card.appendChild(make('h3', '', cause.title));
-      card.appendChild(make('p', 'mono who', culprit.transports.join(', ')));
+      card.appendChild(make('p', 'mono over', culprit.transports.join(', ')));
       card.appendChild(make('p', '', culprit.evidence));
       card.appendChild(make('p', '', cause.usual));
       card.appendChild(make('p', 'mend', cause.mend));
+      if (cause.code) { card.appendChild(make('pre', 'code', cause.code)); }
       place.appendChild(card);
     });
     byId('culprits').hidden = culprits.length === 0;

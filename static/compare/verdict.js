@@ -13,12 +13,13 @@
     'xhr-polling', 'iframe-xhr-polling', 'jsonp-polling'
   ];
 
-  // What usually causes a failure, and what to do about it.
+  // What usually causes a failure, what to do about it, and the settings that do it.
   Compare.CAUSES = {
     'upgrade': {
       title: 'Upgrade does not get through',
       usual: 'Usually a proxy, a firewall or an antivirus that drops the Upgrade header of a WebSocket handshake, or refuses it. Plain requests to the same server get through.',
-      mend: 'In a proxy of your own, pass the handshake on; for nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; In somebody else’s network try https, which hides the handshake from most of them.'
+      mend: 'In somebody else’s network try https, which hides the handshake from most of them. In a proxy of your own, pass the handshake on; for nginx:',
+      code: 'proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection "upgrade";'
     },
     'frames of websocket': {
       title: 'A WebSocket opens and stays silent',
@@ -28,7 +29,8 @@
     'buffering': {
       title: 'Responses are held back until they end',
       usual: 'Usually a buffering proxy or an antivirus that collects a response before it passes it on; a stream then never arrives in time.',
-      mend: 'In a proxy of your own, switch buffering off; for nginx: proxy_buffering off; and do not ignore X-Accel-Buffering, with which this server asks for the same. Otherwise use WebSocket or polling.'
+      mend: 'Use WebSocket or polling. In a proxy of your own, switch buffering off, and do not ignore X-Accel-Buffering, with which this server asks for that; for nginx:',
+      code: 'proxy_http_version 1.1;\nproxy_buffering off;'
     },
     'lumps': {
       title: 'Streams arrive in lumps',
@@ -73,12 +75,13 @@
     'silence': {
       title: 'Silent connections are cut',
       usual: 'Usually an idle timeout on the way (a proxy, a NAT, a mobile network) that is shorter than the server’s heartbeat.',
-      mend: 'Set heartbeat_delay of the endpoint below that timeout.'
+      mend: 'Set heartbeat_delay of the endpoint below that timeout. Where only polls are cut, sockeye_wait=SECONDS in the query of the URL shortens them, if the endpoint allows it.'
     },
     'size': {
       title: 'Large messages are refused',
       usual: 'Usually a proxy’s limit of request bodies; nginx refuses more than 1 MiB by default.',
-      mend: 'In a proxy of your own, raise it (nginx: client_max_body_size), or send smaller messages.'
+      mend: 'Send smaller messages. In a proxy of your own, raise the limit; for nginx:',
+      code: 'client_max_body_size 8m;'
     },
     'changed': {
       title: 'Messages come back changed',
@@ -140,14 +143,14 @@
     var idle = result.idle || {};
     switch (cause) {
     case 'lumps':
-      return 'Of ' + result.stream.marks.length + ' messages sent every ' + result.stream.spacing + ' ms, several arrived together each time.';
+      return 'Of ' + result.stream.marks.length + ' messages sent every ' + Compare.ms(result.stream.spacing) + ', several arrived together each time.';
     case 'changed':
       return 'A message of ' + Compare.bytes(refused.bytes) + ' came back changed.';
     case 'size':
       return 'A message of ' + Compare.bytes(refused.bytes) + ' broke the session' + because(refused) + '.';
     case 'silence':
-      return idle.how === 'closed' ? 'Broke off after ' + idle.after + ' s of silence.' :
-        'After ' + idle.seconds + ' s of silence nothing arrived any more, though nobody had closed the session.';
+      return idle.how === 'closed' ? 'Broke off after ' + unit(idle.after, 's') + ' of silence.' :
+        'After ' + unit(idle.seconds, 's') + ' of silence nothing arrived any more, though nobody had closed the session.';
     case 'buffering':
       return 'Fails at ' + STEPS[failure.step] + ': the server had answered, nothing of it arrived in ' + seconds(failure.held) +
         ', and all of it as soon as the response ended.';
@@ -168,12 +171,14 @@
   };
 
   function because(how) {
-    if (how.status) { return ': status ' + how.status; }
+    // From inside a frame the status comes as the reason of the close.
+    var status = how.status || how.closed && (/http status (\d+)/.exec(how.closed.reason) || [])[1];
+    if (status) { return ': status ' + status; }
     if (how.closed && how.closed.code !== 2000) { return ': closed with ' + how.closed.code + (how.closed.reason ? ', ' + how.closed.reason : ''); }
     return ': no answer, and the browser does not tell more';
   }
 
-  // What is in the way: [{cause, transports, evidence: [sentence of the first]}], in the order in which it shows.
+  // What is in the way: [{cause, transports, evidence}], in the order in which it shows; the evidence is a sentence about the first transport.
   Compare.culprits = function (results) {
     var found = [];
     results.forEach(function (result) {
@@ -239,7 +244,7 @@
     var facts = ['It opened in ' + Compare.ms(result.opened),
       'a message was back in ' + Compare.ms(Compare.median(result.trips)) + ' (median of ' + result.trips.length + ')',
       'messages of ' + Compare.bytes(result.largest) + ' pass'];
-    if (result.idle && result.idle.survived) { facts.push(result.idle.seconds + ' s of silence did it no harm'); }
+    if (result.idle && result.idle.survived) { facts.push(unit(result.idle.seconds, 's') + ' of silence did it no harm'); }
     return sentence(facts) + cost(result);
   }
 
@@ -247,7 +252,7 @@
     switch (kind(result.transport)) {
     case 'websocket': return ' A message costs no request.';
     case 'streaming': return ' Only sending costs a request.';
-    default: return ' Each message costs a request, and another to send one.';
+    default: return ' Receiving costs a request, and sending another.';
     }
   }
 
@@ -280,13 +285,13 @@
 
   Compare.ms = function (ms) {
     if (ms === null) { return '–'; }
-    return (ms < 10 ? ms.toFixed(1) : Math.round(ms)) + ' ms';
+    return unit(ms < 9.95 ? ms.toFixed(1) : Math.round(ms), 'ms');
   };
 
   Compare.bytes = function (bytes) {
-    if (bytes >= 1024 * 1024 && bytes % (1024 * 1024) === 0) { return bytes / 1024 / 1024 + ' MiB'; }
-    if (bytes >= 1024 && bytes % 1024 === 0) { return bytes / 1024 + ' KiB'; }
-    return Math.round(bytes) + ' B';
+    if (bytes >= 1024 * 1024 && bytes % (1024 * 1024) === 0) { return unit(bytes / 1024 / 1024, 'MiB'); }
+    if (bytes >= 1024 && bytes % 1024 === 0) { return unit(bytes / 1024, 'KiB'); }
+    return unit(Math.round(bytes), 'B');
   };
 
   // Cells of a result's row, as text: what the table and the Markdown show.
@@ -300,7 +305,8 @@
       range: result.trips.length ? 'to ' + Compare.ms(Math.max.apply(null, result.trips)) : '',
       stream: isOut ? streamOut(result) : streamText(result),
       idle: idleText(result),
-      largest: result.largest === null ? '–' : Compare.bytes(result.largest) + (result.refused && result.refused.cause === 'late' ? ' (more was too slow)' : ''),
+      largest: result.largest === null ? '–' : Compare.bytes(result.largest),
+      larger: result.refused && result.refused.cause === 'late' ? Compare.bytes(result.refused.bytes) + ': no echo' : '',
       requests: requestsText(result),
       bytes: bytesText(result)
     };
@@ -318,8 +324,8 @@
   function idleText(result) {
     var idle = result.idle;
     if (!idle) { return '–'; }
-    if (idle.survived) { return idle.seconds + ' s'; }
-    if (idle.how === 'closed') { return 'cut after ' + idle.after + ' s'; }
+    if (idle.survived) { return unit(idle.seconds, 's'); }
+    if (idle.how === 'closed') { return 'cut after ' + unit(idle.after, 's'); }
     return idle.how === 'silent' ? 'went dead' : 'did not reopen';
   }
 
@@ -334,7 +340,7 @@
   function bytesText(result) {
     var traffic = result.traffic;
     if (!traffic) { return '–'; }
-    return traffic.bytes === null ? 'not told' : Math.round(traffic.bytes) + ' B';
+    return traffic.bytes === null ? 'not told' : Compare.bytes(Math.round(traffic.bytes));
   }
 
   // Everything as Markdown, to paste where bugs are reported.
@@ -344,7 +350,7 @@
     report.results.forEach(function (result) {
       var cells = Compare.cells(result);
       lines.push('| ' + [result.transport, cells.verdict, cells.opened, cells.trip, cells.range.replace('to ', '') || '–', cells.stream, cells.idle,
-        cells.largest, cells.requests, cells.bytes].join(' | ') + ' |');
+        cells.largest + (cells.larger && ' (' + cells.larger + ')'), cells.requests, cells.bytes].join(' | ') + ' |');
     });
     if (report.recommendation) {
       lines.push('', '**' + report.recommendation.headline + '.** ' + report.recommendation.reasons.join(' '));
@@ -353,11 +359,16 @@
       lines.push('', '- **' + Compare.CAUSES[culprit.cause].title + '** (' + culprit.transports.join(', ') + '). ' + culprit.evidence);
     });
     lines.push('', report.endpoint + ', ' + report.started + ', ' + report.browser);
-    return lines.join('\n') + '\n';
+    return lines.join('\n').replace(/\u00a0/g, ' ') + '\n';
   };
 
   function seconds(ms) {
-    return (ms / 1000).toFixed(1) + ' s';
+    return unit((ms / 1000).toFixed(1), 's');
+  }
+
+  // A figure stays on the line of its unit.
+  function unit(figure, name) {
+    return figure + '\u00a0' + name;
   }
 
   function sentence(facts) {
