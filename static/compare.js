@@ -161,36 +161,11 @@
     over.scope.end();
     if (over.part) { over.part.end(); }
     run = null;
-    report = made(over, how);
+    report = Compare.report(over, how, idleSeconds);
     show(how, { done: 'Done. ' + (report.recommendation ? report.recommendation.headline + '.' : ''), stopped: 'Stopped; what was measured until then is below.', failed: 'Could not start.' }[how]);
     doing('');
     report.results.forEach(function (result) { showRow(result); });
     if (how !== 'failed') { showAdvice(); }
-  }
-
-  function made(over, how) {
-    return {
-      tool: 'sockeye /compare', format: 1, ended: how,
-      started: over.started.toISOString(), seconds: Math.round((Compare.clock() - over.startedAt) / 1000),
-      page: location.href, endpoint: location.protocol + '//' + location.host + (over.way ? over.way.endpoint : ''),
-      browser: navigator.userAgent, client: SockJS.version, wasHidden: over.wasHidden,
-      protocol: protocol(), network: network(), idle: idleSeconds,
-      infoRoundTrip: over.way && over.way.roundTrip,
-      results: over.results,
-      culprits: Compare.culprits(over.results),
-      recommendation: over.way ? Compare.recommend(over.results) : null
-    };
-  }
-
-  // What the browser knows of the way: HTTP's version as far as the next hop, and its guess of the network. Null: not told.
-  function protocol() {
-    var entry = window.performance && performance.getEntriesByType ? performance.getEntriesByType('navigation')[0] : null;
-    return entry && entry.nextHopProtocol || null;
-  }
-
-  function network() {
-    var connection = navigator.connection;
-    return connection ? { type: connection.effectiveType || null, rtt: connection.rtt || null, downlink: connection.downlink || null } : null;
   }
 
   // -- What is shown -------------------------------------------------------------------
@@ -357,47 +332,7 @@
       advice.transports.join("', '") + "']\n});" : '';
     byId('advice').hidden = false;
     byId('copied').textContent = '';
-    offer();
-  }
-
-  // -- To take away -------------------------------------------------------------------
-
-  function offer() {
-    var link = byId('download');
-    if (typeof Blob !== 'function' || !window.URL || !URL.createObjectURL) {
-      link.hidden = true;
-      return;
-    }
-    if (link.href.indexOf('blob:') === 0) { URL.revokeObjectURL(link.href); }
-    link.href = URL.createObjectURL(new Blob([JSON.stringify(report, null, 2)], { type: 'application/json' }));
-  }
-
-  function copy() {
-    var text = Compare.markdown(report);
-    function copied() { byId('copied').textContent = 'Copied.'; }
-    // Only pages over https and of this machine get the newer way.
-    if (navigator.clipboard && navigator.clipboard.writeText) {
-      navigator.clipboard.writeText(text).then(copied, function () { copyOld(text, copied); });
-    } else {
-      copyOld(text, copied);
-    }
-  }
-
-  function copyOld(text, copied) {
-    var area = make('textarea', 'visually-hidden');
-    var worked;
-    area.value = text;
-    area.setAttribute('aria-hidden', 'true');
-    document.body.appendChild(area);
-    area.select();
-    try {
-      worked = document.execCommand('copy');
-    } catch (refused) {
-      worked = false;
-    }
-    document.body.removeChild(area);
-    byId('copy').focus();
-    if (worked) { copied(); } else { byId('copied').textContent = 'The browser does not let this page copy; download the JSON.'; }
+    Compare.offer(report, byId('download'));
   }
 
   // -- Small things --------------------------------------------------------------------
@@ -467,7 +402,12 @@
   report.results.forEach(function (result) { showRow(result); });
   byId('start').addEventListener('click', start);
   byId('stop').addEventListener('click', stop);
-  byId('copy').addEventListener('click', copy);
+  byId('copy').addEventListener('click', function () {
+    Compare.copy(report, function (done) {
+      byId('copied').textContent = done ? 'Copied.' : 'The browser does not let this page copy; download the JSON.';
+      byId('copy').focus();
+    });
+  });
   window.addEventListener('resize', function () {
     if (!byId('trips').hidden || !byId('streams').hidden) { showPictures(); }
   });

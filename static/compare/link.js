@@ -193,6 +193,11 @@
     return global.performance && performance.now ? performance.now() : new Date().getTime();
   };
 
+  // What a network may take (ms), by its own round trip, before it counts as holding something back.
+  Compare.patience = function (way) {
+    return Math.max(4000, 10 * way.roundTrip);
+  };
+
   // The middle one, or the mean of the two in the middle; null of none.
   Compare.median = function (numbers) {
     var sorted = numbers.slice().sort(function (one, other) { return one - other; });

@@ -1,7 +1,6 @@
 /*
  * One transport, measured: does it open, how long is a round trip, do streams
- * arrive as they are sent, how large may a message be. And, for several side by
- * side, whether they survive silence. ES5.
+ * arrive as they are sent, how large may a message be. ES5.
  *
  *   var run = Compare.measure('xhr-streaming', way, function tell(result, doing) {}, function done(result) {});
  *   run.end();                                  // stops it; nothing is called any more
@@ -16,7 +15,7 @@
  *   traffic     {requests, bytes, notes}, for a message and its echo; bytes of the bodies of answers; null: not told
  *   stream      {how: 'as sent' | 'lumps', spacing, marks: [[sent, arrived], …]}, ms from the first; null where nothing streams
  *   largest     bytes of the largest message that came back; `refused` is {bytes, cause, …} of the next one
- *   idle        {seconds, survived, after, how, heartbeats}
+ *   idle        {seconds, survived, after, how, heartbeats}, from silence.js
  *   failure     {step, cause, held, status, closed, directive, blocked}; causes are those of verdict.js
  * Each is null until it is known.
  */
@@ -32,8 +31,7 @@
   var KIB = 1024;
   var SIZES = [1, 4, 16, 64, 256, 512, 1024].map(function (kib) { return kib * KIB; });
   var SIZE_PATIENCE = 10000; // ms for a message of any size, there and back
-  var OPEN_PATIENCE = 12000; // ms to open, when the server has not said that it knows the session
-  var LATE = 4000; // ms that a network may take over its own round trip before it counts as holding back
+  var OPEN_PATIENCE = 12000; // ms to open, where the server has not said that it knows the session
   var LOOK = 500; // ms between two looks at what has happened
   // More than fits into one streaming response (128 KiB by default): the server ends it.
   var SHAKE = 160 * KIB;
@@ -62,7 +60,7 @@
     this.way = way;
     this.tell = tell;
     this.done = done;
-    this.patience = Math.max(LATE, 10 * way.roundTrip);
+    this.patience = Compare.patience(way);
     this.link = null;
     this.startedAt = Compare.clock();
     this.knownAt = 0; // when the server was known to have sent what is waited for
@@ -161,100 +159,13 @@
     });
   };
 
-  // It did not open: finds out why, by asking for the same in other ways.
+  // Once, whoever notices first.
   Run.prototype.unopened = function (more) {
     var self = this;
     if (this.explaining) { return; }
     this.explaining = true;
     this.tell(this.result, 'does not open; looks for the cause');
-    this.scope.after(SETTLE, function () { self.explain(more); });
-  };
-
-  Run.prototype.explain = function (more) {
-    var violation = Compare.violations.filter(function (one) { return one.at >= this.startedAt; }, this)[0];
-    more.status = this.link.requests().status;
-    if (violation) {
-      this.fail('open', 'policy', { directive: violation.directive, blocked: violation.blocked });
-    } else if (this.transport === 'websocket') {
-      this.explainWebSocket(more);
-    } else if (/^iframe-/.test(this.transport)) {
-      this.explainFrame(more);
-    } else {
-      this.fail('open', more.status === 404 ? 'off' : 'requests', more);
-    }
-  };
-
-  // No script is told why a WebSocket did not open. A plain request to its path tells whether HTTP gets there.
-  Run.prototype.explainWebSocket = function (more) {
-    var self = this;
-    this.probeRaw(function (opens) {
-      if (opens) {
-        self.fail('first frame', 'frames of websocket', more);
-        return;
-      }
-      self.scope.ask('GET', self.link.url + 'websocket', null, self.patience, function (answer) {
-        more.status = answer.status;
-        self.fail('open', answer.status === 404 ? 'off' : 'upgrade', more);
-      });
-    });
-  };
-
-  // Whether a WebSocket without SockJS's frames opens.
-  Run.prototype.probeRaw = function (done) {
-    var base = location.protocol.replace('http', 'ws') + '//' + location.host + this.way.endpoint;
-    var socket;
-    var over = false;
-    function end(opens) {
-      if (over) { return; }
-      over = true;
-      if (socket) { socket.close(); }
-      done(opens);
-    }
-    try {
-      socket = new WebSocket(base + '/websocket');
-    } catch (refused) {
-      end(false);
-      return;
-    }
-    socket.onopen = function () { end(true); };
-    socket.onclose = function () { end(false); };
-    this.scope.after(this.patience, function () { end(false); });
-    this.scope.onEnd(function () {
-      over = true;
-      socket.close();
-    });
-  };
-
-  Run.prototype.explainFrame = function (more) {
-    var self = this;
-    var frame = document.createElement('iframe');
-    var over = false;
-    function look() {
-      var inside;
-      if (over) { return; }
-      over = true;
-      try {
-        inside = frame.contentDocument && frame.contentWindow.location.href !== 'about:blank' ? frame.contentWindow : null;
-      } catch (foreign) {
-        inside = null; // what the browser shows instead of a blocked page is of another origin
-      }
-      if (!inside) {
-        self.fail('frame', 'frames', more);
-      } else if (!inside.SockJS) {
-        self.fail('frame', 'script in frame', more);
-      } else if (inside.SockJS.version !== global.SockJS.version) {
-        self.fail('frame', 'versions', more);
-      } else {
-        self.fail('open', 'requests', more);
-      }
-    }
-    frame.hidden = true;
-    frame.title = 'A test of frames';
-    frame.onload = look;
-    frame.src = this.way.endpoint + '/iframe.html';
-    document.body.appendChild(frame);
-    this.scope.onEnd(function () { document.body.removeChild(frame); });
-    this.scope.after(this.patience, look);
+    this.scope.after(SETTLE, function () { Compare.why(self, more); });
   };
 
   // -- Round trips ---------------------------------------------------------------
@@ -409,65 +320,6 @@
 
   Compare.sizeLimit = SIZES[SIZES.length - 1];
 
-  // -- Silence -----------------------------------------------------------------------
-
-  /*
-   * Opens a session over each transport, waits, and sends one message over each.
-   * `tell(left)` gets the seconds that are left, `done(idles)` the results by transport.
-   * Returns a scope to end.
-   */
-  Compare.idle = function (transports, way, seconds, tell, done) {
-    var scope = new Compare.Scope();
-    var idles = {};
-    var patience = Math.max(2 * LATE, 10 * way.roundTrip);
-    var links = transports.map(function (transport) { return idleLink(scope, transport, way, idles, seconds); });
-    var started = Compare.clock();
-    var silentSince = 0;
-    function watch() {
-      var ready = links.every(function (link) { return link.isOpen || link.closed; });
-      if (!silentSince && (ready || Compare.clock() - started > OPEN_PATIENCE)) { silentSince = Compare.clock(); }
-      if (silentSince && Compare.clock() - silentSince >= seconds * 1000) {
-        wake();
-        return;
-      }
-      tell(silentSince ? Math.ceil(seconds - (Compare.clock() - silentSince) / 1000) : seconds);
-      scope.after(LOOK / 2, watch);
-    }
-    function wake() {
-      var waiting = links.length;
-      tell(0);
-      links.forEach(function (link, index) {
-        var idle = idles[transports[index]];
-        link.expect('awake', patience, function (answer) {
-          idle.survived = Boolean(answer.text);
-          idle.heartbeats = link.heartbeats;
-          if (answer.late) { idle.how = link.isOpen ? 'silent' : 'unopened'; }
-          waiting -= 1;
-          if (waiting === 0) {
-            scope.end();
-            done(idles);
-          }
-        });
-        link.send('awake');
-      });
-    }
-    watch();
-    return scope;
-  };
-
-  function idleLink(scope, transport, way, idles, seconds) {
-    var link = new Compare.Link(scope, transport, way.endpoint);
-    var idle = { seconds: seconds, survived: false, after: null, how: null, heartbeats: 0 };
-    var opened = 0;
-    idles[transport] = idle;
-    link.onopen = function () { opened = Compare.clock(); };
-    link.onclose = function () {
-      idle.how = opened ? 'closed' : 'unopened';
-      idle.after = opened ? Math.round((Compare.clock() - opened) / 1000) : null;
-    };
-    return link;
-  }
-
   // -- Small things --------------------------------------------------------------------
 
   // What stands against a transport before anything is tried.
@@ -494,12 +346,4 @@
     // A browser keeps 250 by default, which one transport can fill.
     performance.setResourceTimingBufferSize(4000);
   }
-
-  // What a content-security policy of this page has refused.
-  Compare.violations = [];
-  document.addEventListener('securitypolicyviolation', function (event) {
-    Compare.violations.push({
-      directive: event.effectiveDirective || event.violatedDirective, blocked: event.blockedURI, at: Compare.clock()
-    });
-  });
 }(window));

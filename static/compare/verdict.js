@@ -157,8 +157,8 @@
     case 'answers':
       return 'Fails at ' + STEPS[failure.step] + ': the server knows the session, and nothing arrived in ' + seconds(failure.held) + '.';
     case 'upgrade':
-      return 'Fails at opening: the handshake was refused or lost, though a plain request to the same path ' +
-        (failure.status ? 'was answered with status ' + failure.status : 'got no answer either') + '.';
+      return 'Fails at opening: the handshake was refused or lost, though a plain request to the same path was answered with status ' +
+        failure.status + '.';
     case 'policy':
       return 'Fails at opening: the directive ' + failure.directive + ' refused ' + (failure.blocked || 'it') + '.';
     case 'off':
@@ -342,25 +342,6 @@
     if (!traffic) { return '–'; }
     return traffic.bytes === null ? 'not told' : Compare.bytes(Math.round(traffic.bytes));
   }
-
-  // Everything as Markdown, to paste where bugs are reported.
-  Compare.markdown = function (report) {
-    var lines = ['| transport | result | opens | round trip | slowest | stream | ' + report.idle + ' s idle | largest | requests per message | bytes per message |',
-      '|---|---|---:|---:|---:|---|---|---:|---:|---:|'];
-    report.results.forEach(function (result) {
-      var cells = Compare.cells(result);
-      lines.push('| ' + [result.transport, cells.verdict, cells.opened, cells.trip, cells.range.replace('to ', '') || '–', cells.stream, cells.idle,
-        cells.largest + (cells.larger && ' (' + cells.larger + ')'), cells.requests, cells.bytes].join(' | ') + ' |');
-    });
-    if (report.recommendation) {
-      lines.push('', '**' + report.recommendation.headline + '.** ' + report.recommendation.reasons.join(' '));
-    }
-    report.culprits.forEach(function (culprit) {
-      lines.push('', '- **' + Compare.CAUSES[culprit.cause].title + '** (' + culprit.transports.join(', ') + '). ' + culprit.evidence);
-    });
-    lines.push('', report.endpoint + ', ' + report.started + ', ' + report.browser);
-    return lines.join('\n').replace(/\u00a0/g, ' ') + '\n';
-  };
 
   function seconds(ms) {
     return unit((ms / 1000).toFixed(1), 's');

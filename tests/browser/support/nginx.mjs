@@ -16,7 +16,7 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /**
  * Passes everything on to `port` of this host, the way that `location`, nginx directives, says; as a function it gets
- * the port of nginx. `beside` are further directives of the server. Without directives nginx does what it does by default: no Upgrade, HTTP bodies up to 1 MiB.
+ * the port of nginx. `beside` are further directives of the server. Without any, nginx passes no Upgrade on and takes bodies of up to 1 MiB.
  */
 export async function startNginx({ port, location = '', beside = '' }) {
   const program = find();
