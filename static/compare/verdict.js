@@ -252,7 +252,7 @@
     switch (kind(result.transport)) {
     case 'websocket': return ' A message costs no request.';
     case 'streaming': return ' Only sending costs a request.';
-    default: return ' Receiving costs a request, and sending another.';
+    default: return ' Each message received costs a request, and each message sent another.';
     }
   }
 
@@ -278,7 +278,7 @@
     if (listed(results)) {
       return ['sockjs-client finds a way by itself, after it has tried in vain; where all your users are behind this network, a list of transports spares them that.'];
     }
-    return first === best.transport ? ['sockjs-client in its default setting chooses it by itself.'] : [];
+    return first === best.transport ? ['sockjs-client in its default setting chooses ' + best.transport + ' by itself.'] : [];
   }
 
   // -- Figures as text -----------------------------------------------------------
