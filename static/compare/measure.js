@@ -216,6 +216,7 @@
       notes.push(traffic.bytes === null ? 'no sizes' : 'headers');
       if (this.transport === 'jsonp-polling') { notes.push('form'); }
     }
+    if (/^iframe-/.test(this.transport)) { notes.push('own origin'); }
     this.result.traffic = traffic;
     this.stream(1);
   };

@@ -106,6 +106,7 @@
     'open response': 'Streams: the response that carries the messages is not told before it ends, so its bytes are not, and only the requests that send are counted.',
     'headers': 'Polls: bytes are those of the bodies. The browser tells neither the bytes of headers nor those of requests.',
     'form': 'jsonp-polling: messages are sent by a form in a hidden frame, and the browser does not list that request.',
+    'own origin': 'iframe-…: this page and the server have one origin, so whether the browser blocks frames and cookies of other sites is not told here.',
     'no sizes': 'This browser does not tell how large answers are.',
     'no timeline': 'This browser keeps no timeline of requests.'
   };

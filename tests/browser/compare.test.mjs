@@ -94,7 +94,7 @@ describe('the page /compare', () => {
     assert.deepEqual([shown.Result, shown.Stream, shown.Idle], ['works', 'no stream', '2 s']);
     assert.match(shown['Round trip'], /^[\d.]+ ms to [\d.]+ ms$/);
     assert.equal((await cells(page, 'websocket')).Bytes, 'not told');
-    assert.match(await page.locator('#notes').textContent(), /lists no WebSockets/);
+    assert.match(await page.locator('#notes').textContent(), /lists no WebSockets.*of other sites is not told/s);
     assert.equal(await page.locator('#trips-picture .dot').count(), found.results.reduce((sum, { trips }) => sum + trips.length, 0));
     assert.equal(await page.locator('#streams-picture .arrived').count(), 12 * 6);
 
