@@ -24,7 +24,8 @@ pub struct Message(Repr);
 #[derive(Clone)]
 enum Repr {
     Text(Arc<Text>),
-    Binary(Bytes),
+    // Not in place: queues of text, which most are, would be twice as large.
+    Binary(Arc<Bytes>),
 }
 
 struct Text {
@@ -42,7 +43,7 @@ impl Message {
 
     /// A binary message: only for sessions whose [`carries_binary`](crate::Session::carries_binary) is true.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
-        Self(Repr::Binary(bytes.into()))
+        Self(Repr::Binary(Arc::new(bytes.into())))
     }
 
     /// The text, if this is a text message.

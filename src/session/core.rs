@@ -256,11 +256,11 @@ impl Core {
 
     /// Takes the last messages of a client that is gone, room or not.
     pub(crate) fn push_last(&mut self, messages: &mut Vec<Message>) {
-        let is_open = self.is_open();
-        for message in messages.drain(..).filter(|_| is_open) {
-            self.taken += 1;
-            self.inbound.push(message);
+        if !self.is_open() {
+            return messages.clear();
         }
+        self.taken += messages.len() as u64;
+        self.inbound.append(messages);
     }
 
     /// For a receiver whose socket takes nothing: whether the peer has left a ping unanswered, or the rest of a closed session untaken

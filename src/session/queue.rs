@@ -21,7 +21,7 @@ pub(crate) struct Queue {
 }
 
 /// Capacity that an emptied queue may keep: a session that once had a burst must not pay for it ever after.
-const KEPT_CAPACITY: usize = 4;
+const KEPT_CAPACITY: usize = 16;
 
 impl Queue {
     /// Whether `messages` more with `bytes` in all may enter.
@@ -31,6 +31,12 @@ impl Queue {
     pub(crate) fn fits(&self, limit: QueueLimit, messages: usize, bytes: usize) -> bool {
         self.messages.is_empty()
             || (self.messages.len() + messages <= limit.messages && self.bytes.saturating_add(bytes) <= limit.bytes)
+    }
+
+    /// Pushes all, and leaves `messages` empty.
+    pub(crate) fn append(&mut self, messages: &mut Vec<Message>) {
+        self.bytes += messages.iter().map(Message::len).sum::<usize>();
+        self.messages.extend(messages.drain(..));
     }
 
     pub(crate) fn push(&mut self, message: Message) {

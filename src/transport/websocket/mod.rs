@@ -2,6 +2,7 @@
 
 mod wire;
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::ops::ControlFlow;
@@ -17,7 +18,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError}
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use self::wire::Wire;
+use self::wire::{Wire, give_back};
 use crate::Message;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
@@ -49,8 +50,13 @@ pub(crate) struct Settings {
 const WRITE_THRESHOLD: usize = 16 * 1024;
 /// Packets read, or frames written, before the other side of the task gets its turn.
 const TURN: usize = 64;
-/// What a session keeps of the room for what it has read, or writes next: enough for one message at a time.
-const KEPT: usize = 4;
+/// Larger room for what is read or written in a turn is not kept for the next connection.
+const SPARE: usize = 1024;
+
+thread_local! {
+    static SPARE_MESSAGES: Cell<Vec<Message>> = const { Cell::new(Vec::new()) };
+    static SPARE_STEPS: Cell<Vec<Step>> = const { Cell::new(Vec::new()) };
+}
 
 /// Runs a session over an upgraded connection until both the socket and the application are done.
 ///
@@ -75,10 +81,9 @@ pub(crate) async fn run<S>(
         application: Some(application),
         framing,
         settings,
-        heard: Vec::new(),
+        refused: Vec::new(),
         reading: Reading::Open,
         ping_leaving: false,
-        steps: Vec::new(),
     };
     let ending = poll_fn(|cx| driver.poll_session(cx)).await;
     let Driver { wire, receiver, application, settings, .. } = driver;
@@ -103,13 +108,10 @@ struct Driver<S, A> {
     application: Option<A>,
     framing: Framing,
     settings: Arc<Settings>,
-    /// Messages that found no room in the inbound queue; while there are any, the socket is not read. Empty, it is room for those that are
-    /// read next.
-    heard: Vec<Message>,
+    /// Messages that found no room in the inbound queue; while there are any, the socket is not read.
+    refused: Vec<Message>,
     reading: Reading,
     ping_leaving: bool,
-    /// Room for what is written next, kept from one time to the next.
-    steps: Vec<Step>,
 }
 
 enum Reading {
@@ -179,10 +181,10 @@ where
 
     /// Reads what has arrived, up to a turn. True when the application has got something, or the peer ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.heard.is_empty() {
-            return self.receiver.hear_again(cx, &mut self.heard);
+        if !self.refused.is_empty() {
+            return self.receiver.hear_again(cx, &mut self.refused);
         }
-        let (mut batch, mut bytes, mut heard) = (std::mem::take(&mut self.heard), 0, false);
+        let (mut batch, mut bytes, mut heard) = (SPARE_MESSAGES.take(), 0, false);
         let (most_bytes, most) = self.settings.read_ahead;
         for _ in 0..TURN {
             if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most {
@@ -197,7 +199,7 @@ where
             bytes += batch[before..].iter().map(Message::len).sum::<usize>();
         }
         if !heard {
-            self.heard = batch;
+            SPARE_MESSAGES.set(batch);
             return false;
         }
         if let Reading::Refused(reason) = &self.reading {
@@ -207,9 +209,10 @@ where
             self.reading = Reading::Stopped;
             return true;
         }
-        let has_room = self.receiver.hear(cx, &mut batch);
-        if !has_room || batch.capacity() <= KEPT {
-            self.heard = batch;
+        if self.receiver.hear(cx, &mut batch) {
+            give_back(&SPARE_MESSAGES, &mut batch, SPARE);
+        } else {
+            self.refused = batch;
         }
         true
     }
@@ -249,7 +252,7 @@ where
 
     /// Tells the session how it ended, after the last messages that came.
     fn tell(&mut self, ending: &Ending) {
-        self.receiver.push_last(&mut self.heard);
+        self.receiver.push_last(&mut self.refused);
         match ending {
             Ending::Closed(_) => {}
             Ending::ByPeer(Some((code, reason))) if self.framing == Framing::Raw => {
@@ -269,7 +272,7 @@ where
                 return Ok(silent.then_some(Ending::Lost));
             }
             // Encoded and written after the session's lock is released.
-            let (mut steps, mut bytes) = (std::mem::take(&mut self.steps), 0);
+            let (mut steps, mut bytes) = (SPARE_STEPS.take(), 0);
             self.receiver.poll_steps(cx, |step| {
                 bytes += size(&step);
                 steps.push(step);
@@ -285,9 +288,7 @@ where
                     }
                 }
             }
-            if steps.capacity() <= KEPT {
-                self.steps = steps;
-            }
+            give_back(&SPARE_STEPS, &mut steps, SPARE);
             if bytes < WRITE_THRESHOLD {
                 break;
             }

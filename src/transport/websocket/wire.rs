@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::thread::LocalKey;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::Message as Packet;
@@ -43,7 +44,7 @@ const ONE_ANSWER: usize = 256;
 const SPARE: usize = 64 * 1024;
 
 thread_local! {
-    /// Room for output, handed from one connection of the thread to the next: as a rule all of it leaves in the turn that filled it.
+    /// As a rule all output leaves in the turn in which it was put in line.
     static SPARE_OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -162,17 +163,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     fn give_output_back(&mut self) {
-        let mut output = std::mem::take(&mut self.output);
         self.written = 0;
-        if output.capacity() <= SPARE {
-            output.clear();
-            SPARE_OUTPUT.set(output);
-        }
+        give_back(&SPARE_OUTPUT, &mut self.output, SPARE);
     }
 
     /// The connection, without what waits in line.
     pub(super) fn into_stream(self) -> S {
         self.stream
+    }
+}
+
+/// Hands room to the next connection of the thread that needs some, so that none keeps it while it is idle.
+pub(super) fn give_back<T>(spare: &'static LocalKey<Cell<Vec<T>>>, room: &mut Vec<T>, most: usize) {
+    let mut room = std::mem::take(room);
+    if room.capacity() <= most {
+        room.clear();
+        spare.set(room);
     }
 }
 
