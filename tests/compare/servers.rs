@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use hyper::server::conn::http1;
@@ -108,18 +110,33 @@ pub(crate) fn mute() -> SocketAddr {
 
 /// A server that answers who asks for info, and nothing else.
 pub(crate) fn half_dead() -> SocketAddr {
-    scripted(|mut stream| {
+    silent_from(0).0
+}
+
+/// A server that answers who asks for info, refuses the first `refused` other requests, and then says nothing more; and what is told when
+/// that begins.
+pub(crate) fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
+    let (tell, told) = mpsc::channel();
+    let left = Arc::new(AtomicUsize::new(refused));
+    let addr = scripted(move |mut stream| {
         let mut request = [0; 4096];
         while let Ok(1..) = stream.read(&mut request) {
-            if request.starts_with(b"GET /echo/info") {
-                let body = "{\"websocket\":true}";
-                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-                if stream.write_all(answer.as_bytes()).is_err() {
-                    return;
-                }
+            let body = "{\"websocket\":true}";
+            let answer = if request.starts_with(b"GET /echo/info") {
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            } else if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned()
+            } else {
+                // Not everybody wants to know.
+                let _ = tell.send(());
+                continue;
+            };
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
             }
         }
-    })
+    });
+    (addr, told)
 }
 
 /// A port that nobody listens on.

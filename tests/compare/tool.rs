@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::servers::{dead, gateway, half_dead, mute};
+use crate::servers::{dead, gateway, half_dead, mute, silent_from};
 
 fn bench(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
@@ -43,14 +43,20 @@ fn a_comparison_from_end_to_end() {
     assert_eq!(code, Some(0), "{tables}{progress}");
     for title in [
         "Round trip in ms",
-        "One way in ms",
-        "Throughput and cost",
+        "Of that to the server",
+        "Of that to the client",
+        "Messages/s of 64 bytes",
+        "Server CPU for a message",
+        "For a message, 1 in flight",
         "One message to",
         "Sessions",
         "Correctness",
-        "no-WebSocket proxy",
+        "Over no-WebSocket proxy",
     ] {
         assert!(tables.contains(title), "{title}: {tables}");
+    }
+    for line in tables.lines().filter(|line| line.starts_with('|')) {
+        assert!(line.chars().count() <= 100, "a terminal of 100 columns breaks it: {line}");
     }
     assert!(progress.contains("Sockeye: WebSocket, throughput with 16 in flight"), "{progress}");
 
@@ -186,6 +192,26 @@ fn wrong_arguments_are_told() {
     ] {
         let (code, _, error) = run(arguments);
         assert!(code == Some(2) && error.contains(message), "{arguments:?}: {code:?} {error}");
+    }
+}
+
+/// The tool asks first what polls can do, then for a session; a server may fail to answer either.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_is_heard_while_a_server_does_not_answer() {
+    for refused in [0, 1] {
+        let (addr, silent) = silent_from(refused);
+        let target = format!("it=http://{addr}/echo");
+        let mut child = bench(&["--target", &target, "--technique", "long polling", "--json", "-"]);
+        let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        silent.recv().expect("it is asked for a session");
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+        let Output { status, stdout, .. } = child.wait_with_output().expect("it ends");
+        assert_eq!(status.code(), Some(130), "silent after {refused}");
+        let results: Value = serde_json::from_slice(&stdout).expect("JSON");
+        assert_eq!(results["interrupted"], true, "silent after {refused}");
+        assert!(!String::from_utf8_lossy(&stdout).contains("no answer for"), "it waited: silent after {refused}");
     }
 }
 

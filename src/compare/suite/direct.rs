@@ -58,10 +58,14 @@ impl Suite<'_> {
         let subject = &self.subjects[index];
         let refused = match subject.lacks(technique) {
             Some(reason) => Some(reason.to_owned()),
-            None if self.stopped => Some(INTERRUPTED.to_owned()),
             None => {
-                let opens = probe::opens(&subject.echo, technique, self.scale.patience()).await;
-                opens.err().map(|error| format!("no session: {}", with_causes(&error)))
+                let (target, patience) = (subject.echo.clone(), self.scale.patience());
+                let opens = async {
+                    let opens = probe::opens(&target, technique, patience).await;
+                    opens.map_err(|error| format!("no session: {}", with_causes(&error)))
+                };
+                // A step as any other: somebody who interrupts does not wait for a server that does not answer.
+                self.step(opens).await.err()
             }
         };
         Gathered { refused, ..Gathered::default() }

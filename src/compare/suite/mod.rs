@@ -80,13 +80,12 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<Results, CompareError> {
     let open_files = os::raise_open_files();
-    let mut suite = Suite {
-        scale: Scale::new(settings.quick, open_files),
-        subjects: subjects(&settings.targets).await?,
-        progress,
-        stop: Box::pin(stop),
-        stopped: false,
+    let mut stop = Box::pin(stop);
+    let (subjects, stopped) = tokio::select! {
+        subjects = subjects(&settings.targets) => (subjects?, false),
+        () = stop.as_mut() => (Vec::new(), true),
     };
+    let mut suite = Suite { scale: Scale::new(settings.quick, open_files), subjects, progress, stop, stopped };
     let rounds = suite.scale.rounds(suite.subjects.len());
     let direct = settings.techniques.len() * suite.subjects.len() * direct::turns(rounds);
     let networks = settings.profiles.len() * settings.techniques.len() * suite.subjects.len();
