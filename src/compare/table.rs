@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::results::{CpuFound, Direct, Distribution, Entry, Finding, Results, Throughput};
+use super::results::{Checked, CpuFound, Direct, Distribution, Entry, Finding, Results, Throughput};
 
 /// All tables, with what cannot be told and why, what was wrong, and where the load was the bottleneck.
 pub fn text(results: &Results) -> String {
@@ -70,80 +70,85 @@ impl Notes {
     }
 }
 
-/// All tables of the results; what cannot be told is noted.
+/// All tables of the results; what cannot be told is noted. With names of usual length a terminal of 100 columns holds each line.
 pub fn tables(results: &Results, notes: &mut Notes) -> Vec<Table> {
-    let scale = &results.scale;
+    let mut tables = if results.direct.is_empty() { Vec::new() } else { direct(results, notes) };
     let several = results.targets.len() > 1;
-    let mut tables = Vec::new();
-    if !results.direct.is_empty() {
-        let direct = |title: String, head: &[&str], row: &mut dyn FnMut(&Direct) -> Vec<String>| {
-            table(title, head, several, &results.direct, row)
-        };
-        tables.push(direct(
-            format!("Round trip in ms, {} messages/s over {} sessions", scale.rate, scale.sessions),
-            &["p50", "p90", "p99", "p99.9", "max"],
-            &mut |found| times(&[&found.round_trip], notes),
-        ));
-        tables.push(direct(
-            "One way in ms, at the same time".to_owned(),
-            &["to the server: p50", "p90", "p99", "p99.9", "max", "to the client: p50", "p90", "p99", "p99.9", "max"],
-            &mut |found| times(&[&found.to_server, &found.to_client], notes),
-        ));
-        tables.push(direct(
-            format!("Throughput and cost of {}-byte messages, {} sessions", scale.message_bytes, scale.sessions),
-            &[
-                "1 in flight: messages/s",
-                "server CPU µs (user + system)",
-                "bytes sent",
-                "received",
-                "requests",
-                "16 in flight: messages/s",
-                "server CPU µs",
-                "connections a session",
-                "load, of a core",
-            ],
-            &mut |found| throughput(found, notes),
-        ));
-        tables.push(direct(
-            format!("One message to {} receivers", scale.receivers),
-            &["last has it, ms: p50", "p90", "deliveries/s", "server CPU µs each (user + system)"],
-            &mut |found| fan_out(found, notes),
-        ));
-        tables.push(direct(
-            format!("Sessions ({} idle ones for the memory)", scale.idle_sessions),
-            &["opening, ms: p50", "p90", "open, echo, go: visits/s", "KB for each idle one"],
-            &mut |found| sessions(found, notes),
-        ));
-        tables.push(direct(
-            "Correctness".to_owned(),
-            &["messages", "lost", "duplicated", "reordered", "changed", "broken sessions"],
-            &mut |found| correctness(&found.correctness),
-        ));
-    }
     for network in &results.networks {
-        let title = format!("{}: {}", network.profile.name, network.profile.about);
-        let head = [
-            "opening, ms: p50",
-            "round trip, ms: p50",
-            "p90",
-            "messages",
-            "lost",
-            "duplicated",
-            "reordered",
-            "changed",
-            "broken sessions",
-        ];
+        let title = format!("Over {}, in ms: {}", network.profile.name, network.profile.about);
+        let head = ["opens p50", "trip p50", "p90", "messages", "wrong", "broke"];
         tables.push(table(title, &head, several, &network.entries, &mut |found| {
-            let mut row = vec![
+            let checked = &found.correctness;
+            vec![
                 notes.time(&found.opening, |it| it.p50),
                 notes.time(&found.round_trip, |it| it.p50),
                 notes.time(&found.round_trip, |it| it.p90),
-            ];
-            row.extend(correctness(&found.correctness));
-            row
+                count(checked.expected as f64),
+                wrong(checked),
+                count(checked.broken_sessions as f64),
+            ]
         }));
     }
     tables
+}
+
+/// With nothing between client and server.
+fn direct(results: &Results, notes: &mut Notes) -> Vec<Table> {
+    const PERCENTILES: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
+    let scale = &results.scale;
+    let sessions = scale.sessions;
+    let several = results.targets.len() > 1;
+    let table = |title: String, head: &[&str], row: &mut dyn FnMut(&Direct) -> Vec<String>| {
+        table(title, head, several, &results.direct, row)
+    };
+    vec![
+        table(
+            format!("Round trip in ms, {} messages/s over {sessions} sessions", count(scale.rate)),
+            &PERCENTILES,
+            &mut |found| times(&found.round_trip, notes),
+        ),
+        table("Of that to the server, in ms".to_owned(), &PERCENTILES, &mut |found| times(&found.to_server, notes)),
+        table("Of that to the client, in ms".to_owned(), &PERCENTILES, &mut |found| times(&found.to_client, notes)),
+        table(
+            format!(
+                "Messages/s of {} bytes, {sessions} sessions; the load's share of a core meanwhile",
+                scale.message_bytes
+            ),
+            &["1 in flight", "its load", "16 in flight", "its load"],
+            &mut |found| throughput(found, notes),
+        ),
+        table(
+            "Server CPU for a message, µs (user + system)".to_owned(),
+            &["1 in flight", "16 in flight"],
+            &mut |found| [&found.one_in_flight, &found.sixteen_in_flight].map(|it| server_cpu(it, notes)).into(),
+        ),
+        table(
+            "For a message, 1 in flight: bytes and requests; connections for a session".to_owned(),
+            &["bytes sent", "received", "requests", "connections"],
+            &mut |found| wire(&found.one_in_flight, notes),
+        ),
+        table(
+            format!(
+                "One message to {}: ms until the last has it; server CPU for each, µs",
+                count(scale.receivers as f64)
+            ),
+            &["p50", "p90", "deliveries/s", "CPU (user + system)"],
+            &mut |found| fan_out(found, notes),
+        ),
+        table(
+            format!(
+                "Sessions: ms to open; visits/s (open, echo, go); KB for each of {} idle ones",
+                count(scale.idle_sessions as f64)
+            ),
+            &["p50", "p90", "visits/s", "KB"],
+            &mut |found| sessions_found(found, notes),
+        ),
+        table(
+            "Correctness: messages, and what was wrong with them; sessions that broke".to_owned(),
+            &["messages", "lost", "duplicated", "reordered", "changed", "broke"],
+            &mut |found| correctness(&found.correctness),
+        ),
+    ]
 }
 
 fn table<T>(
@@ -162,32 +167,34 @@ fn table<T>(
     Table { title, head, rows: rows.collect() }
 }
 
-fn times(findings: &[&Finding<Distribution>], notes: &mut Notes) -> Vec<String> {
+fn times(finding: &Finding<Distribution>, notes: &mut Notes) -> Vec<String> {
     let shares: [fn(&Distribution) -> Option<f64>; 5] =
         [|it| it.p50, |it| it.p90, |it| it.p99, |it| it.p999, |it| it.max];
-    findings.iter().flat_map(|finding| shares.map(|share| notes.time(finding, share))).collect()
+    shares.map(|share| notes.time(finding, share)).into()
 }
 
 fn throughput(found: &Direct, notes: &mut Notes) -> Vec<String> {
-    let (one, sixteen) = (&found.one_in_flight, &found.sixteen_in_flight);
-    let mut cell = |throughput: &Finding<Throughput>, show: fn(&Throughput, &mut Notes) -> String| match throughput {
-        Finding::Value(value) => show(value, notes),
+    let cells = [&found.one_in_flight, &found.sixteen_in_flight].map(|it| {
+        let share =
+            |it: &Throughput| it.driver_share.map_or_else(|| "?".to_owned(), |share| format!("{:.0} %", share * 100.0));
+        [notes.cell(it, |it| count(it.messages_per_second)), notes.cell(it, share)]
+    });
+    cells.concat()
+}
+
+fn server_cpu(found: &Finding<Throughput>, notes: &mut Notes) -> String {
+    match found {
+        Finding::Value(found) => cpu(&found.server_cpu, notes),
         Finding::NotAvailable(reason) => notes.mark(reason),
-    };
+    }
+}
+
+fn wire(found: &Finding<Throughput>, notes: &mut Notes) -> Vec<String> {
     vec![
-        cell(one, |it, _| count(it.messages_per_second)),
-        cell(one, |it, notes| cpu(&it.server_cpu, notes)),
-        cell(one, |it, _| count(it.bytes_sent)),
-        cell(one, |it, _| count(it.bytes_received)),
-        cell(one, |it, _| figure(it.requests)),
-        cell(sixteen, |it, _| count(it.messages_per_second)),
-        cell(sixteen, |it, notes| cpu(&it.server_cpu, notes)),
-        cell(one, |it, _| figure(it.connections_per_session)),
-        {
-            let shares = [one, sixteen].map(|it| it.value().and_then(|it| it.driver_share));
-            let most = shares.into_iter().flatten().fold(f64::NAN, f64::max);
-            if most.is_finite() { format!("{:.0} %", most * 100.0) } else { "?".to_owned() }
-        },
+        notes.cell(found, |it| count(it.bytes_sent)),
+        notes.cell(found, |it| count(it.bytes_received)),
+        notes.cell(found, |it| figure(it.requests)),
+        notes.cell(found, |it| figure(it.connections_per_session)),
     ]
 }
 
@@ -205,7 +212,7 @@ fn fan_out(found: &Direct, notes: &mut Notes) -> Vec<String> {
     ]
 }
 
-fn sessions(found: &Direct, notes: &mut Notes) -> Vec<String> {
+fn sessions_found(found: &Direct, notes: &mut Notes) -> Vec<String> {
     vec![
         notes.time(&found.opening, |it| it.p50),
         notes.time(&found.opening, |it| it.p90),
@@ -214,7 +221,20 @@ fn sessions(found: &Direct, notes: &mut Notes) -> Vec<String> {
     ]
 }
 
-fn correctness(checked: &super::results::Checked) -> Vec<String> {
+/// What was wrong with messages, in words as short as a cell: mostly nothing.
+fn wrong(checked: &Checked) -> String {
+    let counts = [
+        (checked.lost, "lost"),
+        (checked.duplicated, "duplicated"),
+        (checked.reordered, "reordered"),
+        (checked.changed, "changed"),
+    ];
+    let words = counts.iter().filter(|(count, _)| *count > 0).map(|(number, what)| format!("{number} {what}"));
+    let words = words.collect::<Vec<_>>().join(", ");
+    if words.is_empty() { "0".to_owned() } else { words }
+}
+
+fn correctness(checked: &Checked) -> Vec<String> {
     let counts = [
         checked.expected,
         checked.lost,

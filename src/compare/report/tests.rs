@@ -1,6 +1,7 @@
 use super::*;
 use crate::compare::machine::Machine;
 use crate::compare::results::*;
+use crate::compare::{profiles, table};
 
 fn distribution(p50: f64) -> Distribution {
     let (p90, p99) = (Some(p50 * 2.0), Some(p50 * 5.0));
@@ -77,6 +78,50 @@ fn pictures_take_their_colours_from_the_page() {
     assert!(html.contains("var(--c0)") && html.contains("var(--ink)"));
     let svg = &html[html.find("<svg").expect("a picture")..html.rfind("</svg>").expect("its end")];
     assert!(!svg.contains("=\"#"), "a colour of its own");
+}
+
+#[test]
+fn a_terminal_of_100_columns_holds_the_tables() {
+    let mut results = results();
+    let throughput = Throughput {
+        messages_per_second: 1_234_567.0,
+        server_cpu: Finding::Value(CpuFound { user: 123.4, system: 1234.5 }),
+        bytes_sent: 123_456.0,
+        bytes_received: 123_456.0,
+        requests: 12.34,
+        connections_per_session: 12.34,
+        driver_share: Some(1.0),
+        driver_was_bottleneck: false,
+    };
+    let fan_out = FanOutFound {
+        receivers: 1000,
+        deliveries_per_second: 1_234_567.0,
+        last: distribution(1_234.5),
+        server_cpu: Finding::Value(CpuFound { user: 12.34, system: 12.34 }),
+        driver_was_bottleneck: false,
+    };
+    let correctness = Checked { expected: 1_234_567, lost: 12, ..Checked::default() };
+    let Entry { found, .. } = results.direct[0].clone();
+    let found = Direct {
+        one_in_flight: Finding::Value(throughput.clone()),
+        sixteen_in_flight: Finding::Value(throughput),
+        fan_out: Finding::Value(fan_out),
+        round_trip: Finding::Value(distribution(1_234.5)),
+        correctness: correctness.clone(),
+        ..found
+    };
+    let correctness = Checked { expected: 12_345, ..correctness };
+    let over = OverNetwork { round_trip: found.round_trip.clone(), opening: found.opening.clone(), correctness };
+    let (technique, target) = ("short polling 100 ms".to_owned(), "sockjs-node".to_owned());
+    results.targets.extend(results.targets.clone());
+    results.direct = vec![Entry { technique: technique.clone(), target: target.clone(), found }];
+    let over = || vec![Entry { technique: technique.clone(), target: target.clone(), found: over.clone() }];
+    results.networks = profiles::embedded().into_iter().map(|profile| Network { profile, entries: over() }).collect();
+    let sentence = |line: &&str| ["[", "FAILED", "Over"].iter().any(|start| line.starts_with(start));
+    let is_sentence = |line: &str| ["[", "FAILED", "Over"].iter().any(|start| line.starts_with(start));
+    for line in table::text(&results).lines().filter(|line| !is_sentence(line)) {
+        assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+    }
 }
 
 #[test]
