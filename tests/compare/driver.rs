@@ -7,7 +7,7 @@ use sockeye::compare::driver::echo::{self, Echo, EchoOutcome, Pace};
 use sockeye::compare::driver::fan_out::{self, FanOut};
 use sockeye::compare::driver::{Correctness, Technique, Timing, block_on};
 
-use crate::servers::{Sin, gateway, target};
+use crate::servers::{Sin, gateway, late_ends, target};
 
 pub(crate) const TECHNIQUES: [Technique; 6] = [
     Technique::ShortPolling(Duration::from_millis(20)),
@@ -54,6 +54,17 @@ fn visits_are_whole_over_any_technique() {
         assert!(seen.first_error.is_none() && seen.correctness.is_perfect(), "{technique}: {seen:?}");
         assert!(seen.correctness.expected >= 3, "{technique}: {:?}", seen.correctness);
     }
+}
+
+/// The next session's poll must not wait behind one of the session before. Here the end of each answer comes after its frame; a client
+/// that took the frame for the whole polled once more than it knew of, and the next visit hung behind that poll.
+#[test]
+fn visits_do_not_wait_behind_answers_that_end_late() {
+    let timing = timing(Duration::from_millis(300), Duration::from_secs(2));
+    let plan = Churn { technique: Technique::LongPolling, visitors: 1, size: 64, timing };
+    let seen = block_on(churn::run(&target(late_ends(), "/echo"), None, &plan)).expect("a runtime").expect("visits");
+    assert!(seen.first_error.is_none() && seen.correctness.is_perfect(), "{seen:?}");
+    assert!(seen.correctness.expected > 3, "{:?}", seen.correctness);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Servers, each in a thread of its own for as long as the tests run.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -137,6 +138,72 @@ pub(crate) fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
         }
     });
     (addr, told)
+}
+
+const LATE: Duration = Duration::from_millis(5);
+
+/// An echo over xhr polling that sends the end of each answer a moment after its frame.
+pub(crate) fn late_ends() -> SocketAddr {
+    type Waiting = HashMap<String, Vec<String>>;
+    let sessions: Arc<(Mutex<Waiting>, Condvar)> = Arc::default();
+    scripted(move |stream| {
+        stream.set_nodelay(true).expect("the socket is fresh");
+        let mut lines = BufReader::new(stream.try_clone().expect("a socket has two ends"));
+        let mut out = stream;
+        while let Some((path, body)) = request(&mut lines) {
+            if path.ends_with("/xhr_send") {
+                // So that the end of an answer comes before the echo.
+                thread::sleep(LATE * 4);
+            }
+            let (map, arrived) = &*sessions;
+            let (session, what) = path.rsplit_once('/').expect("a path");
+            let mut map = map.lock().expect("no panic");
+            let frame = match what {
+                "info" => "{\"websocket\":true}".to_owned(),
+                "xhr_send" => {
+                    map.get_mut(session).expect("it is open").push(body);
+                    arrived.notify_all();
+                    String::new()
+                }
+                _ if !map.contains_key(session) => {
+                    map.insert(session.to_owned(), Vec::new());
+                    "o\n".to_owned()
+                }
+                _ => {
+                    map = arrived.wait_while(map, |map| map[session].is_empty()).expect("no panic");
+                    let messages = map.get_mut(session).expect("it is open").remove(0);
+                    format!("a{messages}\n")
+                }
+            };
+            drop(map);
+            if frame.is_empty() {
+                let _ = out.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+                continue;
+            }
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let _ = out.write_all(format!("{head}{:x}\r\n{frame}\r\n", frame.len()).as_bytes());
+            // What is sent together is mostly read together.
+            thread::sleep(LATE);
+            let _ = out.write_all(b"0\r\n\r\n");
+        }
+    })
+}
+
+/// The path and the body of the next request.
+fn request(lines: &mut impl BufRead) -> Option<(String, String)> {
+    let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
+    lines.read_line(&mut first).ok()?;
+    let path = first.split(' ').nth(1)?.to_owned();
+    while line != "\r\n" {
+        line.clear();
+        lines.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a number");
+        }
+    }
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body).ok()?;
+    Some((path, String::from_utf8(body).expect("text")))
 }
 
 /// A port that nobody listens on.

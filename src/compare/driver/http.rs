@@ -121,6 +121,11 @@ impl Reader {
         }
     }
 
+    /// Whether an answer has begun whose end is to come.
+    pub(in crate::compare) fn is_amid_answer(&self) -> bool {
+        !matches!(self.state, State::Head)
+    }
+
     /// The connection has ended.
     pub(in crate::compare) fn end(&mut self) -> End {
         match std::mem::take(&mut self.state) {

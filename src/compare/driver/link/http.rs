@@ -143,8 +143,8 @@ impl Http {
             "POST {path}/xhr_send HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Type: text/plain\r\nContent-Length: "
         )
         .into_bytes();
-        if matches!(self.technique, Technique::XhrStreaming | Technique::EventSource) {
-            // The stream of the session before has no end yet, and whoever leaves it ends its connection.
+        if self.receive.unanswered > 0 {
+            // A stream has no end yet, or a poll was given up: the next request would wait behind it.
             self.receive.leave();
         }
         self.open = false;
@@ -172,11 +172,16 @@ impl Http {
         self.next = Next::Now;
     }
 
-    /// Waits for the answer to what was sent, and asks for no more messages.
+    /// Waits for the answer to what was sent and for the end of one that has begun, and asks for no more messages.
     pub(super) async fn finish(&mut self) -> Result<(), Error> {
         poll_fn(|cx| {
             while self.posting {
                 ready!(self.poll_sent(cx))?;
+            }
+            // A server may send the end of an answer after the frame in it.
+            let streams = matches!(self.technique, Technique::XhrStreaming | Technique::EventSource);
+            while !streams && self.receive.reader.is_amid_answer() {
+                ready!(self.poll_received(cx, &mut |_| ()))?;
             }
             Poll::Ready(Ok(()))
         })
