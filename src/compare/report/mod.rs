@@ -62,9 +62,9 @@ pub fn html(results: &Results) -> String {
     )
 }
 
-/// Values side by side, in groups, as an SVG file.
-pub fn picture(groups: &[Group]) -> String {
-    plots::standalone(groups)
+/// Values side by side, in groups, on a logarithmic scale, as an SVG file.
+pub fn picture(caption: &str, groups: &[Group]) -> String {
+    plots::standalone(caption, groups)
 }
 
 /// What went wrong, or that nothing did.

@@ -18,23 +18,28 @@ pub(super) struct Plot {
     pub(super) svg: String,
 }
 
-/// Values side by side, in groups, as a picture of its own: a whole SVG file, whose colours follow those of the page that shows it. The
-/// scale is logarithmic.
-pub(super) fn standalone(groups: &[Group]) -> String {
-    let mut bars = Vec::new();
-    for Group { title, values } in groups {
-        bars.push(Bar { label: title.clone(), heading: true, ends: Vec::new(), note: String::new() });
-        bars.extend(values.iter().enumerate().map(|(colour, (name, value))| {
+/// Values side by side, in groups, as a picture of its own: a whole SVG file in the colours of whoever looks at it, on a ground of its own,
+/// so that it can be read on any page. The scale is logarithmic; the caption is to say so.
+pub(super) fn standalone(caption: &str, groups: &[Group]) -> String {
+    let heading = |label: &str| Bar { label: label.to_owned(), heading: true, ends: Vec::new(), note: String::new() };
+    let mut bars = vec![heading(caption)];
+    for Group { title, floor, values } in groups {
+        bars.push(heading(title));
+        bars.extend(values.iter().enumerate().map(|(index, (name, value))| {
+            let colour = match index.checked_sub(usize::from(*floor)) {
+                None => FLOOR,
+                Some(place) => place % FLOOR,
+            };
             let (ends, note) = match value {
-                Ok(value) => (vec![(*value, colour % SERIES.len())], figure(*value)),
+                Ok(value) => (vec![(*value, colour)], figure(*value)),
                 Err(reason) => (Vec::new(), reason.clone()),
             };
             Bar { label: name.clone(), heading: false, ends, note }
         }));
     }
-    let svg = draw(&bars, true);
+    let svg = draw(&bars, NARROW_LINE, true);
     let end_of_tag = svg.find('>').map_or(0, |end| end + 1);
-    format!("{}<style>{STANDALONE}</style>{}", &svg[..end_of_tag], &svg[end_of_tag..])
+    format!("{}<style>{STANDALONE}</style>{GROUND}{}", &svg[..end_of_tag], &svg[end_of_tag..])
 }
 
 /// Values to be compared with each other.
@@ -42,14 +47,17 @@ pub(super) fn standalone(groups: &[Group]) -> String {
 pub struct Group {
     /// Of what they are.
     pub title: String,
+    /// Whether the first one is no contender, but what the others are measured by: it is grey.
+    pub floor: bool,
     /// Whose each is, and it, or why there is none.
     pub values: Vec<(String, Result<f64, String>)>,
 }
 
 /// The page's style has the same colours.
-const STANDALONE: &str = "svg{--c0:#2563a8;--c1:#d9822b;--c2:#5a9e6f;--c3:#a34a6b;--c4:#7a6bb5;--ink:#1d2228;--quiet:#5b6670;--line:#d8dde2}\
-    @media(prefers-color-scheme:dark){svg{--c0:#6ea8e6;--c1:#e8a562;--c2:#86c79a;--c3:#d485a4;--c4:#ab9ee0;--ink:#e4e8ec;\
-    --quiet:#9aa5af;--line:#333b43}}text{font-family:system-ui,sans-serif}";
+const STANDALONE: &str = "svg{--c0:#2563a8;--c1:#d9822b;--c2:#5a9e6f;--c3:#a34a6b;--c4:#7a6bb5;--c5:#8a8a8a;--ink:#1d2228;--quiet:#5b6670;\
+    --paper:#fff;--line:#d8dde2}@media(prefers-color-scheme:dark){svg{--c0:#6ea8e6;--c1:#e8a562;--c2:#86c79a;--c3:#d485a4;--c4:#ab9ee0;\
+    --c5:#a0a0a0;--ink:#e4e8ec;--quiet:#9aa5af;--paper:#15191d;--line:#333b43}}text{font-family:system-ui,sans-serif}";
+const GROUND: &str = "<rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"var(--paper)\"/>";
 
 /// One line of bars.
 struct Bar {
@@ -72,7 +80,7 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
     let mut add = |title: &str, explanation: String, legend: &[&'static str], log: bool, bars: Vec<Bar>| {
         if bars.iter().any(|bar| !bar.ends.is_empty()) {
             let (title, legend) = (title.to_owned(), legend.to_vec());
-            plots.push(Plot { title, explanation, legend, svg: draw(&bars, log) });
+            plots.push(Plot { title, explanation, legend, svg: draw(&bars, LINE, log) });
         }
     };
     let direct = |bar: &dyn Fn(&Direct) -> Shown| -> Vec<Bar> {
@@ -194,11 +202,13 @@ fn distribution_of(found: &Finding<Distribution>, most: fn(&Distribution) -> Opt
 
 const WIDTH: u32 = 900;
 const LINE: u32 = 30;
+/// Where there are many.
+const NARROW_LINE: u32 = 23;
 const LABELS: u32 = 190;
 const NOTES: u32 = 170;
 
-fn draw(bars: &[Bar], log: bool) -> String {
-    let height = LINE * bars.len() as u32 + 40;
+fn draw(bars: &[Bar], line: u32, log: bool) -> String {
+    let height = line * bars.len() as u32 + 40;
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
@@ -212,13 +222,16 @@ type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 type Failure<'s> = DrawingAreaErrorKind<<SVGBackend<'s> as DrawingBackend>::ErrorType>;
 
 fn draw_on<'s>(area: &Area<'s>, bars: &[Bar], log: bool) -> Result<(), Failure<'s>> {
-    let ends = || bars.iter().flat_map(|bar| bar.ends.iter().map(|(end, _)| *end)).filter(|end| *end > 0.0);
-    let most = ends().fold(f64::MIN_POSITIVE, f64::max) * 1.05;
+    let ends =
+        || bars.iter().flat_map(|bar| bar.ends.iter().map(|(end, _)| *end)).filter(|end| *end > 0.0 && end.is_finite());
+    // Without any bar there are axes nevertheless: a logarithmic one without an end would be drawn for ever.
+    let shortest = ends().reduce(f64::min).unwrap_or(1.0);
+    let most = ends().reduce(f64::max).unwrap_or(1.0) * 1.05;
     let mut builder = ChartBuilder::on(area);
     builder.margin_top(4).margin_right(NOTES).x_label_area_size(26).y_label_area_size(LABELS);
     let places = if log {
         // A decade that the shortest bar is well into, so that it can be seen.
-        let least = 10_f64.powf((ends().fold(f64::INFINITY, f64::min) / 2.0).log10().floor());
+        let least = 10_f64.powf((shortest / 2.0).log10().floor());
         let scale = (least..most.max(least * 10.0)).log_scale();
         draw_bars(builder.build_cartesian_2d(scale, lines(bars))?, bars, least)?
     } else {
@@ -291,13 +304,21 @@ fn figure_at(value: f64) -> String {
 const INK: RGBColor = RGBColor(1, 0, 0);
 const QUIET: RGBColor = RGBColor(2, 0, 0);
 const GRID: RGBColor = RGBColor(3, 0, 0);
-const SERIES: [RGBColor; 5] =
-    [RGBColor(16, 0, 0), RGBColor(17, 0, 0), RGBColor(18, 0, 0), RGBColor(19, 0, 0), RGBColor(20, 0, 0)];
+const SERIES: [RGBColor; 6] = [
+    RGBColor(16, 0, 0),
+    RGBColor(17, 0, 0),
+    RGBColor(18, 0, 0),
+    RGBColor(19, 0, 0),
+    RGBColor(20, 0, 0),
+    RGBColor(21, 0, 0),
+];
+/// The last of them.
+const FLOOR: usize = 5;
 const QUIET_TEXT: (&str, i32, &RGBColor) = ("sans-serif", 13, &QUIET);
 
 fn themed(svg: &str) -> String {
     let mut svg = svg.to_owned();
-    let series = SERIES.into_iter().zip(["c0", "c1", "c2", "c3", "c4"]);
+    let series = SERIES.into_iter().zip(["c0", "c1", "c2", "c3", "c4", "c5"]);
     for (RGBColor(red, green, blue), name) in series.chain([(INK, "ink"), (QUIET, "quiet"), (GRID, "line")]) {
         svg = svg.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"var(--{name})\""));
     }

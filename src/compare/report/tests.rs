@@ -81,6 +81,32 @@ fn pictures_take_their_colours_from_the_page() {
 }
 
 #[test]
+fn a_picture_of_its_own_is_to_be_read_on_any_page() {
+    let values = vec![
+        ("floor".to_owned(), Ok(2.0)),
+        ("Sockeye".to_owned(), Ok(3.0)),
+        ("other".to_owned(), Err("n/a".to_owned())),
+    ];
+    let svg = picture("caption", &[Group { title: "title".to_owned(), floor: true, values }]);
+    for part in ["prefers-color-scheme:dark", "fill=\"var(--paper)\"", "caption", "title", "other", "n/a"] {
+        assert!(svg.contains(part), "{part}");
+    }
+    let (grey, first) = (svg.find("fill=\"var(--c5)\""), svg.find("fill=\"var(--c0)\""));
+    assert!(grey.is_some() && grey < first, "the floor is grey, and Sockeye has the first colour");
+    assert!(!svg.contains("=\"#"), "a colour of its own");
+}
+
+#[test]
+fn a_picture_without_a_figure_has_an_end() {
+    let values = vec![("other".to_owned(), Err("n/a".to_owned())), ("none".to_owned(), Ok(0.0))];
+    let groups = [Group { title: "title".to_owned(), floor: false, values }];
+    for groups in [&groups[..], &[]] {
+        let svg = picture("caption", groups);
+        assert!(svg.contains("caption") && svg.len() < 10_000, "{}", svg.len());
+    }
+}
+
+#[test]
 fn a_terminal_of_100_columns_holds_the_tables() {
     let mut results = results();
     let throughput = Throughput {
@@ -117,7 +143,6 @@ fn a_terminal_of_100_columns_holds_the_tables() {
     results.direct = vec![Entry { technique: technique.clone(), target: target.clone(), found }];
     let over = || vec![Entry { technique: technique.clone(), target: target.clone(), found: over.clone() }];
     results.networks = profiles::embedded().into_iter().map(|profile| Network { profile, entries: over() }).collect();
-    let sentence = |line: &&str| ["[", "FAILED", "Over"].iter().any(|start| line.starts_with(start));
     let is_sentence = |line: &str| ["[", "FAILED", "Over"].iter().any(|start| line.starts_with(start));
     for line in table::text(&results).lines().filter(|line| !is_sentence(line)) {
         assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
