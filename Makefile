@@ -1,7 +1,8 @@
 # make run     the server on http://127.0.0.1:8080, with everything embedded that npm can install
 # make test    all tests: Rust, real clients in Node and Chromium, the fuzz targets and the package
 # make bench   what a message and a session cost, beside what the libraries cost by themselves; writes benches/results/end-to-end.md
-# make bench-peers   the same beside other SockJS servers, those that can be built here; writes benches/results/peers*
+# make bench-peers   the same beside other SockJS servers, those that can be built here, in about ten minutes; writes benches/results/peers*
+#                    and the section of README.md that shows them
 # make clean   removes all that was built or installed
 
 # Where rustup puts cargo, for shells that have not read its file yet.
@@ -40,7 +41,7 @@ bench: client
 bench-peers: client
 	$(CARGO) build --release
 	cp target/release/sockeye target/sockeye-to-bench
-	$(CARGO) bench --bench peers -- --server target/sockeye-to-bench --output benches/results
+	$(CARGO) bench --bench peers -- --server target/sockeye-to-bench --output benches/results --readme README.md
 
 test-clients: build tests/browser/$(INSTALLED) chromium nginx
 	cd tests/browser && node --test
@@ -101,4 +102,4 @@ jdk:
 
 clean:
 	$(CARGO) clean
-	rm -rf static/node_modules tests/browser/node_modules
+	rm -rf static/node_modules tests/browser/node_modules benches/peers/*/node_modules benches/peers/*/target

@@ -13,6 +13,12 @@ pub struct Peer {
     run: &'static [&'static str],
     /// The file that names the library's version, and what stands before it there.
     library: (&'static str, &'static str),
+    /// What runs it.
+    runtime: &'static str,
+    /// Whether it is compiled while it runs.
+    learns: bool,
+    /// Failures whose cause was found: what is said of them, and why they happen.
+    known: &'static [(&'static str, &'static str)],
 }
 
 /// All of them.
@@ -24,6 +30,9 @@ pub const PEERS: [Peer; 3] = [
         build: &["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
         run: &["node", "server.js"],
         library: ("package.json", "\"sockjs\": \""),
+        runtime: "Node.js",
+        learns: true,
+        known: &[],
     },
     Peer {
         name: "sockjs-go",
@@ -32,6 +41,12 @@ pub const PEERS: [Peer; 3] = [
         build: &["go", "build", "-o", "target/peer", "."],
         run: &["target/peer"],
         library: ("go.mod", "github.com/igm/sockjs-go/v3 "),
+        runtime: "Go",
+        learns: false,
+        known: &[(
+            "2010",
+            "another goroutine than the one that answers a poll lets go of it, so a client that polls again at once may come too early",
+        )],
     },
     Peer {
         name: "Spring Boot",
@@ -40,6 +55,9 @@ pub const PEERS: [Peer; 3] = [
         build: &["mvn", "--batch-mode", "--quiet", "package"],
         run: &["java", "-jar", "target/peer-spring.jar"],
         library: ("pom.xml", "<artifactId>spring-boot-starter-parent</artifactId>\n    <version>"),
+        runtime: "Java",
+        learns: true,
+        known: &[],
     },
 ];
 
@@ -48,6 +66,8 @@ pub struct Built {
     pub name: &'static str,
     /// Of the library, and of what runs it.
     pub version: String,
+    pub learns: bool,
+    pub known: &'static [(&'static str, &'static str)],
     folder: PathBuf,
     run: &'static [&'static str],
 }
@@ -76,9 +96,16 @@ impl Peer {
         let text = std::fs::read_to_string(folder.join(file)).map_err(|error| format!("{file}: {error}"))?;
         let library =
             text.split_once(before).map_or("?", |(_, after)| after.split(['"', '<', '\n']).next().unwrap_or("?"));
-        let version = format!("{} {library} on {}", self.name, versions[0]);
-        Ok(Built { name: self.name, version, folder, run: self.run })
+        let version = format!("{} {} on {} {}", self.name, number(library), self.runtime, number(&versions[0]));
+        Ok(Built { name: self.name, version, learns: self.learns, known: self.known, folder, run: self.run })
     }
+}
+
+/// The number in what a tool says of its version.
+fn number(said: &str) -> &str {
+    let is_digit = |character: char| character.is_ascii_digit();
+    let word = said.split([' ', '"']).find(|word| word.contains('.') && word.contains(is_digit)).unwrap_or("?");
+    word.trim_start_matches(|character| !is_digit(character))
 }
 
 impl Built {

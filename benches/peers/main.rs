@@ -1,7 +1,7 @@
 //! Sockeye beside other SockJS servers, and beside what its libraries cost by themselves: `make bench-peers`.
 //!
 //! Each server runs on one core, the load on another; all have their turn in each round. A peer is built if this machine has what it
-//! takes; of one that is not, nothing is told.
+//! takes; of one that is not, it is told why, and no figures.
 
 #![allow(unreachable_pub, missing_docs, dead_code, reason = "a program has no users who read its documentation")]
 
@@ -9,8 +9,8 @@ mod build;
 #[path = "../common/mod.rs"]
 mod common;
 mod measure;
+mod page;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -18,11 +18,12 @@ use std::time::SystemTime;
 use clap::Parser;
 use sockeye::compare::machine::Machine;
 use sockeye::compare::os;
-use sockeye::compare::report::{self, Group};
+use sockeye::compare::report;
 
 use self::common::floors::Floor;
-use self::common::{Scale, servers, text, versions};
-use self::measure::{Contender, Figures};
+use self::common::{Scale, servers, text};
+use self::measure::Contender;
+use self::page::Page;
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -35,7 +36,7 @@ struct Args {
     /// Tiny sizes: it must run, not measure
     #[arg(long)]
     smoke: bool,
-    /// How often each measurement is made; one more, before, is for compilers that learn while they run
+    /// How often each measurement is made; before, those servers have a longer turn whose compilers learn while they run
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// How long each is measured
@@ -44,6 +45,9 @@ struct Args {
     /// Write the tables and pictures into this folder
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
+    /// Put the tables and pictures into this file, between the lines <!-- peers --> and <!-- /peers -->
+    #[arg(long, value_name = "FILE", requires = "output")]
+    readme: Option<PathBuf>,
     /// Be a floor's server
     #[arg(long, hide = true)]
     serve: Option<Floor>,
@@ -82,88 +86,27 @@ fn bench(args: &Args) -> Result<(), String> {
     let pinned = servers::pin_driver();
     let scale = Scale::new(args.smoke, args.seconds, args.rounds);
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|text| name.contains(text.as_str()));
-    let found = [
+    let figures = vec![
         measure::cpu(&contenders, &scale, &wanted),
         measure::memory(&contenders, &scale, &wanted),
         measure::latency(&contenders, &scale, &wanted),
     ];
-
-    let mut page = format!("Measured {machine}.\n\n{}", versions());
-    for contender in &contenders[1..] {
-        let _ = write!(page, "; {}", contender.version);
-    }
-    page.push_str(".\n");
-    if !pinned {
-        page.push_str("\nServers and load were not bound to a core each, so the figures say little.\n");
-    }
-    for reason in skipped {
-        let _ = write!(page, "\n{reason}.\n");
-    }
-    for figures in found.iter().filter(|figures| !figures.rows.is_empty()) {
-        page.push_str(&figures.markdown());
-        if let Some(folder) = &args.output {
-            std::fs::create_dir_all(folder).map_err(text)?;
-            let file = folder.join(format!("peers-{}.svg", figures.file));
-            std::fs::write(file, report::picture(&figures.groups())).map_err(text)?;
-        }
-    }
-    println!("{page}");
-    match &args.output {
-        Some(folder) => std::fs::write(folder.join("peers.md"), page).map_err(text),
-        None => Ok(()),
-    }
-}
-
-impl Figures {
-    /// The table; the lowest figure of a line is bold, whosever it is.
-    fn markdown(&self) -> String {
-        let mut notes: Vec<&str> = Vec::new();
-        let mut table = format!("\n### {}\n\n| |", self.title);
-        for name in &self.columns {
-            let _ = write!(table, " {name} |");
-        }
-        let _ = write!(table, "\n|---|{}\n", "---:|".repeat(self.columns.len()));
-        for (name, cells) in &self.rows {
-            let contenders = cells.iter().skip(usize::from(self.first_is_a_floor));
-            let best =
-                contenders.filter_map(|cell| cell.as_ref().ok()).fold(f64::INFINITY, |best, cell| best.min(*cell));
-            let floor = cells.first().filter(|_| self.first_is_a_floor).and_then(|cell| cell.as_ref().ok());
-            let _ = write!(table, "| {name} |");
-            for (index, cell) in cells.iter().enumerate() {
-                let shown = match cell {
-                    Ok(value) => {
-                        let is_floor = self.first_is_a_floor && index == 0;
-                        let figure =
-                            if *value == best && !is_floor { format!("**{value:.2}**") } else { format!("{value:.2}") };
-                        match floor {
-                            Some(floor) if index > 0 => format!("{figure} (×{:.2})", value / floor),
-                            _ => figure,
-                        }
-                    }
-                    Err(reason) => {
-                        let known = notes.iter().position(|note| note == reason);
-                        let number = known.unwrap_or_else(|| {
-                            notes.push(reason);
-                            notes.len() - 1
-                        });
-                        format!("n/a [{}]", number + 1)
-                    }
-                };
-                let _ = write!(table, " {shown} |");
+    let page = Page { machine, scale, contenders: &contenders, skipped, pinned, figures };
+    println!("{}", page.markdown(""));
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder).map_err(text)?;
+        for figures in page.figures() {
+            if let Some(file) = figures.picture() {
+                let picture = report::picture(&figures.caption(), &figures.groups());
+                std::fs::write(folder.join(file), picture).map_err(text)?;
             }
-            table.push('\n');
         }
-        for (number, note) in notes.iter().enumerate() {
-            let _ = write!(table, "\n[{}] {note}\n", number + 1);
+        std::fs::write(folder.join("peers.md"), page.markdown("")).map_err(text)?;
+        if let Some(readme) = &args.readme {
+            let folder = format!("{}/", folder.display());
+            let old = std::fs::read_to_string(readme).map_err(text)?;
+            std::fs::write(readme, page::put(&page.markdown(&folder), &old)?).map_err(text)?;
         }
-        table
     }
-
-    fn groups(&self) -> Vec<Group> {
-        let group = |(name, cells): &(String, Vec<Result<f64, String>>)| Group {
-            title: name.clone(),
-            values: self.columns.iter().cloned().zip(cells.iter().cloned()).collect(),
-        };
-        self.rows.iter().map(group).collect()
-    }
+    page.own_failures()
 }
