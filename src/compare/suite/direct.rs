@@ -277,8 +277,8 @@ impl Gathered {
             to_server: to_server.into(),
             to_client: to_client.into(),
             round_trip: latency.map(|seen| Distribution::from(&seen.round_trips)).into(),
-            one_in_flight: one.map(|seen| throughput(&seen, subject)).into(),
-            sixteen_in_flight: sixteen.map(|seen| throughput(&seen, subject)).into(),
+            one_in_flight: one.map(|seen| throughput(&seen, subject.pid)).into(),
+            sixteen_in_flight: sixteen.map(|seen| throughput(&seen, subject.pid)).into(),
             fan_out: match self.fan_out {
                 Some(found) if refused.is_none() => found.map(|seen| fan_out_found(&seen, receivers)).into(),
                 _ => Finding::none(lacking(&refused)),
@@ -302,6 +302,7 @@ const NO_STAMP: &str = "its clock cannot be read";
 
 fn add_echo(sum: &mut EchoOutcome, found: EchoOutcome) {
     sum.messages += found.messages;
+    sum.connections += found.connections;
     sum.spent += found.spent;
     sum.round_trips.add(&found.round_trips);
     sum.openings.add(&found.openings);
@@ -311,12 +312,12 @@ fn add_echo(sum: &mut EchoOutcome, found: EchoOutcome) {
     }
 }
 
-fn throughput(seen: &EchoOutcome, subject: &Subject) -> Throughput {
+fn throughput(seen: &EchoOutcome, pid: Option<u32>) -> Throughput {
     let each = |count: u64| count as f64 / seen.messages as f64;
     let traffic = seen.spent.traffic;
     Throughput {
         messages_per_second: seen.messages as f64 / seen.spent.wall.as_secs_f64(),
-        server_cpu: cpu_each(&seen.spent, seen.messages, unknown_cpu(subject)),
+        server_cpu: cpu_each(&seen.spent, seen.messages, unknown_cpu(pid)),
         bytes_sent: each(traffic.sent),
         bytes_received: each(traffic.received),
         requests: each(traffic.requests),
@@ -336,6 +337,29 @@ fn fan_out_found(seen: &FanOutOutcome, receivers: usize) -> FanOutFound {
     }
 }
 
-fn unknown_cpu(subject: &Subject) -> &'static str {
-    if subject.pid.is_some() { "the system does not tell" } else { UNKNOWN_PROCESS }
+fn unknown_cpu(pid: Option<u32>) -> &'static str {
+    if pid.is_some() { "the system does not tell" } else { UNKNOWN_PROCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_more_changes_no_figure_for_each_message_or_session() {
+        let turn = || {
+            let mut turn = EchoOutcome { messages: 100, connections: 20, ..EchoOutcome::default() };
+            turn.spent.wall = Duration::from_secs(1);
+            turn.spent.traffic.sent = 7400;
+            (0..10).for_each(|_| turn.openings.record(1_000_000));
+            turn
+        };
+        let once = throughput(&turn(), None);
+        let mut sum = turn();
+        add_echo(&mut sum, turn());
+        let twice = throughput(&sum, None);
+        assert_eq!((once.connections_per_session, once.bytes_sent, once.messages_per_second), (2.0, 74.0, 100.0));
+        assert_eq!(twice.connections_per_session, once.connections_per_session);
+        assert_eq!((twice.bytes_sent, twice.messages_per_second), (once.bytes_sent, once.messages_per_second));
+    }
 }
