@@ -12,11 +12,10 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::error::Error;
 
-/// What Chromium sends with a request to another origin, but for the compression that it takes: this driver takes none.
+/// What Chromium sends with a request, but for the compression that it takes: this driver takes none.
 const BROWSER: &str = "Connection: keep-alive\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
-    Accept: */*\r\nOrigin: http://app.example.com\r\nReferer: http://app.example.com/\r\n\
-    Accept-Language: en-US,en;q=0.9\r\n";
+    Accept: */*\r\nOrigin: http://AUTHORITY\r\nReferer: http://AUTHORITY/\r\nAccept-Language: en-US,en;q=0.9\r\n";
 
 /// An endpoint of a server; clones count their traffic together.
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ struct Inner {
     addr: SocketAddr,
     authority: String,
     prefix: String,
-    headers: &'static str,
+    headers: String,
     traffic: Counters,
     sessions: AtomicU64,
 }
@@ -108,7 +107,7 @@ impl FromStr for Target {
         Ok(Self(Arc::new(Inner {
             addr: addr.map_err(|source| TargetError::Resolve { url: url.to_owned(), source })?,
             authority: authority.as_str().to_owned(),
-            headers: "",
+            headers: String::new(),
             prefix: uri.path().trim_end_matches('/').to_owned(),
             traffic: Counters::default(),
             sessions: AtomicU64::new(0),
@@ -131,28 +130,28 @@ impl Target {
         Traffic { sent, received, requests, connections }
     }
 
-    /// The same endpoint, asked with as many headers as browsers send.
+    /// The same endpoint, asked with as many headers as browsers send, by a page of the same server: some servers refuse those of others.
     pub fn as_a_browser(&self) -> Self {
-        self.with(self.0.addr, &self.0.prefix, BROWSER)
+        self.with(self.0.addr, &self.0.prefix, &BROWSER.replace("AUTHORITY", &self.0.authority))
     }
 
     /// The same with another address to connect to: that of a relay.
     pub fn through(&self, addr: SocketAddr) -> Self {
-        self.with(addr, &self.0.prefix, self.0.headers)
+        self.with(addr, &self.0.prefix, &self.0.headers)
     }
 
     /// Another endpoint of the same server.
     pub fn sibling(&self, prefix: &str) -> Self {
-        self.with(self.0.addr, prefix, self.0.headers)
+        self.with(self.0.addr, prefix, &self.0.headers)
     }
 
     /// Its traffic is counted apart.
-    fn with(&self, addr: SocketAddr, prefix: &str, headers: &'static str) -> Self {
+    fn with(&self, addr: SocketAddr, prefix: &str, headers: &str) -> Self {
         Self(Arc::new(Inner {
             addr,
             authority: self.0.authority.clone(),
             prefix: prefix.to_owned(),
-            headers,
+            headers: headers.to_owned(),
             traffic: Counters::default(),
             sessions: AtomicU64::new(0),
         }))
@@ -173,8 +172,8 @@ impl Target {
     }
 
     /// The headers of every request, besides those that it needs.
-    pub(super) fn headers(&self) -> &'static str {
-        self.0.headers
+    pub(super) fn headers(&self) -> &str {
+        &self.0.headers
     }
 
     pub(super) fn prefix(&self) -> &str {
@@ -243,5 +242,12 @@ mod tests {
         assert_eq!(source(loopback, 16_000), Some(Ipv4Addr::new(127, 0, 0, 2)));
         assert_eq!(source(loopback, 32_000), Some(Ipv4Addr::new(127, 0, 0, 3)));
         assert_eq!(source(IpAddr::from([10, 0, 0, 1]), 32_000), None);
+    }
+
+    #[test]
+    fn a_browser_comes_from_a_page_of_the_same_server() {
+        let target: Target = "http://127.0.0.1:8080/echo".parse().expect("a URL");
+        assert_eq!(target.headers(), "");
+        assert!(target.as_a_browser().headers().contains("\r\nOrigin: http://127.0.0.1:8080\r\n"));
     }
 }
