@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -121,6 +122,8 @@ pub(crate) fn run<S: Future<Output = ()>>(
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} {wide_msg}");
     bar.set_style(style.expect("the template is written in the program"));
+    // Also while one measurement lasts, it is seen that time goes on.
+    bar.enable_steady_tick(Duration::from_secs(1));
     let mut show = |progress: Progress<'_>| match progress {
         Progress::Planned(steps) => bar.set_length(steps as u64),
         Progress::Begins(what) if bar.is_hidden() => eprintln!("{what} …"),

@@ -236,4 +236,5 @@ fn ctrl_c_ends_it_with_what_it_has() {
     let first = &results["direct"][0];
     assert!(first["round_trip"]["value"].is_object(), "it was measured: {first}");
     assert_eq!(first["one_in_flight"]["not_available"], "interrupted");
+    assert_eq!(results["direct"].as_array().map(Vec::len), Some(1), "of the others there is nothing to tell");
 }

@@ -101,7 +101,10 @@ pub async fn run(
         interrupted: false,
     };
     for technique in &settings.techniques {
-        results.direct.extend(suite.direct(*technique).await);
+        // Of what was not even begun there is nothing to tell.
+        if !suite.stopped {
+            results.direct.extend(suite.direct(*technique).await);
+        }
     }
     for profile in &settings.profiles {
         results.networks.extend(suite.network(profile, &settings.techniques).await?);
