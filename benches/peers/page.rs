@@ -39,8 +39,9 @@ impl Page<'_> {
         }
         let _ = write!(
             page,
-            "\nServers on one core, the load on another, in turn, {} turns of {:?} each. In brackets: times Sockeye's. \
-             Every message is checked: where one was lost, duplicated, reordered or changed, there is no figure.\n",
+            "\nServers on one core, the load on another, in turn: {} turns of {:?} each, round trips four times as long, \
+             memory once. In brackets: times Sockeye's. Every message is checked: where one was lost, duplicated, reordered or \
+             changed, there is no figure.\n",
             self.scale.rounds, self.scale.measured
         );
         for figures in self.figures() {
