@@ -50,6 +50,21 @@ async fn answers_to_pings_are_bounded() {
     }
 }
 
+/// A client that reads a little now and then never lets the line run empty. What has left must not stay in memory all the same.
+#[tokio::test(start_paused = true)]
+async fn what_has_left_is_forgotten_while_the_rest_waits() {
+    let (ours, mut theirs) = duplex(1024);
+    let mut wire = Wire::new(ours, Vec::new(), 1024);
+    wire.put_text(&[b'x'; 2000]);
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+        wire.put_text(&[b'x'; 1020]);
+        assert!(poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await.is_pending());
+        theirs.read_exact(&mut [0; 1024]).await.expect("connected");
+    }
+    assert!(wire.room() < 16 * 1024, "{} bytes for {}", wire.room(), wire.pending());
+}
+
 #[tokio::test(start_paused = true)]
 async fn room_for_output_is_given_back() {
     let (ours, mut theirs) = duplex(64 * 1024);

@@ -143,7 +143,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Ready when the socket has taken everything.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.pending() > 0 {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output[self.written..]))?;
+            let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, &self.output[self.written..]) else {
+                self.forget_what_has_left();
+                return Poll::Pending;
+            };
+            let written = written?;
             if written == 0 {
                 return Poll::Ready(Err(ErrorKind::WriteZero.into()));
             }
@@ -160,6 +164,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// For a line that is never empty: a peer that always leaves some of it waiting would else have all of it kept. Nothing is moved before
+    /// more than that has left, so that moving costs no more than writing.
+    fn forget_what_has_left(&mut self) {
+        if self.written > self.pending() {
+            self.output.drain(..self.written);
+            self.written = 0;
+        }
     }
 
     fn give_output_back(&mut self) {
