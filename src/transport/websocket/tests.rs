@@ -65,6 +65,50 @@ async fn what_has_left_is_forgotten_while_the_rest_waits() {
     assert!(wire.room() < 16 * 1024, "{} bytes for {}", wire.room(), wire.pending());
 }
 
+/// Answers that found no room come before the answer to a close, and none of them is the last word.
+#[tokio::test(start_paused = true)]
+async fn a_close_is_answered_behind_answers_that_wait() {
+    for close in [Some(Ending::ByPeer(None)), None] {
+        let (ours, mut theirs) = duplex(1024);
+        let mut wire = Wire::new(ours, Vec::new(), 1024);
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+            theirs.write_all(&from_client(9, &[b'x'; 125])).await.expect("room for one frame");
+            while poll_once(&mut wire).await.is_some() {}
+        }
+        let ending = match close {
+            Some(ending) => {
+                theirs.write_all(&from_client(8, &1000_u16.to_be_bytes())).await.expect("room for one frame");
+                while !matches!(poll_once(&mut wire).await, Some(Packet::Close(_))) {}
+                ending
+            }
+            None => Ending::Closed(CloseReason::NORMAL),
+        };
+        let told = format!("{ending:?}");
+        let finished = tokio::spawn(finish(wire, ending, Framing::Raw, Duration::from_secs(5)));
+        let mut all = Vec::new();
+        loop {
+            tokio::task::yield_now().await;
+            if theirs.read_buf(&mut all).await.expect("connected") == 0 {
+                break;
+            }
+        }
+        drop(theirs);
+        finished.await.expect("no panic").expect("in order");
+        assert_eq!(opcodes(&all).last(), Some(&8), "{told}");
+    }
+}
+
+/// The opcodes of a server's short frames.
+fn opcodes(mut frames: &[u8]) -> Vec<u8> {
+    let mut opcodes = Vec::new();
+    while let [first, length, rest @ ..] = frames {
+        opcodes.push(first & 0x0f);
+        frames = &rest[usize::from(*length)..];
+    }
+    opcodes
+}
+
 #[tokio::test(start_paused = true)]
 async fn room_for_output_is_given_back() {
     let (ours, mut theirs) = duplex(64 * 1024);

@@ -88,10 +88,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     fn answer(&mut self, cx: &mut Context<'_>) {
         let mut socket = Polled::new(&mut self.stream, &mut self.output, self.written, cx);
-        // Twice, for the first makes room in tungstenite itself for an answer that it still holds. Any other failure is the end of a
-        // closing: its last word has been said.
-        let answered = self.codec.flush(&mut socket).and_then(|()| self.codec.flush(&mut socket));
-        self.answering = matches!(answered, Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock);
+        // Twice, for the first makes room in tungstenite itself for an answer that it still holds. Failures other than a lack of room say
+        // that this is the end of a closing, the first also while the answer to the close is still held.
+        self.answering = (0..2).any(|_| match self.codec.flush(&mut socket) {
+            Err(Error::Io(error)) => error.kind() == ErrorKind::WouldBlock,
+            _ => false,
+        });
     }
 
     /// Puts a text message in line, which must be UTF-8.
@@ -109,8 +111,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.put(OpCode::Control(Control::Ping), &[]);
     }
 
-    /// Puts the last frame in line.
+    /// Puts the last frame in line. Answers that found no room before it are given up.
     pub(super) fn put_close(&mut self, close: CloseFrame) {
+        self.answering = false;
         let frame = Frame::close(Some(close));
         self.put(OpCode::Control(Control::Close), frame.payload());
     }
