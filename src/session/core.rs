@@ -247,7 +247,8 @@ impl Core {
     /// A session that is closing takes them and drops them: its client can't know yet.
     pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> bool {
         let bytes = messages.iter().map(Message::len).sum();
-        if self.is_open() && !self.inbound.fits(limits.inbound, messages.len(), bytes) {
+        // Nothing needs no room, also while the queue is over its limit: who waited for it would wait for nothing.
+        if self.is_open() && !messages.is_empty() && !self.inbound.fits(limits.inbound, messages.len(), bytes) {
             return false;
         }
         self.push_last(messages);

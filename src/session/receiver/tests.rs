@@ -1,5 +1,7 @@
 use super::*;
 use crate::protocol::frame::Frame;
+use crate::session::QueueLimit;
+use crate::session::core::Limits;
 use crate::session::testing::{limits, shared};
 
 /// A ping leaves when the socket is flushed, which is after the session was asked for the last time in that turn. The receiver's timer
@@ -25,4 +27,33 @@ async fn the_pong_is_awaited_from_when_the_ping_has_left() {
     let left = clock::now();
     assert_eq!(end.await, Step::Frame(Frame::Close(CloseReason::NO_PONG)));
     assert_eq!(clock::now() - left, limits.pong_timeout);
+}
+
+/// A pong found the inbound queue over its limit, which one large payload may bring about, and was taken for the beginning of a pause. That
+/// pause had no end, for nothing waited for room: a peer that fell silent then was never missed.
+#[tokio::test(start_paused = true)]
+async fn a_pong_needs_no_room_in_the_inbound_queue() {
+    let limits = Limits { inbound: QueueLimit { messages: 8, bytes: 8 }, ..limits() };
+    let shared = shared(limits.clone());
+    let mut receiver = Receiver::first(Arc::clone(&shared), Liveness::Pings);
+    poll_fn(|cx| {
+        assert!(receiver.hear(cx, &mut vec!["larger than the queue".into()]));
+        assert!(receiver.hear(cx, &mut Vec::new()), "a pong");
+        assert!(shared.poll_recv(cx).is_ready());
+        Poll::Ready(())
+    })
+    .await;
+
+    let began = clock::now();
+    let end = async {
+        loop {
+            match poll_fn(|cx| receiver.poll_step(cx)).await {
+                Step::Ping => receiver.ping_left(),
+                Step::Frame(Frame::Close(reason)) => break reason,
+                Step::Frame(_) => {}
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(600), end).await, Ok(CloseReason::NO_PONG));
+    assert_eq!(clock::now() - began, limits.heartbeat_delay * 2 + limits.pong_timeout);
 }
