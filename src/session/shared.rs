@@ -1,6 +1,7 @@
 //! A session as its application and its transport share it: the state machine behind a lock, and who waits for what.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -261,32 +262,42 @@ impl Shared {
     /// Queues a whole payload for the application, waiting for room up to `patience`.
     pub(crate) async fn deliver(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
         let mut messages = messages;
-        if self.deliver_now(&mut messages) {
-            return Inbound::Taken;
+        match self.deliver_now(&mut messages, crowd) {
+            Ok(outcome) => outcome,
+            // Boxed: it has a timer, for which no payload that finds room should reserve any.
+            Err(place) => Box::pin(self.deliver_in_turn(messages, patience, place)).await,
         }
-        // Boxed: it has a timer, for which no payload that finds room should reserve any.
-        Box::pin(self.deliver_in_turn(messages, patience, crowd)).await
     }
 
-    /// Queues a whole payload if there is room and no other waits for it.
-    fn deliver_now(&self, messages: &mut Vec<Message>) -> bool {
-        self.with(|state, wakes| {
-            let taken = state.waiting_payloads == 0 && state.core.push_inbound(&self.limits, messages);
-            if taken {
+    /// Queues a whole payload if there is room and no other waits for it; else takes a place for it, before a later one can find room.
+    fn deliver_now(&self, messages: &mut Vec<Message>, crowd: usize) -> Result<Inbound, Place<'_>> {
+        let delivered = self.with(|state, wakes| {
+            if state.waiting_payloads == 0 && state.core.push_inbound(&self.limits, messages) {
                 wakes.add(&mut state.application);
+                return Ok(Inbound::Taken);
             }
-            taken
-        })
-    }
-
-    async fn deliver_in_turn(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
-        let Some(_place) = Place::take(self, crowd) else {
+            if state.waiting_payloads >= crowd {
+                return Ok(Inbound::Crowded);
+            }
+            state.waiting_payloads += 1;
+            Err(Place(self))
+        });
+        if let Ok(Inbound::Crowded) = delivered {
             let session = self.info.id();
             tracing::debug!(%session, waiting = crowd, "payload refused: too many of its session wait already (`waiting_payloads`)");
-            return Inbound::Crowded;
-        };
+        }
+        delivered
+    }
+
+    async fn deliver_in_turn(
+        self: &Arc<Self>,
+        messages: Vec<Message>,
+        patience: Duration,
+        _place: Place<'_>,
+    ) -> Inbound {
         let mut messages = messages;
-        let admitted = tokio::time::timeout(patience, async {
+        // Pinned here, so that its turn ends after the close: the payload behind this one must not be taken when this one was not.
+        let mut admitted = pin!(tokio::time::timeout(patience, async {
             // Never closed; and without a turn the payload is still admitted whole.
             let _turn = self.turn.acquire().await;
             let mut wait = Wait::new(self, |state| &mut state.others);
@@ -300,8 +311,8 @@ impl Shared {
                 })
             })
             .await;
-        });
-        if admitted.await.is_ok() {
+        }));
+        if admitted.as_mut().await.is_ok() {
             return Inbound::Taken;
         }
         self.close(CloseReason::INBOUND_FULL, EndedBy::Gateway);
@@ -400,19 +411,8 @@ impl Drop for Wait<'_> {
     }
 }
 
-/// One payload's place among those that wait.
+/// One payload's place among those that wait, counted when it is made.
 struct Place<'s>(&'s Shared);
-
-impl<'s> Place<'s> {
-    fn take(shared: &'s Shared, crowd: usize) -> Option<Self> {
-        let mut state = shared.lock();
-        if state.waiting_payloads >= crowd {
-            return None;
-        }
-        state.waiting_payloads += 1;
-        Some(Self(shared))
-    }
-}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {

@@ -42,6 +42,31 @@ async fn who_gives_up_waiting_leaves_nothing_behind() {
     }
 }
 
+/// A payload gives up, and the one behind it gets its turn at the moment when the application makes room: it must not be taken, for the
+/// application would not see that one is missing before it.
+#[tokio::test(start_paused = true)]
+async fn no_payload_passes_one_that_gave_up() {
+    /// Notes whether the session was closed when it was woken.
+    struct Behind(Arc<Shared>, Mutex<Vec<bool>>);
+
+    impl Wake for Behind {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().expect("no panic").push(self.0.is_closed());
+        }
+    }
+
+    let session = shared(Limits { inbound: QueueLimit { messages: 1, bytes: 1 }, ..limits() });
+    session.deliver(vec!["full".into()], Duration::MAX, 2).await;
+    let behind = Arc::new(Behind(Arc::clone(&session), Mutex::default()));
+    let first = session.deliver(vec!["first".into()], Duration::from_secs(1), 2);
+    let second = session.deliver(vec!["second".into()], Duration::from_secs(9), 2);
+    let (mut first, mut second) = (Box::pin(first), Box::pin(second));
+    assert!(poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx))).await.is_pending());
+    assert!(second.as_mut().poll(&mut Context::from_waker(&Arc::clone(&behind).into())).is_pending());
+    assert_eq!(first.await, Inbound::Full);
+    assert_eq!(*behind.1.lock().expect("no panic"), [true]);
+}
+
 fn boxed<'f, F: Future + 'f>(future: F) -> Pin<Box<dyn Future<Output = ()> + 'f>> {
     Box::pin(async {
         future.await;
