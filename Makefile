@@ -1,6 +1,7 @@
 # make run     the server on http://127.0.0.1:8080, with everything embedded that npm can install
 # make test    all tests: Rust, real clients in Node and Chromium, the fuzz targets and the package
 # make bench   what a message and a session cost, beside what the libraries cost by themselves; writes benches/results/end-to-end.md
+#                    and the section of README.md that shows it
 # make bench-peers   the same beside other SockJS servers, those that can be built here, in about ten minutes; writes benches/results/peers*
 #                    and the section of README.md that shows them
 # make clean   removes all that was built or installed
@@ -36,7 +37,7 @@ bench: client
 	cp target/release/sockeye target/sockeye-to-bench
 	$(CARGO) bench --bench micro
 	mkdir -p benches/results
-	$(CARGO) bench --bench end_to_end -- --server target/sockeye-to-bench --output benches/results/end-to-end.md
+	$(CARGO) bench --bench end_to_end -- --server target/sockeye-to-bench --output benches/results/end-to-end.md --readme README.md
 
 bench-peers: client
 	$(CARGO) build --release

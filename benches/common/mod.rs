@@ -6,6 +6,7 @@ pub mod rows;
 pub mod servers;
 
 use std::fmt::Display;
+use std::path::Path;
 use std::time::Duration;
 
 /// How much is done.
@@ -42,6 +43,20 @@ pub fn versions() -> String {
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Puts Markdown into a file, in place of what stood between the lines `<!-- mark -->` and `<!-- /mark -->`.
+///
+/// # Errors
+///
+/// When there are no such lines, or the file can't be read or written.
+pub fn put(file: &Path, mark: &str, markdown: &str) -> Result<(), String> {
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let old = std::fs::read_to_string(file).map_err(text)?;
+    let parts = old.split_once(&begin).and_then(|(head, rest)| Some((head, rest.split_once(&end)?.1)));
+    let (head, tail) =
+        parts.ok_or_else(|| format!("{} has no lines {} and {end}", file.display(), begin.trim_end()))?;
+    std::fs::write(file, format!("{head}{begin}{markdown}{end}{tail}")).map_err(text)
 }
 
 pub fn text(error: impl Display) -> String {

@@ -24,7 +24,7 @@ use sockeye::compare::os;
 use self::common::floors::Floor;
 use self::common::rows::{self, Row};
 use self::common::servers::{self, Server};
-use self::common::{Scale, median, text, versions};
+use self::common::{Scale, median, put, text, versions};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -46,6 +46,9 @@ struct Args {
     /// Write the tables to this file as well
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Put the tables into this file as well, between the lines <!-- bench --> and <!-- /bench -->
+    #[arg(long, value_name = "FILE")]
+    readme: Option<PathBuf>,
     /// Be a floor's server
     #[arg(long, hide = true)]
     serve: Option<Floor>,
@@ -121,6 +124,9 @@ impl Bench {
         );
         if let Some(file) = &self.args.output {
             std::fs::write(file, &report.text).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        if let Some(readme) = &self.args.readme {
+            put(readme, "bench", &report.text)?;
         }
         if report.failed { Err("not every row could be measured".to_owned()) } else { Ok(()) }
     }

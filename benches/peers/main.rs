@@ -21,7 +21,7 @@ use sockeye::compare::os;
 use sockeye::compare::report;
 
 use self::common::floors::Floor;
-use self::common::{Scale, servers, text};
+use self::common::{Scale, put, servers, text};
 use self::measure::Contender;
 use self::page::Page;
 
@@ -104,8 +104,7 @@ fn bench(args: &Args) -> Result<(), String> {
         std::fs::write(folder.join("peers.md"), page.markdown("")).map_err(text)?;
         if let Some(readme) = &args.readme {
             let folder = format!("{}/", folder.display());
-            let old = std::fs::read_to_string(readme).map_err(text)?;
-            std::fs::write(readme, page::put(&page.markdown(&folder), &old)?).map_err(text)?;
+            put(readme, "peers", &page.markdown(&folder))?;
         }
     }
     page.own_failures()

@@ -70,19 +70,6 @@ impl Page<'_> {
     }
 }
 
-/// `page` in `file`, in place of what stood between the marks.
-///
-/// # Errors
-///
-/// When there are no marks.
-pub fn put(page: &str, file: &str) -> Result<String, String> {
-    const BEGIN: &str = "<!-- peers -->\n";
-    const END: &str = "<!-- /peers -->";
-    let parts = file.split_once(BEGIN).and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
-    let (head, tail) = parts.ok_or("the file for --readme has no lines <!-- peers --> and <!-- /peers -->")?;
-    Ok(format!("{head}{BEGIN}{page}{END}{tail}"))
-}
-
 impl Figures {
     /// The picture's file, if there is anything to show.
     pub fn picture(&self) -> Option<String> {
