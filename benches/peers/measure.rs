@@ -205,6 +205,9 @@ fn idle(contender: &Contender, technique: Technique, count: usize) -> Result<f64
     driver::block_on(hold).map_err(text)?
 }
 
+/// Why the time of rare messages is not told: fewer than ten were rarer.
+pub const TOO_FEW: &str = "too few samples";
+
 /// Round trips at a rate that all of them can bear.
 pub fn latency(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) -> bool) -> Figures {
     let mut figures = Figures {
@@ -242,7 +245,7 @@ pub fn latency(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
         for (share, label) in [(0.5, "half of all messages"), (0.99, "99 of 100"), (0.999, "999 of 1,000")] {
             let cell = |(seen, contender): (&Result<Latencies, String>, &Contender)| match seen {
                 Ok(latencies) => {
-                    latencies.quantile(share).map(|time| time.as_secs_f64() * 1e3).ok_or("too few samples".to_owned())
+                    latencies.quantile(share).map(|time| time.as_secs_f64() * 1e3).ok_or(TOO_FEW.to_owned())
                 }
                 Err(error) => Err(contender.explain(error.clone())),
             };
