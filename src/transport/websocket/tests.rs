@@ -146,6 +146,30 @@ async fn room_for_input_is_given_back_between_packets() {
     assert_eq!(poll_once(&mut wire).await, Some(Packet::text("more")));
 }
 
+/// Nor for many small ones that came together, which make the read buffer grow as well.
+#[tokio::test(start_paused = true)]
+async fn room_for_a_burst_is_given_back() {
+    for (size, count) in [(100, 300), (300, 200), (500, 60)] {
+        // A task that never rests is refused by tokio's pipe after a while.
+        tokio::task::yield_now().await;
+        let (ours, mut theirs) = duplex(128 * 1024);
+        let mut wire = Wire::new(ours, Vec::new(), 1024);
+        let [high, low] = u16::to_be_bytes(size);
+        let header = if size < 126 { vec![0x81, 0x80 | low] } else { vec![0x81, 0xfe, high, low] };
+        let frame = [&header[..], &[0; 4], &vec![b'x'; size.into()]].concat();
+        theirs.write_all(&frame.repeat(count)).await.expect("room");
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut read = 0;
+        let memory = allocation_counter::measure(|| {
+            while let Poll::Ready(packet) = wire.poll_packet(&mut cx) {
+                read += usize::from(packet.expect("sound frames").is_text());
+            }
+        });
+        assert_eq!(read, count);
+        assert!(memory.bytes_current < 256, "{} bytes more after {count} packets of {size}", memory.bytes_current);
+    }
+}
+
 /// What has been handed to the transport counts as delivered, so a slow client gets all of it, also when that takes longer than the
 /// disconnect delay: the delay is for each step that the client makes.
 #[tokio::test(start_paused = true)]

@@ -31,10 +31,11 @@ pub(super) struct Wire<S> {
     answering: bool,
 }
 
-/// Allocated for as long as the connection lives, so small; larger messages grow it while they are read.
+/// Allocated for as long as the connection lives, so small; larger messages, and many at once, grow it while they are read.
 const READ_BUFFER: usize = 2 * 1024;
-/// Up to here a packet fits into the read buffer wherever in it it begins.
-const SMALL_PACKET: usize = READ_BUFFER / 4;
+/// While no more than this waits in the read buffer, it has room for the packet that is read, wherever in the buffer that begins: what waits
+/// is moved to the front when it fits in front of itself, and the room for a packet is asked for on top of it.
+const UNGROWN: u64 = READ_BUFFER as u64 / 3;
 /// Answers to pings are not added to output beyond this, so that a client that only pings and never reads costs no memory. The latest
 /// ping is answered when there is room (RFC 6455, Pong).
 const ROOM_FOR_ANSWERS: usize = 32 * 1024;
@@ -51,7 +52,7 @@ thread_local! {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Takes a connection after its handshake, with what has been read behind that. A message may have up to `largest` bytes.
     pub(super) fn new(stream: S, read: Vec<u8>, largest: usize) -> Self {
-        let taken = Taken { unread: read.len() as u64, has_grown: read.len() > SMALL_PACKET };
+        let taken = Taken { unread: read.len() as u64, has_grown: read.len() as u64 > UNGROWN };
         let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config(largest)));
         Self { stream, codec, largest, taken, output: Vec::new(), written: 0, unflushed: false, answering: false }
     }
@@ -78,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// tungstenite never makes its buffer smaller: a session that once got a large message would keep the room for it.
+    /// tungstenite never makes its buffer smaller: a session that once got a large message, or many at once, would keep the room for them.
     fn give_input_back(&mut self) {
         if self.taken.unread == 0 && self.taken.has_grown && !self.answering && self.codec.can_write() {
             self.codec = WebSocketContext::new(Role::Server, Some(config(self.largest)));
@@ -224,8 +225,8 @@ impl Taken {
         };
         // A client's frame is masked.
         let header = FrameHeader { mask: Some([0; 4]), ..FrameHeader::default() };
+        self.has_grown |= self.unread > UNGROWN;
         self.unread = self.unread.saturating_sub((header.len(payload as u64) + payload) as u64);
-        self.has_grown |= payload > SMALL_PACKET;
     }
 }
 
