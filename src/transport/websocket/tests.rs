@@ -170,6 +170,33 @@ async fn room_for_a_burst_is_given_back() {
     }
 }
 
+/// Nor for one that came in fragments, as browsers send what is large, with whatever lengths and with pings in between.
+#[tokio::test(start_paused = true)]
+async fn room_for_fragments_is_given_back_after_the_last() {
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let mut wire = Wire::new(ours, Vec::new(), 64 * 1024);
+    let large = |first: u8| [&[first, 0xfe, 0x20, 0, 0, 0, 0, 0][..], &[b'x'; 0x2000]].concat();
+    let roundabout = [&[0x00, 0xff, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0][..], b"end"].concat();
+    let empty = [0x80, 0x80, 0, 0, 0, 0];
+    let ping = from_client(9, b"ping");
+    for part in [&large(0x01), &ping, &large(0x00), &roundabout] {
+        theirs.write_all(part).await.expect("room");
+        assert!(poll_once(&mut wire).await.is_none_or(|packet| packet.is_ping()));
+        assert!(poll_once(&mut wire).await.is_none());
+        assert!(wire.has_grown(), "the message has not ended");
+    }
+    // Its last bytes come one by one.
+    for (index, byte) in empty.into_iter().enumerate() {
+        theirs.write_all(&[byte]).await.expect("room");
+        let length = poll_once(&mut wire).await.map(|packet| packet.len());
+        assert_eq!(length, (index == 5).then_some(2 * 0x2000 + 3));
+    }
+    assert!(poll_once(&mut wire).await.is_none());
+    assert!(!wire.has_grown());
+    theirs.write_all(&from_client(1, b"more")).await.expect("room");
+    assert_eq!(poll_once(&mut wire).await, Some(Packet::text("more")));
+}
+
 /// What has been handed to the transport counts as delivered, so a slow client gets all of it, also when that takes longer than the
 /// disconnect delay: the delay is for each step that the client makes.
 #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ pub(super) struct Wire<S> {
     stream: S,
     codec: WebSocketContext,
     largest: usize,
-    taken: Taken,
+    intake: Intake,
     /// Frames on their way to the socket. While there are none, it has no memory.
     output: Vec<u8>,
     /// How much of `output` has left.
@@ -52,25 +52,21 @@ thread_local! {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Takes a connection after its handshake, with what has been read behind that. A message may have up to `largest` bytes.
     pub(super) fn new(stream: S, read: Vec<u8>, largest: usize) -> Self {
-        let taken = Taken { unread: read.len() as u64, has_grown: read.len() as u64 > UNGROWN };
+        let mut intake = Intake::default();
+        intake.take(&read);
         let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config(largest)));
-        Self { stream, codec, largest, taken, output: Vec::new(), written: 0, unflushed: false, answering: false }
+        Self { stream, codec, largest, intake, output: Vec::new(), written: 0, unflushed: false, answering: false }
     }
 
     /// The next packet. What answers it is put in line by itself.
     pub(super) fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Result<Packet, Error>> {
-        let mut socket = Polled::new(&mut self.stream, &mut self.output, self.written, cx);
-        let packet = self.codec.read(&mut socket);
-        self.taken.unread += socket.read;
-        match packet {
+        let mut socket = Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
+        match self.codec.read(&mut socket) {
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                 self.give_input_back();
                 Poll::Pending
             }
             packet => {
-                if let Ok(packet) = &packet {
-                    self.taken.count(packet);
-                }
                 if let Ok(Packet::Ping(_) | Packet::Close(_)) = packet {
                     self.answer(cx);
                 }
@@ -81,14 +77,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// tungstenite never makes its buffer smaller: a session that once got a large message, or many at once, would keep the room for them.
     fn give_input_back(&mut self) {
-        if self.taken.unread == 0 && self.taken.has_grown && !self.answering && self.codec.can_write() {
+        if self.intake.has_grown && self.intake.is_between_messages() && !self.answering && self.codec.can_write() {
             self.codec = WebSocketContext::new(Role::Server, Some(config(self.largest)));
-            self.taken.has_grown = false;
+            self.intake.has_grown = false;
         }
     }
 
     fn answer(&mut self, cx: &mut Context<'_>) {
-        let mut socket = Polled::new(&mut self.stream, &mut self.output, self.written, cx);
+        let mut socket = Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
         // Twice, for the first makes room in tungstenite itself for an answer that it still holds. Failures other than a lack of room say
         // that this is the end of a closing, the first also while the answer to the close is still held.
         self.answering = (0..2).any(|_| match self.codec.flush(&mut socket) {
@@ -141,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     #[cfg(test)]
     pub(super) fn has_grown(&self) -> bool {
-        self.taken.has_grown
+        self.intake.has_grown
     }
 
     /// Ready when the socket has taken everything.
@@ -208,42 +204,82 @@ fn config(largest: usize) -> WebSocketConfig {
         .max_frame_size(Some(largest))
 }
 
-/// How much of what was read has become packets.
-struct Taken {
-    /// Bytes that have not, at the least: a message in fragments has more headers than are counted, and then tungstenite is taken to
-    /// hold some bytes for ever.
-    unread: u64,
+/// Where in the client's frames the reading stands, told from the bytes as they come: tungstenite does not say whether it holds any. Frames
+/// that are not sound are its to find; nothing is read after them.
+#[derive(Default)]
+struct Intake {
+    /// The frame's beginning, up to its length.
+    head: [u8; 10],
+    /// Bytes of the frame that have come.
+    begun: u64,
+    /// Bytes of the whole frame, once its length has come.
+    whole: Option<u64>,
+    /// A message has begun, and its last fragment has not come (RFC 6455, fragmentation).
+    in_fragments: bool,
     /// tungstenite's buffer may be larger than it was made.
     has_grown: bool,
 }
 
-impl Taken {
-    fn count(&mut self, packet: &Packet) {
-        let payload = match packet {
-            Packet::Close(Some(close)) => 2 + close.reason.len(),
-            packet => packet.len(),
+impl Intake {
+    fn take(&mut self, mut bytes: &[u8]) {
+        self.has_grown |= self.begun.saturating_add(bytes.len() as u64) > UNGROWN;
+        while !bytes.is_empty() {
+            let Some(whole) = self.whole else {
+                self.head[self.begun as usize] = bytes[0];
+                self.begun += 1;
+                bytes = &bytes[1..];
+                self.whole = self.size();
+                continue;
+            };
+            let more = (whole - self.begun).min(bytes.len() as u64);
+            self.begun += more;
+            bytes = &bytes[more as usize..];
+            if self.begun == whole {
+                // Control frames may come between fragments.
+                let [first, ..] = self.head;
+                let (is_last, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
+                let in_fragments = if is_control { self.in_fragments } else { !is_last };
+                *self = Self { in_fragments, has_grown: self.has_grown, ..Self::default() };
+            }
+        }
+    }
+
+    /// Bytes of the frame: head, mask, which all frames of clients have, and payload.
+    fn size(&self) -> Option<u64> {
+        let head = &self.head[..self.begun as usize];
+        let (length, extended) = match head.get(1)? & 0x7f {
+            126 => (0, head.get(2..4)?),
+            127 => (0, head.get(2..10)?),
+            length => (u64::from(length), &[][..]),
         };
-        // A client's frame is masked.
-        let header = FrameHeader { mask: Some([0; 4]), ..FrameHeader::default() };
-        self.has_grown |= self.unread > UNGROWN;
-        self.unread = self.unread.saturating_sub((header.len(payload as u64) + payload) as u64);
+        let payload = extended.iter().fold(length, |length, byte| length << 8 | u64::from(*byte));
+        Some(payload.saturating_add(head.len() as u64 + 4))
+    }
+
+    fn is_between_messages(&self) -> bool {
+        self.begun == 0 && !self.in_fragments
     }
 }
 
 /// The socket as tungstenite wants it: one whose reads would block while nothing has arrived, and whose writes only join the line.
 struct Polled<'a, 'cx, S> {
     stream: &'a mut S,
+    intake: &'a mut Intake,
     cx: &'a mut Context<'cx>,
     output: &'a mut Vec<u8>,
     has_room: bool,
-    /// Bytes read.
-    read: u64,
 }
 
 impl<'a, 'cx, S> Polled<'a, 'cx, S> {
-    fn new(stream: &'a mut S, output: &'a mut Vec<u8>, written: usize, cx: &'a mut Context<'cx>) -> Self {
+    fn new(
+        stream: &'a mut S,
+        intake: &'a mut Intake,
+        output: &'a mut Vec<u8>,
+        written: usize,
+        cx: &'a mut Context<'cx>,
+    ) -> Self {
         let has_room = output.len() - written < ROOM_FOR_ANSWERS;
-        Self { stream, cx, output, has_room, read: 0 }
+        Self { stream, intake, cx, output, has_room }
     }
 }
 
@@ -252,7 +288,7 @@ impl<S: AsyncRead + Unpin> Read for Polled<'_, '_, S> {
         let mut buffer = ReadBuf::new(buffer);
         match Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer)? {
             Poll::Ready(()) => {
-                self.read += buffer.filled().len() as u64;
+                self.intake.take(buffer.filled());
                 Ok(buffer.filled().len())
             }
             Poll::Pending => Err(ErrorKind::WouldBlock.into()),
