@@ -223,42 +223,55 @@ struct Intake {
 impl Intake {
     fn take(&mut self, mut bytes: &[u8]) {
         self.has_grown |= self.begun.saturating_add(bytes.len() as u64) > UNGROWN;
+        // As a rule whole frames come.
+        while self.begun == 0
+            && let Some(whole) = frame_size(bytes)
+            && let Some((frame, rest)) = usize::try_from(whole).ok().and_then(|whole| bytes.split_at_checked(whole))
+        {
+            self.end_frame(frame[0]);
+            bytes = rest;
+        }
         while !bytes.is_empty() {
             let Some(whole) = self.whole else {
                 self.head[self.begun as usize] = bytes[0];
                 self.begun += 1;
                 bytes = &bytes[1..];
-                self.whole = self.size();
+                self.whole = frame_size(&self.head[..self.begun as usize]);
                 continue;
             };
             let more = (whole - self.begun).min(bytes.len() as u64);
             self.begun += more;
             bytes = &bytes[more as usize..];
             if self.begun == whole {
-                // Control frames may come between fragments.
-                let [first, ..] = self.head;
-                let (is_last, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
-                let in_fragments = if is_control { self.in_fragments } else { !is_last };
-                *self = Self { in_fragments, has_grown: self.has_grown, ..Self::default() };
+                self.end_frame(self.head[0]);
             }
         }
     }
 
-    /// Bytes of the frame: head, mask, which all frames of clients have, and payload.
-    fn size(&self) -> Option<u64> {
-        let head = &self.head[..self.begun as usize];
-        let (length, extended) = match head.get(1)? & 0x7f {
-            126 => (0, head.get(2..4)?),
-            127 => (0, head.get(2..10)?),
-            length => (u64::from(length), &[][..]),
-        };
-        let payload = extended.iter().fold(length, |length, byte| length << 8 | u64::from(*byte));
-        Some(payload.saturating_add(head.len() as u64 + 4))
+    /// A frame with this first byte has come.
+    fn end_frame(&mut self, first: u8) {
+        // Control frames may come between fragments.
+        let (is_last, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
+        if !is_control {
+            self.in_fragments = !is_last;
+        }
+        (self.begun, self.whole) = (0, None);
     }
 
     fn is_between_messages(&self) -> bool {
         self.begun == 0 && !self.in_fragments
     }
+}
+
+/// Bytes of a frame that begins so: head, mask, which all frames of clients have, and payload. `None` while its length has not come.
+fn frame_size(head: &[u8]) -> Option<u64> {
+    let (length, extended) = match head.get(1)? & 0x7f {
+        126 => (0, head.get(2..4)?),
+        127 => (0, head.get(2..10)?),
+        length => (u64::from(length), &[][..]),
+    };
+    let payload = extended.iter().fold(length, |length, byte| length << 8 | u64::from(*byte));
+    Some(payload.saturating_add(2 + extended.len() as u64 + 4))
 }
 
 /// The socket as tungstenite wants it: one whose reads would block while nothing has arrived, and whose writes only join the line.
