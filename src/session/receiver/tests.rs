@@ -1,3 +1,7 @@
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+
 use super::*;
 use crate::protocol::frame::Frame;
 use crate::session::QueueLimit;
@@ -56,4 +60,48 @@ async fn a_pong_needs_no_room_in_the_inbound_queue() {
     };
     assert_eq!(tokio::time::timeout(Duration::from_secs(600), end).await, Ok(CloseReason::NO_PONG));
     assert_eq!(clock::now() - began, limits.heartbeat_delay * 2 + limits.pong_timeout);
+}
+
+/// Notes that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The timer is asked only when it must be. A body that goes from one task to another, a timer that has fired meanwhile, and a task that has
+/// used up its budget are when it must.
+#[tokio::test(start_paused = true)]
+async fn the_timer_wakes_the_task_that_asked_last() {
+    let limits = limits();
+    let mut receiver = Receiver::first(shared(limits.clone()), Liveness::Heartbeats);
+    let mut poll = |waker: &Arc<Woken>| {
+        let waker = Waker::from(Arc::clone(waker));
+        receiver.poll_step(&mut Context::from_waker(&waker))
+    };
+    let (first, second): (Arc<Woken>, Arc<Woken>) = Default::default();
+    assert_eq!(poll(&first), Poll::Ready(Step::Frame(Frame::Open)));
+    for _ in 0..3 {
+        assert!(poll(&first).is_pending());
+        assert!(poll(&second).is_pending());
+        assert!(poll(&second).is_pending());
+        tokio::time::sleep(limits.heartbeat_delay).await;
+        assert!(second.0.swap(false, Ordering::Relaxed));
+        assert_eq!(poll(&first), Poll::Ready(Step::Frame(Frame::Heartbeat)));
+    }
+    assert!(!first.0.load(Ordering::Relaxed));
+
+    // Without budget: woken at once, to ask again.
+    while tokio::task::coop::has_budget_remaining() {
+        let _: Poll<()> = pin!(tokio::task::coop::consume_budget()).poll(&mut Context::from_waker(Waker::noop()));
+    }
+    assert!(poll(&first).is_pending());
+    tokio::task::yield_now().await;
+    assert!(first.0.swap(false, Ordering::Relaxed));
+    assert!(poll(&first).is_pending());
+    tokio::time::sleep(limits.heartbeat_delay).await;
+    assert!(first.0.load(Ordering::Relaxed));
 }
