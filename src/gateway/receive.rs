@@ -181,3 +181,41 @@ fn name(resource: Resource) -> &'static str {
         Resource::Jsonp | Resource::JsonpSend => "jsonp",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Method;
+    use http_body_util::{BodyExt, Empty};
+    use hyper::service::Service;
+
+    use crate::{Gateway, Session};
+
+    fn poll(gateway: &Gateway) -> impl Future<Output = Bytes> + use<> {
+        let request = http::Request::builder().method(Method::POST).uri("/idle/0/a/xhr");
+        let answering = Service::call(gateway, request.body(Empty::<Bytes>::new()).expect("a request"));
+        async move {
+            let Ok(response) = answering.await;
+            response.into_body().collect().await.expect("infallible").to_bytes()
+        }
+    }
+
+    /// A poll attaches when it is called. A server that then drops it has lost its client, whether it has asked for the answer or not.
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_that_nobody_asks_for_its_answer_leaves_its_session() {
+        let gateway = Gateway::new()
+            .endpoint("/idle", |mut session: Session| async move { while session.recv().await.is_some() {} });
+        assert_eq!(poll(&gateway).await, "o\n");
+        let attached = poll(&gateway);
+        drop(poll(&gateway));
+        assert_eq!(
+            poll(&gateway).await,
+            "c[2010,\"Another connection still open\"]\n",
+            "one that waited has not attached"
+        );
+        drop(attached);
+        assert_eq!(poll(&gateway).await, "c[1002,\"Connection interrupted\"]\n");
+        drop(poll(&gateway));
+        assert_eq!(gateway.sessions(), 0);
+    }
+}
