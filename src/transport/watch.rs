@@ -42,7 +42,14 @@ impl PeerWatch {
         Box::pin(async move {
             // Not ready by plain data, which may wait for long; only by the end of the read side. (Urgent data would count too, but
             // tokio does not ask for it on a `TcpStream`.)
+            #[cfg(any(target_os = "linux", target_os = "android"))]
             let _ = self.0.ready(Interest::PRIORITY).await;
+            // Elsewhere nothing tells the one from the other, and the next heartbeat has to notice.
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            {
+                drop(self.0);
+                std::future::pending::<()>().await;
+            }
         })
     }
 }
@@ -57,8 +64,8 @@ impl AsyncRead for WatchedStream {
                 // Into the buffer as it is: hyper hands over 8 KiB, and clearing them first would make all of them resident.
                 read = self.0.try_read_buf(buffer)?;
                 // A read that did not fill the buffer has emptied the socket: saying so here saves the system call that would find
-                // it out, as tokio's own `poll_read` does.
-                if read > 0 && read < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                // it out, as tokio's own `poll_read` does. Windows tells of more only after a read that would block.
+                if cfg!(unix) && read > 0 && read < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match outcome {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
