@@ -97,7 +97,7 @@ impl Message {
         Some(match Arc::try_unwrap(text) {
             Ok(text) => {
                 text.line();
-                text.line.into_inner().unwrap_or_default()
+                text.line.into_inner().expect("it was filled just now")
             }
             Err(shared) => shared.line().clone(),
         })

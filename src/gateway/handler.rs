@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::protocol::close::CloseReason;
 use crate::session::{EndedBy, Session, Shared};
@@ -14,6 +14,11 @@ use crate::session::{EndedBy, Session, Shared};
 ///
 /// Every `Fn(Session) -> impl Future<Output = ()>` is one. The future runs in a task of its own (over WebSocket, in the connection's
 /// task), so it must not block the thread. A panic in it closes its session with 1011 and touches no other.
+///
+/// # Ordering
+///
+/// What the future does before it first waits is done when the client sees the open frame: a topic that it joins there gives the client all
+/// that is published from then on. A WebSocket without frames has no open frame; its client may be connected a moment before.
 pub trait Handler: Send + Sync + 'static {
     /// Starts the application for a new session.
     fn handle(&self, session: Session) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -45,6 +50,15 @@ enum Work {
 impl Contained {
     pub(crate) fn new(handler: Arc<dyn Handler>, shared: Arc<Shared>) -> Self {
         Self { work: Work::Ready(handler), shared }
+    }
+
+    /// Runs in a task of its own. The first step is made here and now, for what the application does before it first waits is to be done
+    /// when its client hears that the session is open.
+    pub(crate) fn start(mut self) {
+        // A task polls what it is given: then those who are to be woken know whom.
+        if Pin::new(&mut self).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            tokio::spawn(self);
+        }
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {

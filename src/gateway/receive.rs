@@ -74,7 +74,7 @@ impl Endpoint {
             Err(full) => return Err(self.too_many_sessions(full)),
             Ok(Lookup::Ended(reason)) => Source::Refused(reason),
             Ok(Lookup::Created(receiver)) => {
-                tokio::spawn(Contained::new(Arc::clone(&self.handler), Arc::clone(receiver.session())));
+                Contained::new(Arc::clone(&self.handler), Arc::clone(receiver.session())).start();
                 Source::session(receiver, watch)
             }
             Ok(Lookup::Found(session)) => match Receiver::try_attach(&session, Liveness::Heartbeats) {
@@ -217,5 +217,17 @@ mod tests {
         assert_eq!(poll(&gateway).await, "c[1002,\"Connection interrupted\"]\n");
         drop(poll(&gateway));
         assert_eq!(gateway.sessions(), 0);
+    }
+
+    /// A client heard `o`, told another one of it, and that one's message to all was published before the first one's handler had joined
+    /// the topic: it ran in a task that had not begun.
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_has_joined_its_topics_when_the_client_hears_of_the_session() {
+        let hub = crate::hub::Hub::new();
+        let gateway = Gateway::new().endpoint("/idle", crate::apps::broadcast(&hub));
+        assert_eq!(poll(&gateway).await, "o\n");
+        assert_eq!(hub.topic("broadcast").members(), 1);
+        hub.topic("broadcast").publish("for all who are here");
+        assert_eq!(poll(&gateway).await, "a[\"for all who are here\"]\n");
     }
 }
