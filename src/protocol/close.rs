@@ -75,6 +75,11 @@ impl CloseReason {
 }
 
 /// `code reason`.
+/// What of a reason a WebSocket close frame has room for: 123 bytes (RFC 6455, control frames).
+pub(crate) fn cut(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(123)]
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.reason)

@@ -14,6 +14,7 @@ use http::{HeaderName, header};
 use self::connect::Connector;
 pub use self::connect::UpstreamError;
 use super::Serving;
+use crate::protocol::close::cut;
 use crate::{Handler, Session};
 
 /// A handler that opens a WebSocket to a backend for each session and passes messages both ways: what speaks plain WebSocket gets clients
@@ -146,9 +147,4 @@ async fn serve(mut session: Session, connector: Arc<Connector>) {
 /// Closes a session with a reason that any transport can carry.
 fn close(session: &Session, code: u16, reason: &str) {
     session.close(code, cut(reason).to_owned());
-}
-
-/// A close frame has 123 bytes for its reason (RFC 6455, control frames).
-fn cut(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(123)]
 }

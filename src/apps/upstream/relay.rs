@@ -15,7 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::connect::Socket;
-use super::{UpstreamConfig, close, cut};
+use super::{UpstreamConfig, close};
+use crate::protocol::close::cut;
 use crate::{CloseReason, EndedBy, Message, SendError, Sender, Session, SessionEnd};
 
 /// Bytes that are gathered into one write to the backend.

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use self::wire::{Wire, give_back};
 use crate::Message;
-use crate::protocol::close::CloseReason;
+use crate::protocol::close::{CloseReason, cut};
 use crate::protocol::frame::Frame;
 use crate::protocol::payload::{self, PayloadLimits};
 use crate::session::{Receiver, Step};
@@ -368,11 +368,6 @@ where
         Ok(())
     })
     .await?
-}
-
-/// A close frame has 123 bytes for its reason (RFC 6455, control frames).
-fn cut(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(123)]
 }
 
 /// What a step is about to add to the write buffer, roughly.
