@@ -35,7 +35,7 @@ pub struct EndpointConfig {
     pub discarded_payloads: usize,
     /// How long the body of a request may take to arrive, the part of it that is thrown away included; then the request is answered with
     /// 408, and its connection ends. Nothing of it reaches the application. Default: 60 s.
-    pub body_timeout: Duration,
+    pub message_timeout: Duration,
     /// Messages in one payload; more closes the session with 1009. Default: 1,024.
     pub messages_per_payload: usize,
     /// Messages from the client that wait for the application. When they are this many a WebSocket is no longer read and an `xhr_send`
@@ -160,7 +160,7 @@ impl Default for EndpointConfig {
             message_size: 64 * 1024,
             payload_size: 1024 * 1024,
             discarded_payloads: 8,
-            body_timeout: Duration::from_secs(60),
+            message_timeout: Duration::from_secs(60),
             messages_per_payload: 1024,
             inbound_messages: 1024,
             inbound_bytes: 1024 * 1024,

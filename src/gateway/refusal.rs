@@ -29,7 +29,7 @@ pub(super) enum Refusal {
     #[error("The request body could not be read.\n")]
     BodyBroken,
     #[error(
-        "The request body did not arrive within body_timeout ({limit:?}). Send less at a time, or raise body_timeout.\n"
+        "The request body did not arrive within message_timeout ({limit:?}). Send less at a time, or raise message_timeout.\n"
     )]
     BodyLate { limit: Duration },
     #[error("Too many sessions: this endpoint's `sessions` is {limit}.\n")]

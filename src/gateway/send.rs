@@ -70,14 +70,14 @@ impl Endpoint {
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,
     {
-        let limit = self.config.body_timeout;
+        let limit = self.config.message_timeout;
         let mut whole = pin!(self.read_whole(body));
         // As a rule it is there by now, and needs no timer; so the timer is boxed, for no request that needs none should reserve it.
         if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(whole.as_mut().poll(cx))).await {
             return read;
         }
         Box::pin(tokio::time::timeout(limit, whole)).await.unwrap_or_else(|_| {
-            tracing::debug!(prefix = %self.prefix, body_timeout = ?limit, "request body did not arrive in time");
+            tracing::debug!(prefix = %self.prefix, message_timeout = ?limit, "request body did not arrive in time");
             Err(Refusal::BodyLate { limit })
         })
     }

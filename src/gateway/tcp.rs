@@ -78,7 +78,7 @@ pub struct TcpConfig {
     pub first_record_timeout: Duration,
     /// How long a later record may take from its first byte to its last; then the session closes likewise. A client may be silent
     /// between records as long as it likes. Default: 30 s.
-    pub record_timeout: Duration,
+    pub message_timeout: Duration,
     /// How long a client may take no bytes at all while there are some for it; then its session closes with 1008 "the client does not
     /// read". Default: 60 s.
     pub write_timeout: Duration,
@@ -101,7 +101,7 @@ impl Default for TcpConfig {
             outbound_messages: 1024,
             outbound_bytes: 1024 * 1024,
             first_record_timeout: Duration::from_secs(10),
-            record_timeout: Duration::from_secs(30),
+            message_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
             keepalive_delay: Duration::from_secs(25),
             linger: Duration::from_secs(5),
@@ -256,7 +256,7 @@ impl TcpConfig {
             message_size: self.message_size,
             read_ahead: (self.inbound_bytes, self.inbound_messages),
             first_record_timeout: self.first_record_timeout,
-            record_timeout: self.record_timeout,
+            message_timeout: self.message_timeout,
             write_timeout: self.write_timeout,
             linger: self.linger,
         }

@@ -35,7 +35,7 @@ impl CloseReason {
     pub const SLOW_CONSUMER: Self = Self::fixed(1008, "slow consumer");
     /// 1008, the application did not take messages for `send_wait`.
     pub const INBOUND_FULL: Self = Self::fixed(1008, "inbound queue full");
-    /// 1008, a TCP client sent no record in time, or began one and did not end it (`first_record_timeout`, `record_timeout`).
+    /// 1008, a TCP client sent no record in time, or began one and did not end it (`first_record_timeout`, `message_timeout`).
     pub const NO_RECORD: Self = Self::fixed(1008, "no record in time");
     /// 1008, a TCP client took no bytes for `write_timeout`.
     pub const NOT_READING: Self = Self::fixed(1008, "the client does not read");

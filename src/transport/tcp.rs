@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     /// Bytes and messages that are read ahead before the application has taken them.
     pub(crate) read_ahead: (usize, usize),
     pub(crate) first_record_timeout: Duration,
-    pub(crate) record_timeout: Duration,
+    pub(crate) message_timeout: Duration,
     pub(crate) write_timeout: Duration,
     /// How long the other side may take to finish closing.
     pub(crate) linger: Duration,
@@ -193,7 +193,7 @@ where
             return true;
         }
         if waits && self.records.has_begun() {
-            self.read_deadline.start(self.settings.record_timeout);
+            self.read_deadline.start(self.settings.message_timeout);
         }
         if waits && self.read_deadline.poll(cx).is_ready() {
             self.reading = Reading::Refused(CloseReason::NO_RECORD);

@@ -369,7 +369,7 @@ async fn how_much_is_read_of_a_refused_body_can_be_set() {
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_not_waited_for() {
     let config =
-        EndpointConfig { body_timeout: Duration::from_millis(100), payload_size: 100, ..EndpointConfig::default() };
+        EndpointConfig { message_timeout: Duration::from_millis(100), payload_size: 100, ..EndpointConfig::default() };
     let server = echo_with(config).await;
     let session = server.open("/echo").await;
     // Of the last one more comes than is kept, but not all of what would be thrown away.
@@ -380,7 +380,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
         connection.write([request.to_bytes(), part.as_bytes().to_vec()].concat()).await;
         let answer = connection.response(&request).await;
         assert_eq!((answer.status(), answer.header("Connection")), (408, Some("close")), "{path}");
-        assert!(answer.text().contains("body_timeout (100ms)"), "{answer:?}");
+        assert!(answer.text().contains("message_timeout (100ms)"), "{answer:?}");
         connection.ends().await;
     }
     server.send(&session, "[\"the session goes on\"]").await;

@@ -141,7 +141,7 @@ pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: T
 pub(crate) async fn delays_may_be_for_ever(transport: Transport) {
     let ever = Duration::MAX;
     let config = EndpointConfig {
-        body_timeout: ever,
+        message_timeout: ever,
         send_wait: ever,
         heartbeat_delay: ever,
         disconnect_delay: ever,

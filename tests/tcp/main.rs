@@ -83,7 +83,7 @@ async fn delays_may_be_for_ever_and_none() {
     let ever = Duration::MAX;
     let for_ever = TcpConfig {
         first_record_timeout: ever,
-        record_timeout: ever,
+        message_timeout: ever,
         write_timeout: ever,
         keepalive_delay: ever,
         linger: ever,
