@@ -70,6 +70,13 @@ pub struct EndpointConfig {
     pub disconnect_delay: Duration,
     /// How long a WebSocket peer may stay silent after a ping has left; anything it sends counts. Default: 10 s.
     pub pong_timeout: Duration,
+    /// How long a client may take none of the bytes that wait for it; then its session closes with 1008 "the
+    /// client does not read". Default: 60 s.
+    pub write_timeout: Duration,
+    /// The bytes a second that a client has to take while more wait for it, on the average of `write_timeout`;
+    /// a session whose client takes less closes with 1008 "the client reads too slowly". What a client can have
+    /// read is reckoned by this rate too. 0 asks for no rate. Default: 1,024.
+    pub least_rate: usize,
     /// How long a receiver waits for another one of the same session to go, before it is told 2010 "Another connection still open": the
     /// other's connection may have ended unnoticed. Default: 50 ms.
     pub attach_wait: Duration,
@@ -173,6 +180,8 @@ impl Default for EndpointConfig {
             heartbeat_delay: Duration::from_secs(25),
             disconnect_delay: Duration::from_secs(5),
             pong_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(60),
+            least_rate: 1024,
             attach_wait: Duration::from_millis(50),
             sessions: 100_000,
             remembered_for: Duration::from_secs(60),
@@ -216,7 +225,9 @@ impl EndpointConfig {
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
             heartbeat_delay: self.heartbeat_delay.min(LONGEST_DELAY),
             disconnect_delay: self.disconnect_delay.min(LONGEST_DELAY),
-            pong_timeout: self.pong_timeout.min(LONGEST_DELAY),
+            pong_timeout: self.pong_timeout.min(LONGEST_DELAY / 2),
+            write_timeout: self.write_timeout.min(LONGEST_DELAY / 2),
+            least_rate: self.least_rate,
         }
     }
 

@@ -82,6 +82,10 @@ pub struct TcpConfig {
     /// How long a client may take no bytes at all while there are some for it; then its session closes with 1008 "the client does not
     /// read". Default: 60 s.
     pub write_timeout: Duration,
+    /// The bytes a second that a client has to take while more wait for it, on the average of `write_timeout`;
+    /// a session whose client takes less closes with 1008 "the client reads too slowly". 0 asks for no rate.
+    /// Default: 1,024.
+    pub least_rate: usize,
     /// How long a connection that [`listen`](TcpEndpoint::listen) has accepted is silent before the system probes whether its other end
     /// is still there (TCP keepalive). One that acknowledges neither probes nor data is given up a little after `write_timeout` (Linux;
     /// elsewhere when the system thinks fit), and its session ends with 1002. Default: 25 s.
@@ -103,6 +107,7 @@ impl Default for TcpConfig {
             first_record_timeout: Duration::from_secs(10),
             message_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
+            least_rate: 1024,
             keepalive_delay: Duration::from_secs(25),
             linger: Duration::from_secs(5),
             sessions: 100_000,
@@ -248,6 +253,8 @@ impl TcpConfig {
             disconnect_delay: self.linger.min(LONGEST_DELAY),
             // Nobody is pinged here.
             pong_timeout: NO_HEARTBEATS,
+            write_timeout: self.write_timeout.min(LONGEST_DELAY),
+            least_rate: self.least_rate,
         }
     }
 

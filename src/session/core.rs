@@ -7,6 +7,7 @@ mod pings;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use self::pings::Pause;
 use self::pings::Pings;
 use super::queue::{Queue, QueueLimit};
 use crate::Message;
@@ -21,6 +22,20 @@ pub(crate) struct Limits {
     pub(crate) heartbeat_delay: Duration,
     pub(crate) disconnect_delay: Duration,
     pub(crate) pong_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    /// Bytes a second; 0 if there is none.
+    pub(crate) least_rate: usize,
+}
+
+/// Where no least rate is set, the rate of a client that is called slow.
+const SLOW_RATE: usize = 1024;
+
+impl Limits {
+    /// How long a client may take to read so many bytes: at the least rate, but no longer than `write_timeout`.
+    fn reading_time(&self, bytes: usize) -> Duration {
+        let rate = if self.least_rate == 0 { SLOW_RATE } else { self.least_rate };
+        Duration::from_secs((bytes / rate) as u64).min(self.write_timeout)
+    }
 }
 
 /// How a session ended, as its application is told.
@@ -89,6 +104,8 @@ pub(crate) struct Core {
     line: Line,
     /// A close frame has been taken: somebody knows of the end.
     told: bool,
+    /// The client has gone, but what it sent before that is still being read, and taken.
+    rest_comes: bool,
     taken: u64,
     delivered: u64,
 }
@@ -130,6 +147,7 @@ impl Core {
             outbound: Queue::default(),
             line: Line::Detached { expires_at: now + limits.disconnect_delay },
             told: false,
+            rest_comes: false,
             taken: 0,
             delivered: 0,
         }
@@ -210,14 +228,14 @@ impl Core {
         }
     }
 
-    /// A ping's bytes have left.
-    pub(crate) fn ping_left(&mut self, now: Instant, limits: &Limits) {
+    /// A ping's bytes have left, behind so many that the system may hold still.
+    pub(crate) fn ping_left(&mut self, now: Instant, limits: &Limits, ahead: usize) {
         if let Some(pings) = self.pings() {
-            pings.left(now, limits);
+            pings.left(now, limits, ahead);
         }
     }
 
-    /// Something arrived from the peer: it lives, whatever it said.
+    /// A sign of life: something arrived from the peer, whatever it said, or its full socket took bytes again.
     pub(crate) fn heard(&mut self) {
         if let Some(pings) = self.pings() {
             pings.heard();
@@ -225,20 +243,20 @@ impl Core {
     }
 
     /// The socket is not read for now: the pong that may wait in it can't be seen.
-    pub(crate) fn reading_paused(&mut self) {
+    pub(crate) fn reading_paused(&mut self, reason: Pause) {
         if let Some(pings) = self.pings() {
-            pings.pause();
+            pings.pause(reason);
         }
     }
 
-    pub(crate) fn is_reading_paused(&mut self) -> bool {
-        self.pings().is_some_and(|pings| pings.is_paused())
+    pub(crate) fn is_reading_paused(&mut self, reason: Pause) -> bool {
+        self.pings().is_some_and(|pings| pings.is_paused(reason))
     }
 
-    /// The socket is read again: the peer gets the whole time anew.
-    pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits) {
+    /// This reason not to read is gone. With the last one the peer gets the whole time anew.
+    pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits, reason: Pause) {
         if let Some(pings) = self.pings() {
-            pings.resume(now, limits);
+            pings.resume(now, limits, reason);
         }
     }
 
@@ -248,7 +266,7 @@ impl Core {
     pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> bool {
         let bytes = messages.iter().map(Message::len).sum();
         // Nothing needs no room, also while the queue is over its limit: who waited for it would wait for nothing.
-        if self.is_open() && !messages.is_empty() && !self.inbound.fits(limits.inbound, messages.len(), bytes) {
+        if self.takes_more() && !messages.is_empty() && !self.inbound.fits(limits.inbound, messages.len(), bytes) {
             return false;
         }
         self.push_last(messages);
@@ -257,11 +275,26 @@ impl Core {
 
     /// Takes the last messages of a client that is gone, room or not.
     pub(crate) fn push_last(&mut self, messages: &mut Vec<Message>) {
-        if !self.is_open() {
+        if !self.takes_more() {
             return messages.clear();
         }
         self.taken += messages.len() as u64;
         self.inbound.append(messages);
+    }
+
+    /// The client has gone; what it sent before that is read on, and taken also when the session has closed.
+    pub(crate) fn expect_rest(&mut self) {
+        self.rest_comes = self.is_open();
+    }
+
+    /// All of the rest is in, or given up.
+    pub(crate) fn rest_is_in(&mut self) {
+        self.rest_comes = false;
+    }
+
+    /// Whether more messages may come from the client.
+    pub(crate) fn takes_more(&self) -> bool {
+        self.is_open() || self.rest_comes
     }
 
     /// For a receiver whose socket takes nothing: whether the peer has left a ping unanswered, or the rest of a closed session untaken
@@ -328,6 +361,7 @@ impl Core {
             // Who closes a session of its own will receive no more; a limit of the gateway's takes nothing from the application.
             if by == EndedBy::Application {
                 self.inbound.clear();
+                self.rest_comes = false;
             }
             self.phase = Phase::Closing { reason, by, until: now + limits.disconnect_delay };
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use super::core::{Detach, EndedBy, Liveness, Step};
+use super::core::{Detach, EndedBy, Liveness, Pause, Step};
 use super::shared::{Shared, State, Wait};
 use super::wakers::{Waiter, register};
 use crate::Message;
@@ -115,11 +115,12 @@ impl Receiver {
         self.detach(Detach::Finished);
     }
 
-    /// A ping's bytes have left. Who has [polled](Self::poll_step) before is woken in time for the pong that does not come.
-    pub(crate) fn ping_left(&mut self) {
+    /// A ping's bytes have left, behind `ahead` bytes that the system may hold still. A task that has
+    /// [polled](Self::poll_step) before is woken in time for the pong that does not come.
+    pub(crate) fn ping_left(&mut self, ahead: usize) {
         let due = {
             let mut state = self.shared.lock();
-            state.core.ping_left(clock::now(), &self.shared.limits);
+            state.core.ping_left(clock::now(), &self.shared.limits, ahead);
             state.core.next_timeout()
         };
         // As a rule nobody polls again before the next date that the timer knows, which may be much later.
@@ -146,11 +147,11 @@ impl Receiver {
     fn push(&self, mut state: MutexGuard<'_, State>, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         if !state.core.push_inbound(&self.shared.limits, messages) {
             state.others.register(self.waiter, cx);
-            state.core.reading_paused();
+            state.core.reading_paused(Pause::ROOM);
             return false;
         }
-        if state.core.is_reading_paused() {
-            state.core.reading_resumed(clock::now(), &self.shared.limits);
+        if state.core.is_reading_paused(Pause::ROOM) {
+            state.core.reading_resumed(clock::now(), &self.shared.limits, Pause::ROOM);
         }
         let application = state.application.take();
         drop(state);
@@ -200,9 +201,35 @@ impl Receiver {
         self.shared.close(CloseReason::INTERRUPTED, EndedBy::Peer);
     }
 
-    /// Nobody needs to wake the receiver's task now: it runs, and asks again before it rests.
-    pub(crate) fn awake(&self) {
-        self.shared.lock().receiver = None;
+    /// No input need wake the receiver's task now: it runs, and asks again before it rests. `heard`: there was a
+    /// sign of life from the peer, though no message.
+    pub(crate) fn awake(&self, heard: bool) {
+        let mut state = self.shared.lock();
+        state.receiver = None;
+        if heard {
+            state.core.heard();
+        }
+    }
+
+    /// There was a sign of life from the peer.
+    #[allow(dead_code, reason = "the transports use it with the next change")]
+    pub(crate) fn heard(&self) {
+        self.shared.lock().core.heard();
+    }
+
+    /// The peer has gone; what it sent before that is read on. To be said before the session is closed.
+    #[allow(dead_code, reason = "the transports use it with the next change")]
+    pub(crate) fn expect_rest(&self) {
+        self.shared.lock().core.expect_rest();
+    }
+
+    /// All of the rest is in, or given up.
+    #[allow(dead_code, reason = "the transports use it with the next change")]
+    pub(crate) fn rest_is_in(&self) {
+        self.shared.with(|state, wakes| {
+            state.core.rest_is_in();
+            wakes.add(&mut state.application);
+        });
     }
 
     /// The peer ended the session, saying why.

@@ -148,7 +148,7 @@ impl Shared {
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         let mut state = self.lock();
         let Some(message) = state.core.pop_inbound() else {
-            if !state.core.is_open() {
+            if !state.core.takes_more() {
                 return Poll::Ready(None);
             }
             register(&mut state.application, cx);

@@ -23,6 +23,8 @@ pub(crate) fn limits() -> Limits {
         heartbeat_delay: Duration::from_secs(25),
         disconnect_delay: Duration::from_secs(5),
         pong_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(60),
+        least_rate: 1024,
     }
 }
 

@@ -131,7 +131,7 @@ where
 {
     /// Moves messages both ways until the session needs the socket no more.
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        self.receiver.awake();
+        self.receiver.awake(false);
         let mut call_application = true;
         for _ in 0..TURN {
             let read = self.poll_read(cx);

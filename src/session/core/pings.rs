@@ -4,16 +4,31 @@ use std::time::Instant;
 
 use super::Limits;
 
-/// The pings of one receiver. Anything that arrives counts as an answer.
+/// A reason not to read a socket for now. Several may hold at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pause(u8);
+
+impl Pause {
+    /// The inbound queue has no room.
+    pub(crate) const ROOM: Self = Self(1);
+
+    /// A reason that no transport has.
+    #[cfg(test)]
+    pub(super) fn of_a_test() -> Self {
+        Self(0x80)
+    }
+}
+
+/// The pings of one receiver. Any sign of life counts as an answer.
 #[derive(Debug)]
 pub(super) struct Pings {
-    /// Anything arrived since `look_at` was set.
+    /// There was a sign of life since `look_at` was set.
     heard: bool,
     /// When to look whether the peer was heard, and ping it if not.
     look_at: Instant,
     state: Pong,
-    /// Nobody reads the socket for now.
-    paused: bool,
+    /// Why the socket is not read for now: the bits of each [`Pause`].
+    paused: u8,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -23,13 +38,13 @@ enum Pong {
     Leaving,
     /// The ping has left; without any sign of life by then the peer is taken for dead.
     AwaitedBy(Instant),
-    /// The ping has left, but nobody reads the socket, because the application does not receive: the clock stands still.
+    /// The ping has left, but the socket is not read, so its answer can't be seen: the clock stands still.
     Paused,
 }
 
 impl Pings {
     pub(super) fn new(now: Instant, limits: &Limits) -> Self {
-        Self { heard: false, look_at: now + limits.heartbeat_delay, state: Pong::Idle, paused: false }
+        Self { heard: false, look_at: now + limits.heartbeat_delay, state: Pong::Idle, paused: 0 }
     }
 
     /// Whether to ping the peer now.
@@ -38,7 +53,10 @@ impl Pings {
             return false;
         }
         self.look_at = now + limits.heartbeat_delay;
-        if std::mem::take(&mut self.heard) || self.state != Pong::Idle {
+        // While the socket is not read there are pings all the same: a peer whose end lies behind what is not
+        // read is noticed by a write that fails, and the first write to such a peer never does.
+        let is_due = matches!(self.state, Pong::Idle | Pong::Paused);
+        if std::mem::take(&mut self.heard) || !is_due {
             return false;
         }
         self.state = Pong::Leaving;
@@ -63,15 +81,19 @@ impl Pings {
         self.answer_due().is_some_and(|due| now >= due)
     }
 
-    /// A ping's bytes have left.
-    pub(super) fn left(&mut self, now: Instant, limits: &Limits) {
+    /// A ping's bytes have left, behind `ahead` bytes that the system may hold still: a slow peer has to read
+    /// those first, and gets the time for it.
+    pub(super) fn left(&mut self, now: Instant, limits: &Limits, ahead: usize) {
         if self.state == Pong::Leaving {
             // The pause may have begun before the ping left.
-            self.state = if self.paused { Pong::Paused } else { Pong::AwaitedBy(now + limits.pong_timeout) };
+            self.state = match self.paused {
+                0 => Pong::AwaitedBy(now + limits.pong_timeout + limits.reading_time(ahead)),
+                _ => Pong::Paused,
+            };
         }
     }
 
-    /// Something arrived.
+    /// There was a sign of life: something arrived, or a socket that had been full took bytes again.
     pub(super) fn heard(&mut self) {
         self.heard = true;
         if self.state != Pong::Leaving {
@@ -80,21 +102,21 @@ impl Pings {
     }
 
     /// The socket is not read for now.
-    pub(super) fn pause(&mut self) {
-        self.paused = true;
+    pub(super) fn pause(&mut self, reason: Pause) {
+        self.paused |= reason.0;
         if let Pong::AwaitedBy(_) = self.state {
             self.state = Pong::Paused;
         }
     }
 
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused
+    pub(super) fn is_paused(&self, reason: Pause) -> bool {
+        self.paused & reason.0 != 0
     }
 
-    /// The socket is read again: the peer gets the whole time anew.
-    pub(super) fn resume(&mut self, now: Instant, limits: &Limits) {
-        self.paused = false;
-        if self.state == Pong::Paused {
+    /// A reason is gone. With the last one the socket is read again: the peer gets the whole time anew.
+    pub(super) fn resume(&mut self, now: Instant, limits: &Limits, reason: Pause) {
+        self.paused &= !reason.0;
+        if self.paused == 0 && self.state == Pong::Paused {
             self.state = Pong::AwaitedBy(now + limits.pong_timeout);
         }
     }

@@ -23,7 +23,7 @@ async fn the_pong_is_awaited_from_when_the_ping_has_left() {
     // The turn in which the ping is handed to the socket ends, and then its bytes leave.
     let end = poll_fn(|cx| match receiver.poll_step(cx) {
         Poll::Pending => {
-            receiver.ping_left();
+            receiver.ping_left(0);
             Poll::Pending
         }
         Poll::Ready(step) => Poll::Ready(step),
@@ -52,7 +52,7 @@ async fn a_pong_needs_no_room_in_the_inbound_queue() {
     let end = async {
         loop {
             match poll_fn(|cx| receiver.poll_step(cx)).await {
-                Step::Ping => receiver.ping_left(),
+                Step::Ping => receiver.ping_left(0),
                 Step::Frame(Frame::Close(reason)) => break reason,
                 Step::Frame(_) => {}
             }

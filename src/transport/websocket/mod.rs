@@ -151,7 +151,7 @@ where
                 return Poll::Pending;
             }
             if !read {
-                self.receiver.awake();
+                self.receiver.awake(false);
             }
             self.poll_application(cx);
             let ending = match std::mem::replace(&mut self.reading, Reading::Stopped) {
@@ -323,7 +323,7 @@ where
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(())) => {
                 if std::mem::take(&mut self.ping_leaving) {
-                    self.receiver.ping_left();
+                    self.receiver.ping_left(0);
                 }
                 Ok(Poll::Ready(()))
             }

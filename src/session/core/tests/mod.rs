@@ -11,6 +11,7 @@ use crate::clock;
 const HEARTBEAT: Duration = Duration::from_secs(25);
 const DISCONNECT: Duration = Duration::from_secs(5);
 const PONG: Duration = Duration::from_secs(10);
+const WRITE: Duration = Duration::from_secs(60);
 const BLINK: Duration = Duration::from_millis(1);
 
 /// A session and the time.
@@ -29,6 +30,8 @@ impl Bench {
             heartbeat_delay: HEARTBEAT,
             disconnect_delay: DISCONNECT,
             pong_timeout: PONG,
+            write_timeout: WRITE,
+            least_rate: 1000,
         };
         let now = clock::now();
         Self { core: Core::new(now, &limits), limits, now }

@@ -19,13 +19,16 @@ enum Op {
     PollAll,
     PollSilence,
     Expire,
-    PingLeft,
+    /// Behind so many bytes.
+    PingLeft(usize),
     Heard,
     Pause,
     Resume,
     /// Messages of so many bytes.
     Push(Vec<usize>),
     PushLast(Vec<usize>),
+    ExpectRest,
+    RestIsIn,
     Pop,
     Send(usize),
     Close(EndedBy),
@@ -44,13 +47,15 @@ fn op((choice, detail, more): (u8, u8, u8)) -> Op {
     let size = |byte: u8| if byte.is_multiple_of(8) { 60 } else { usize::from(byte % 12) };
     let sizes = || (0..1 + detail % 3).map(|index| size(more.wrapping_add(index * 7))).collect();
     match choice {
-        0..30 => Op::Attach(if detail.is_multiple_of(2) { Liveness::Heartbeats } else { Liveness::Pings }),
+        0..26 => Op::Attach(if detail.is_multiple_of(2) { Liveness::Heartbeats } else { Liveness::Pings }),
+        26..28 => Op::ExpectRest,
+        28..30 => Op::RestIsIn,
         30..42 => Op::Detach(Detach::Finished),
         42..70 => Op::Poll,
         70..94 => Op::PollAll,
         94..100 => Op::PollSilence,
         100..109 => Op::Expire,
-        109..127 => Op::PingLeft,
+        109..127 => Op::PingLeft(if detail < 192 { 0 } else { usize::from(more) * 1_000 }),
         127..130 => Op::Heard,
         130..133 => Op::Pause,
         133..138 => Op::Resume,
@@ -119,6 +124,8 @@ fn any_interleaving_behaves_as_the_model_says() {
         "full",
         "popped after the end",
         "dropped by the application",
+        "rest taken",
+        "ping behind bytes",
     ] {
         let times = seen.borrow().get(what).copied().unwrap_or(0);
         assert!(times >= 100, "{what}: {times} times in all runs");
@@ -140,6 +147,8 @@ struct Run {
     taken: u64,
     /// Messages that came after there was no more room for them.
     over: bool,
+    /// The client has gone, and what it sent before is still taken.
+    rest_comes: bool,
 
     opened: bool,
     told: bool,
@@ -194,6 +203,7 @@ impl Run {
             popped: 0,
             taken: 0,
             over: false,
+            rest_comes: false,
             opened: false,
             told: false,
             closed: None,
@@ -248,12 +258,16 @@ impl Run {
                 let expected = self.expire();
                 assert_eq!(self.bench.core.expire(now), expected);
             }
-            Op::PingLeft => {
-                self.bench.core.ping_left(now, &self.bench.limits);
+            Op::PingLeft(ahead) => {
+                self.bench.core.ping_left(now, &self.bench.limits, ahead);
                 if let Some(pings) = self.pings()
                     && pings.ping == Ping::Sent
                 {
-                    pings.ping = Ping::HeardFrom(now);
+                    // At 1,000 bytes a second the client may need so long to get there, and no longer than `WRITE`.
+                    let reading = Duration::from_secs((ahead / 1_000) as u64).min(WRITE);
+                    // In a pause that time is forgotten: all begins anew when it ends.
+                    pings.ping = Ping::HeardFrom(if pings.paused { now } else { now + reading });
+                    self.saw(if ahead > 0 { "ping behind bytes" } else { "ping ahead of all" });
                 }
             }
             Op::Heard => {
@@ -266,13 +280,13 @@ impl Run {
                 }
             }
             Op::Pause => {
-                self.bench.core.reading_paused();
+                self.bench.core.reading_paused(Pause::ROOM);
                 if let Some(pings) = self.pings() {
                     pings.paused = true;
                 }
             }
             Op::Resume => {
-                self.bench.core.reading_resumed(now, &self.bench.limits);
+                self.bench.core.reading_resumed(now, &self.bench.limits, Pause::ROOM);
                 if let Some(pings) = self.pings()
                     && std::mem::take(&mut pings.paused)
                     && let Ping::HeardFrom(from) = &mut pings.ping
@@ -284,7 +298,7 @@ impl Run {
                 let texts = self.texts("in", &sizes);
                 let mut messages = texts.iter().map(|text| Message::from(text.as_str())).collect();
                 let refused = !self.bench.core.push_inbound(&self.bench.limits, &mut messages);
-                if self.closed.is_some() {
+                if self.closed.is_some() && !self.rest_comes {
                     assert!(!refused, "its client can't know yet");
                     return;
                 }
@@ -295,17 +309,28 @@ impl Run {
                 } else {
                     self.taken += texts.len() as u64;
                     self.over = waiting.is_empty() && !fits(&[String::new()], &texts);
+                    if self.closed.is_some() {
+                        self.saw("rest taken");
+                    }
                     self.admitted.extend(texts);
                 }
             }
             Op::PushLast(sizes) => {
                 let texts = self.texts("last", &sizes);
                 self.bench.core.push_last(&mut texts.iter().map(|text| Message::from(text.as_str())).collect());
-                if self.closed.is_none() {
+                if self.closed.is_none() || self.rest_comes {
                     self.taken += texts.len() as u64;
                     self.over = true;
                     self.admitted.extend(texts);
                 }
+            }
+            Op::ExpectRest => {
+                self.bench.core.expect_rest();
+                self.rest_comes = self.closed.is_none();
+            }
+            Op::RestIsIn => {
+                self.bench.core.rest_is_in();
+                self.rest_comes = false;
             }
             Op::Pop => {
                 let message = self.bench.core.pop_inbound();
@@ -339,6 +364,7 @@ impl Run {
                 self.bench.core.close(now, &self.bench.limits, reason.clone(), by);
                 if self.closed.is_none() {
                     self.closed = Some((reason, by, now));
+                    self.rest_comes &= by != EndedBy::Application;
                     if by == EndedBy::Application && self.popped < self.admitted.len() {
                         self.saw("dropped by the application");
                         self.admitted.truncate(self.popped);
@@ -422,7 +448,8 @@ impl Run {
             && now >= pings.looked_at + HEARTBEAT
         {
             pings.looked_at = now;
-            if !std::mem::take(&mut pings.heard) && pings.ping == Ping::None {
+            let awaited = !pings.paused && pings.ping != Ping::None;
+            if !std::mem::take(&mut pings.heard) && pings.ping != Ping::Sent && !awaited {
                 pings.ping = Ping::Sent;
                 return ("ping".to_owned(), Some("ping"));
             }
@@ -472,6 +499,7 @@ impl Run {
         assert_eq!(core.is_attached(), self.receiver.is_some());
         assert_eq!(core.ended(), self.ended.as_ref());
         assert_eq!(core.ended_untold(), self.ended.is_some() && !self.told);
+        assert_eq!(core.takes_more(), self.closed.is_none() || self.rest_comes);
         assert_eq!(core.counts(), (self.taken, self.handed as u64));
         assert_eq!(core.outbound.len(), if self.ended.is_some() { 0 } else { self.queued() });
         assert!(core.outbound.len() <= self.bench.limits.outbound.messages);

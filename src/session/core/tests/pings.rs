@@ -7,7 +7,7 @@ fn pinged() -> Bench {
     let mut bench = Bench::streaming(Liveness::Pings);
     bench.wait(HEARTBEAT);
     assert_eq!(bench.steps(), ["h", "ping"]);
-    bench.core.ping_left(bench.now, &bench.limits);
+    bench.core.ping_left(bench.now, &bench.limits, 0);
     assert_eq!(bench.core.next_timeout(), bench.now + PONG);
     bench
 }
@@ -71,7 +71,7 @@ fn anything_that_arrives_answers_a_ping() {
     assert_eq!(bench.steps(), ["h"], "heard since the last look");
     bench.wait(HEARTBEAT);
     assert_eq!(bench.steps(), ["h", "ping"]);
-    bench.core.ping_left(bench.now, &bench.limits);
+    bench.core.ping_left(bench.now, &bench.limits, 0);
     bench.wait(PONG);
     assert_eq!(bench.end(), None);
     bench.steps();
@@ -89,7 +89,7 @@ fn a_ping_that_has_not_left_blames_nobody() {
     bench.wait(BLINK);
     assert_eq!(bench.steps(), ["h"], "and one ping on its way is enough");
     bench.core.heard();
-    bench.core.ping_left(bench.now, &bench.limits);
+    bench.core.ping_left(bench.now, &bench.limits, 0);
     bench.wait(PONG - BLINK);
     assert_eq!(bench.steps(), [""; 0]);
     bench.wait(BLINK);
@@ -99,7 +99,7 @@ fn a_ping_that_has_not_left_blames_nobody() {
 #[test]
 fn only_a_ping_that_was_sent_can_leave() {
     let mut bench = Bench::streaming(Liveness::Pings);
-    bench.core.ping_left(bench.now, &bench.limits);
+    bench.core.ping_left(bench.now, &bench.limits, 0);
     bench.wait(PONG * 2);
     assert_eq!(bench.steps(), [""; 0]);
     bench.core.heard();
@@ -113,12 +113,13 @@ fn only_a_ping_that_was_sent_can_leave() {
 fn time_stands_still_while_nobody_reads() {
     let mut bench = pinged();
     bench.wait(PONG - BLINK);
-    bench.core.reading_paused();
+    bench.core.reading_paused(Pause::ROOM);
     for _ in 0..10 {
         bench.wait(HEARTBEAT);
-        assert_eq!(bench.steps(), ["h"], "no second ping before the first is answered");
+        assert_eq!(bench.steps(), ["h", "ping"]);
+        bench.core.ping_left(bench.now, &bench.limits, 0);
     }
-    bench.core.reading_resumed(bench.now, &bench.limits);
+    bench.core.reading_resumed(bench.now, &bench.limits, Pause::ROOM);
     bench.wait(PONG - BLINK);
     assert_eq!(bench.steps(), [""; 0], "the whole time anew");
     bench.wait(BLINK);
@@ -131,15 +132,15 @@ fn a_ping_that_leaves_while_nobody_reads_blames_nobody() {
     for pause_first in [true, false] {
         let mut bench = Bench::streaming(Liveness::Pings);
         if pause_first {
-            bench.core.reading_paused();
+            bench.core.reading_paused(Pause::ROOM);
         }
         bench.wait(HEARTBEAT);
         assert_eq!(bench.steps(), ["h", "ping"]);
-        bench.core.reading_paused();
-        bench.core.ping_left(bench.now, &bench.limits);
-        bench.wait(HEARTBEAT);
-        assert_eq!(bench.steps(), ["h"]);
-        bench.core.reading_resumed(bench.now, &bench.limits);
+        bench.core.reading_paused(Pause::ROOM);
+        bench.core.ping_left(bench.now, &bench.limits, 0);
+        bench.wait(PONG);
+        assert_eq!(bench.steps(), [""; 0]);
+        bench.core.reading_resumed(bench.now, &bench.limits, Pause::ROOM);
         bench.wait(PONG - BLINK);
         assert_eq!(bench.steps(), [""; 0]);
         bench.core.heard();
@@ -147,6 +148,58 @@ fn a_ping_that_leaves_while_nobody_reads_blames_nobody() {
         assert_eq!(bench.steps(), [""; 0]);
         assert!(bench.core.is_open());
     }
+}
+
+/// A peer that has gone while its socket is not read is noticed by a write that fails, and the first one never does:
+/// so pings go on, each heartbeat, though none can be answered.
+#[test]
+fn pings_go_on_while_nobody_reads() {
+    let mut bench = pinged();
+    bench.core.reading_paused(Pause::ROOM);
+    for _ in 0..3 {
+        bench.wait(HEARTBEAT);
+        assert_eq!(bench.steps(), ["h", "ping"]);
+        bench.wait(HEARTBEAT);
+        assert_eq!(bench.steps(), ["h"], "one on its way is enough");
+        bench.core.ping_left(bench.now, &bench.limits, 0);
+    }
+    assert!(bench.core.is_open());
+}
+
+/// A client that reads 100 KB/s had megabytes ahead of the ping in buffers of the system, and was closed before it
+/// could have seen it.
+#[test]
+fn a_peer_gets_time_for_what_is_ahead_of_the_ping() {
+    for (ahead, seconds) in [(0, 0), (999, 0), (1_000, 1), (30_000, 30), (5_000_000, 60), (usize::MAX, 60)] {
+        let mut bench = Bench::streaming(Liveness::Pings);
+        bench.wait(HEARTBEAT);
+        assert_eq!(bench.steps(), ["h", "ping"]);
+        bench.core.ping_left(bench.now, &bench.limits, ahead);
+        let until = bench.now + PONG + Duration::from_secs(seconds);
+        assert_eq!(bench.core.poll_silence(until - BLINK), Err(Some(until)), "{ahead}");
+        assert_eq!(bench.core.poll_silence(until), Ok(()), "{ahead}");
+    }
+    let mut bench = Bench::streaming(Liveness::Pings);
+    bench.limits.least_rate = 0;
+    bench.wait(HEARTBEAT);
+    bench.steps();
+    bench.core.ping_left(bench.now, &bench.limits, 2048);
+    assert_eq!(bench.core.poll_silence(bench.now), Err(Some(bench.now + PONG + Duration::from_secs(2))));
+}
+
+/// The clock of the pong runs again when no reason is left not to read.
+#[test]
+fn one_reason_of_two_keeps_the_clock_still() {
+    let other = Pause::of_a_test();
+    let mut bench = pinged();
+    bench.core.reading_paused(Pause::ROOM);
+    bench.core.reading_paused(other);
+    bench.core.reading_resumed(bench.now, &bench.limits, Pause::ROOM);
+    assert!(bench.core.is_reading_paused(other) && !bench.core.is_reading_paused(Pause::ROOM));
+    bench.wait(PONG);
+    assert_eq!(bench.core.poll_silence(bench.now), Err(None));
+    bench.core.reading_resumed(bench.now, &bench.limits, other);
+    assert_eq!(bench.core.poll_silence(bench.now), Err(Some(bench.now + PONG)));
 }
 
 /// For a receiver that is not polled because its socket takes nothing.
