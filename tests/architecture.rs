@@ -32,6 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "gateway::PeerAddr",
             "gateway::Handler",
+            "gateway::origin",
         ],
     ),
     // Its queues are bounded like those of a session.

@@ -9,6 +9,7 @@ mod handler;
 mod headers;
 mod iframe;
 mod info;
+pub(crate) mod origin;
 pub(crate) mod prefix;
 mod receive;
 mod refusal;

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::page::Shown;
 use super::{RoomNumber, RoomNumberError, RoomSummary, Rooms, TooManyRooms, named};
+use crate::gateway::origin::is_foreign;
 
 /// Lists, creates, enters and leaves rooms over HTTP.
 ///
@@ -33,6 +35,9 @@ use super::{RoomNumber, RoomNumberError, RoomSummary, Rooms, TooManyRooms, named
 ///
 /// Entering over HTTP tells where the room is and makes nobody a participant, which takes a session; leaving takes a participant of protocol 1 out whose
 /// transport is gone. A connected one leaves by its own session: everybody can guess this path.
+///
+/// Creating and leaving change something, so both are answered with 403 when a page of another origin causes the request: a form or a link of any
+/// site could send it. `Sec-Fetch-Site` tells, or `Origin` compared with `Host`; programs send neither.
 #[derive(Clone, Debug)]
 pub struct RoomsSite {
     rooms: Rooms,
@@ -60,7 +65,7 @@ impl RoomsSite {
     {
         let (parts, body) = request.into_parts();
         let reader = Reader::of(&parts.headers);
-        let reply = match self.act(&parts.method, parts.uri.path(), parts.uri.query(), &parts.headers, body).await {
+        let reply = match self.act(&parts, body).await {
             Ok(reply) => reply,
             Err(problem) => self.refusal(problem),
         };
@@ -75,24 +80,21 @@ impl RoomsSite {
         response
     }
 
-    async fn act<B>(
-        &self,
-        method: &Method,
-        path: &str,
-        query: Option<&str>,
-        headers: &HeaderMap,
-        body: B,
-    ) -> Result<Reply, Problem>
+    async fn act<B>(&self, request: &Parts, body: B) -> Result<Reply, Problem>
     where
         B: http_body::Body<Error: Into<Box<dyn Error + Send + Sync>>>,
     {
-        let route: Route = path.parse()?;
+        let Parts { method, uri, headers, .. } = request;
+        let route: Route = uri.path().parse()?;
         let allowed: &[Method] = if route == Route::Create { &[Method::POST] } else { &[Method::GET, Method::HEAD] };
         if !allowed.contains(method) {
             return Err(Problem::Method(if route == Route::Create { "POST" } else { "GET, HEAD" }));
         }
+        if route.changes_rooms() && is_foreign(uri, headers) {
+            return Err(Problem::Foreign);
+        }
         match route {
-            Route::List => Ok(self.list(query)),
+            Route::List => Ok(self.list(uri.query())),
             Route::Random => {
                 let room = self.rooms.random_free();
                 Ok(Reply::page(&Numbered { room }, Some(room)))
@@ -173,6 +175,12 @@ enum Route {
     Exit { room: RoomNumber, name: Box<str> },
 }
 
+impl Route {
+    fn changes_rooms(&self) -> bool {
+        matches!(self, Self::Create | Self::Exit { .. })
+    }
+}
+
 impl FromStr for Route {
     type Err = Problem;
 
@@ -235,6 +243,8 @@ enum Problem {
     Number,
     #[error("a name has 1 to 64 characters, none of them a control character")]
     Name,
+    #[error("a page of another site has sent this; rooms are created and left from pages of this one: see /rooms")]
+    Foreign,
     #[error("there is no room {0}; create it, if you like")]
     NoRoom(RoomNumber),
     #[error("{0}; try again when one is empty")]
@@ -257,6 +267,7 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoPath | Self::NoRoom(_) => StatusCode::NOT_FOUND,
+            Self::Foreign => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Number | Self::Name | Self::Body => StatusCode::BAD_REQUEST,
             Self::TooMany(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -124,6 +124,37 @@ async fn what_is_wrong_is_said_in_the_reader_s_form() {
     assert!(!site.serves("/roomful") && !site.serves("/rooms/") && !site.serves("/"));
 }
 
+/// A page of any site has a form that sends itself, or a picture whose address is that of an exit: its visitors filled the list of rooms.
+#[tokio::test]
+async fn pages_of_other_sites_change_nothing() {
+    let site = site(10);
+    let host = ("host", "rooms.example");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let requests = [("POST", "/room", "id=7"), ("GET", "/room/7/user/ann/exit", "")];
+    for foreign in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+    ] {
+        for (method, path, body) in requests {
+            let answer = ask(&site, method, path, &[host, form, foreign], body).await;
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {path}, {foreign:?}");
+            assert!(text(answer).await.contains("a page of another site"), "{foreign:?}");
+        }
+    }
+    assert_eq!(told(&site, "GET", "/rooms", "").await.1["rooms"], json!([]));
+    for own in [("sec-fetch-site", "same-origin"), ("origin", "https://rooms.example"), ("accept", "*/*")] {
+        for (method, path, body) in requests {
+            let status = ask(&site, method, path, &[host, form, own], body).await.status();
+            assert!(status.is_success(), "{method} {path}, {own:?}: {status}");
+        }
+    }
+    // What only shows is open to links from everywhere.
+    let linked = ask(&site, "GET", "/room/7/user/ann", &[host, ("sec-fetch-site", "cross-site")], "").await;
+    assert_eq!(linked.status(), StatusCode::OK);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_is_not_waited_for_for_ever() {
     /// A body that never comes.
