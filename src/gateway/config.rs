@@ -98,6 +98,12 @@ pub struct EndpointConfig {
     /// the session lives. Default: those that tell who and where the client is (`host`, `origin`, `referer`, `user-agent`, `cookie`,
     /// `authorization`, `accept-language`, `forwarded`, `via`, `x-real-ip`, `x-forwarded-for`, `-host`, `-port`, `-proto`).
     pub kept_headers: Vec<HeaderName>,
+    /// The names and values of the headers that a session keeps, in bytes; a request that would open one with more is answered with 431.
+    /// Default: 8 KiB.
+    pub kept_header_bytes: usize,
+    /// Path and query of a request that opens a session, in bytes, for [`ConnectInfo`](crate::ConnectInfo) keeps them; a longer one is
+    /// answered with 414. Default: 8 KiB.
+    pub target_size: usize,
 }
 
 /// Which transports an endpoint offers.
@@ -190,6 +196,8 @@ impl Default for EndpointConfig {
             base_url: None,
             cookies: None,
             kept_headers: KEPT_HEADERS.to_vec(),
+            kept_header_bytes: 8 * 1024,
+            target_size: 8 * 1024,
         }
     }
 }

@@ -9,7 +9,7 @@ use http::{Request, Response, Uri};
 use super::endpoint::{BoxError, Endpoint};
 use super::handler::Contained;
 use super::refusal::Refusal;
-use super::registry::Lookup;
+use super::registry::{Lookup, NotMade};
 use super::request::connect_info;
 use super::route::Resource;
 use super::short_poll;
@@ -66,12 +66,13 @@ impl Endpoint {
     fn attach(self: &Arc<Self>, mut parts: Parts, segment: &str, form: Form) -> Result<Begun, Refusal> {
         let watch = parts.extensions.remove::<PeerWatch>();
         let lookup = self.registry.find_or_create(segment, |segment| {
-            let info = connect_info(&mut parts, name(form.resource), &self.config.kept_headers);
+            let info = connect_info(&mut parts, name(form.resource), &self.config)?;
             let (limits, owner) = (Arc::clone(&self.limits), Arc::clone(&self.owner));
-            Receiver::first(Shared::new(info, Some(segment), Carries::Text, limits, owner), Liveness::Heartbeats)
+            Ok(Receiver::first(Shared::new(info, Some(segment), Carries::Text, limits, owner), Liveness::Heartbeats))
         });
         let source = match lookup {
-            Err(full) => return Err(self.too_many_sessions(full)),
+            Err(NotMade::Full(full)) => return Err(self.too_many_sessions(full)),
+            Err(NotMade::Refused(refusal)) => return Err(refusal),
             Ok(Lookup::Ended(reason)) => Source::Refused(reason),
             Ok(Lookup::Created(receiver)) => {
                 Contained::new(Arc::clone(&self.handler), Arc::clone(receiver.session())).start();

@@ -38,6 +38,10 @@ pub(super) enum Refusal {
     InboundFull { waited: Duration },
     #[error("Too many payloads of this session wait already: waiting_payloads is {limit}. Send one at a time.\n")]
     Crowded { limit: usize },
+    #[error("Path and query are too long: target_size is {limit} bytes.\n")]
+    TargetTooLong { limit: usize },
+    #[error("The headers that a session keeps are too large: kept_header_bytes is {limit}. Send fewer cookies.\n")]
+    HeadersTooLarge { limit: usize },
     #[error("Can \"Upgrade\" only to \"WebSocket\".")]
     NoUpgrade,
     #[error("\"Connection\" must be \"Upgrade\".")]
@@ -72,6 +76,8 @@ impl Refusal {
             | Self::WebSocketVersion
             | Self::NoWebSocketKey => StatusCode::BAD_REQUEST,
             Self::BodyLate { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UpgradesNotServed => StatusCode::NOT_IMPLEMENTED,
         }
     }

@@ -1,12 +1,17 @@
 //! Which sessions an endpoint has, and which it had a moment ago.
 
+mod memory;
+mod tasks;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 
+pub(crate) use self::memory::Memory;
+use self::tasks::Tasks;
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::session::{Owner, Receiver, SessionId, Shared};
@@ -20,8 +25,6 @@ pub(crate) struct Registry {
     // Held for look-ups and entries only. Order: registry before session.
     tables: Mutex<Tables>,
     sessions: usize,
-    /// Where the reaper can run: a session may be closed by a thread that knows of no runtime.
-    runtime: OnceLock<Handle>,
 }
 
 #[derive(Default)]
@@ -32,8 +35,8 @@ struct Tables {
     /// leave five thousand dates behind. The date is early when the session was used since; then it gets a new one.
     dates: BinaryHeap<Reverse<Date>>,
     next_ticket: u64,
-    reaping: bool,
     memory: Memory,
+    tasks: Tasks,
     refused: Tally,
 }
 
@@ -60,6 +63,14 @@ pub(crate) enum Lookup {
     Created(Receiver),
 }
 
+/// Why a session was not made.
+#[derive(Debug)]
+pub(crate) enum NotMade<E> {
+    Full(TooManySessions),
+    /// By what was to make it.
+    Refused(E),
+}
+
 /// The endpoint has as many sessions as its configuration allows.
 #[derive(Debug)]
 pub(crate) struct TooManySessions {
@@ -70,7 +81,7 @@ pub(crate) struct TooManySessions {
 impl Registry {
     pub(crate) fn new(sessions: usize, memory: Memory) -> Self {
         let tables = Mutex::new(Tables { memory, ..Tables::default() });
-        Self { tables, sessions, runtime: OnceLock::new() }
+        Self { tables, sessions }
     }
 
     /// The session of an HTTP transport.
@@ -79,11 +90,11 @@ impl Registry {
     }
 
     /// The session of an HTTP transport, for a receiver: one that has ended is answered once, an unknown one is made.
-    pub(crate) fn find_or_create(
-        &self,
+    pub(crate) fn find_or_create<E>(
+        self: &Arc<Self>,
         segment: &str,
-        create: impl FnOnce(Arc<str>) -> Receiver,
-    ) -> Result<Lookup, TooManySessions> {
+        create: impl FnOnce(Arc<str>) -> Result<Receiver, E>,
+    ) -> Result<Lookup, NotMade<E>> {
         let mut tables = self.lock();
         if let Some(entry) = tables.by_segment.get(segment) {
             return Ok(Lookup::Found(Arc::clone(&entry.session)));
@@ -91,20 +102,26 @@ impl Registry {
         if let Some(reason) = tables.memory.recall(segment, clock::now()) {
             return Ok(Lookup::Ended(reason));
         }
-        tables.admit(self.sessions)?;
-        self.runtime.get_or_init(Handle::current);
+        tables.admit(self.sessions).map_err(NotMade::Full)?;
         let segment: Arc<str> = segment.into();
-        let receiver = create(Arc::clone(&segment));
+        let receiver = create(Arc::clone(&segment)).map_err(NotMade::Refused)?;
         tables.by_segment.insert(segment, Entry { session: Arc::clone(receiver.session()), ticket: None });
+        tables.tasks.runtime = Some(Handle::current());
+        // What an earlier runtime has left behind is looked after by this one.
+        self.staff(tables);
         Ok(Lookup::Created(receiver))
     }
 
     /// Enters a WebSocket's session.
-    pub(crate) fn enter_socket(&self, create: impl FnOnce() -> Arc<Shared>) -> Result<Arc<Shared>, TooManySessions> {
+    pub(crate) fn enter_socket(
+        self: &Arc<Self>,
+        create: impl FnOnce() -> Arc<Shared>,
+    ) -> Result<Arc<Shared>, TooManySessions> {
         let mut tables = self.lock();
         tables.admit(self.sessions)?;
         let session = create();
         tables.sockets.insert(session.info().id(), Arc::clone(&session));
+        self.staff(tables);
         Ok(session)
     }
 
@@ -127,8 +144,8 @@ impl Registry {
 
     fn schedule(self: &Arc<Self>, session: &Arc<Shared>, at: Instant) {
         let Some(segment) = session.segment() else { return self.remove(session) };
-        let mut tables = self.lock();
-        let tables = &mut *tables;
+        let mut guard = self.lock();
+        let tables = &mut *guard;
         let Some(entry) = tables.by_segment.get_mut(segment) else { return };
         if entry.ticket.is_some() || !Arc::ptr_eq(&entry.session, session) {
             return;
@@ -136,16 +153,10 @@ impl Registry {
         tables.next_ticket += 1;
         entry.ticket = Some(tables.next_ticket);
         tables.dates.push(Reverse(Date { at, ticket: tables.next_ticket, segment: Arc::clone(segment) }));
-        if !std::mem::replace(&mut tables.reaping, true) {
-            let runtime = Handle::try_current().ok();
-            // Every session that has a segment was made within a runtime.
-            if let Some(runtime) = runtime.as_ref().or(self.runtime.get()) {
-                runtime.spawn(Arc::clone(self).reap());
-            }
-        }
+        self.staff(guard);
     }
 
-    fn remove(&self, session: &Arc<Shared>) {
+    fn remove(self: &Arc<Self>, session: &Arc<Shared>) {
         let mut tables = self.lock();
         let Some(segment) = session.segment() else {
             tables.sockets.remove(&session.info().id());
@@ -155,31 +166,17 @@ impl Registry {
             tables.by_segment.remove(segment);
             let reason = session.end().map_or(CloseReason::INTERRUPTED, |end| end.reason);
             tables.memory.keep(Arc::clone(segment), reason, clock::now());
+            self.staff(tables);
         }
     }
 
-    /// Ends sessions whose clients did not come back, or take nothing of a closed one; rests while no date stands, and ends when there is none left.
-    async fn reap(self: Arc<Self>) {
-        loop {
-            let next = {
-                let mut tables = self.lock();
-                match tables.dates.peek() {
-                    Some(Reverse(date)) => date.at,
-                    None => {
-                        tables.reaping = false;
-                        return;
-                    }
-                }
-            };
-            // A date entered meanwhile is never earlier than this one: the delay is the same for all sessions of an endpoint.
-            tokio::time::sleep_until(next.into()).await;
-            let now = clock::now();
-            for session in self.due(now) {
-                if session.expire(now) {
-                    self.remove(&session);
-                } else if let Some(at) = session.expires_at() {
-                    self.schedule(&session, at);
-                }
+    /// Ends sessions whose clients did not come back, or take nothing of a closed one.
+    fn expire_due(self: &Arc<Self>, now: Instant) {
+        for session in self.due(now) {
+            if session.expire(now) {
+                self.remove(&session);
+            } else if let Some(at) = session.expires_at() {
+                self.schedule(&session, at);
             }
         }
     }
@@ -232,120 +229,5 @@ impl Owner for Keeper {
     }
 }
 
-/// How sessions ended whose ids a client may still use: its late poll must not open a new session as if nothing had been lost.
-///
-/// The default remembers nothing.
-#[derive(Default)]
-pub(crate) struct Memory {
-    duration: Duration,
-    most: usize,
-    reasons: HashMap<Arc<str>, (CloseReason, Instant)>,
-    order: VecDeque<(Instant, Arc<str>)>,
-}
-
-impl Memory {
-    /// Remembers an end for this long, and so many of them, the latest.
-    pub(crate) fn new(duration: Duration, most: usize) -> Self {
-        Self { duration, most, ..Self::default() }
-    }
-
-    fn keep(&mut self, segment: Arc<str>, reason: CloseReason, now: Instant) {
-        if self.most == 0 {
-            return;
-        }
-        while self.order.len() >= self.most || self.order.front().is_some_and(|(at, _)| !self.holds(*at, now)) {
-            let Some((at, oldest)) = self.order.pop_front() else { break };
-            // The same segment may have ended again since: then a later place in the order stands for it.
-            if self.reasons.get(&oldest).is_some_and(|(_, kept)| *kept == at) {
-                self.reasons.remove(&oldest);
-            }
-        }
-        self.order.push_back((now, Arc::clone(&segment)));
-        self.reasons.insert(segment, (reason, now));
-    }
-
-    fn recall(&mut self, segment: &str, now: Instant) -> Option<CloseReason> {
-        let (reason, at) = self.reasons.remove(segment)?;
-        self.holds(at, now).then_some(reason)
-    }
-
-    /// Whether what ended `at` that time is still remembered. By the difference: the duration may be longer than a date can tell.
-    fn holds(&self, at: Instant, now: Instant) -> bool {
-        now.saturating_duration_since(at) < self.duration
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn memory() -> Memory {
-        Memory::new(MINUTE, 100)
-    }
-
-    fn kept(memory: &mut Memory, segment: &str, now: Instant) -> bool {
-        memory.recall(segment, now).is_some()
-    }
-
-    /// Clients come again, and an endpoint that is full has better things to do than to write ten thousand lines.
-    #[tokio::test(start_paused = true)]
-    async fn of_the_sessions_that_were_refused_one_line_is_told_in_a_while() {
-        let registry = Registry::new(0, Memory::default());
-        let refused = || registry.enter_socket(|| unreachable!("it is full")).err().expect("it is full").untold;
-        assert_eq!(refused(), Some(1));
-        for _ in 0..100 {
-            assert_eq!(refused(), None);
-            assert!(
-                registry.find_or_create("a", |_| unreachable!("it is full")).is_err_and(|full| full.untold.is_none())
-            );
-        }
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(refused(), Some(201));
-    }
-
-    #[test]
-    fn an_end_is_told_once_and_for_as_long_as_was_said() {
-        let (mut memory, now) = (memory(), clock::now());
-        memory.keep("a".into(), CloseReason::NORMAL, now);
-        memory.keep("b".into(), CloseReason::NORMAL, now);
-        assert!(kept(&mut memory, "a", now + MINUTE - Duration::from_millis(1)));
-        assert!(!kept(&mut memory, "a", now));
-        assert!(!kept(&mut memory, "b", now + MINUTE));
-    }
-
-    #[test]
-    fn the_oldest_ends_are_forgotten_first() {
-        let (mut memory, now) = (memory(), clock::now());
-        for n in 0..=100 {
-            memory.keep(n.to_string().into(), CloseReason::NORMAL, now);
-        }
-        assert_eq!((memory.reasons.len(), memory.order.len()), (100, 100));
-        assert!(!kept(&mut memory, "0", now));
-        assert!(kept(&mut memory, "1", now));
-    }
-
-    #[test]
-    fn nothing_and_for_ever_are_durations_and_numbers_too() {
-        let now = clock::now();
-        for mut memory in [Memory::new(Duration::ZERO, 100), Memory::new(MINUTE, 0)] {
-            memory.keep("a".into(), CloseReason::NORMAL, now);
-            assert!(!kept(&mut memory, "a", now));
-            assert!(memory.order.len() <= 1);
-        }
-        let mut memory = Memory::new(Duration::MAX, 100);
-        memory.keep("a".into(), CloseReason::NORMAL, now);
-        memory.keep("b".into(), CloseReason::NORMAL, now);
-        assert!(kept(&mut memory, "a", now + MINUTE * 1000));
-    }
-
-    #[test]
-    fn an_id_that_ended_twice_keeps_its_later_reason() {
-        let (mut memory, now) = (memory(), clock::now());
-        memory.keep("a".into(), CloseReason::NORMAL, now);
-        memory.keep("a".into(), CloseReason::NO_PONG, now + Duration::from_secs(30));
-        memory.keep("b".into(), CloseReason::NORMAL, now + MINUTE);
-        assert_eq!(memory.recall("a", now + MINUTE), Some(CloseReason::NO_PONG));
-    }
-}
+mod tests;

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use http::Response;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 
-use super::config::CookieConfig;
+use super::config::{CookieConfig, EndpointConfig};
 use super::headers::{self, Cors, copy};
+use super::refusal::Refusal;
 use super::route::Resource;
 use crate::session::{ConnectInfo, ConnectInfoParts};
 use crate::transport::{Body, PeerWatch};
@@ -22,7 +23,26 @@ pub struct PeerAddr(pub SocketAddr);
 /// Takes from a request what its session shall know of it.
 ///
 /// Header values are copied: those of hyper are slices of the connection's read buffer, and one of them would keep its 8 KiB.
-pub(super) fn connect_info(parts: &mut Parts, transport: &'static str, kept: &[HeaderName]) -> ConnectInfo {
+///
+/// # Errors
+///
+/// When that would be more than the configuration allows: it is kept for as long as the session lives.
+pub(super) fn connect_info(
+    parts: &mut Parts,
+    transport: &'static str,
+    config: &EndpointConfig,
+) -> Result<ConnectInfo, Refusal> {
+    let (path, query) = (parts.uri.path(), parts.uri.query());
+    let limit = config.target_size;
+    if path.len() + query.map_or(0, |query| 1 + query.len()) > limit {
+        return Err(Refusal::TargetTooLong { limit });
+    }
+    let kept = || parts.headers.iter().filter(|(name, _)| config.kept_headers.contains(name));
+    let limit = config.kept_header_bytes;
+    if kept().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > limit {
+        return Err(Refusal::HeadersTooLarge { limit });
+    }
+    let headers = kept().filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect();
     let mut extensions = std::mem::take(&mut parts.extensions);
     extensions.remove::<hyper::upgrade::OnUpgrade>();
     // It would keep the connection open as long as the session lives.
@@ -33,15 +53,14 @@ pub(super) fn connect_info(parts: &mut Parts, transport: &'static str, kept: &[H
         // Emptied, it would keep its table.
         extensions = http::Extensions::new();
     }
-    let kept = parts.headers.iter().filter(|(name, _)| kept.contains(name));
-    ConnectInfo::new(ConnectInfoParts {
+    Ok(ConnectInfo::new(ConnectInfoParts {
         peer,
         transport,
-        path: parts.uri.path().into(),
-        query: parts.uri.query().map(Into::into),
-        headers: kept.filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect(),
+        path: path.into(),
+        query: query.map(Into::into),
+        headers,
         extensions,
-    })
+    }))
 }
 
 fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {

@@ -82,7 +82,7 @@ fn find(below: &str) -> Option<(Methods, Route<'_>)> {
         [Some("info"), None, ..] => (INFO, Route::Info),
         [Some("websocket"), None, ..] => (GET, Route::RawWebSocket),
         [Some(page), None, ..] if is_iframe(page) => (PAGE, Route::Iframe),
-        [Some(server), Some(session), Some(resource), None] if is_id(server) && is_id(session) => {
+        [Some(server), Some(session), Some(resource), None] if is_id(server) && is_session(session) => {
             let (methods, resource) = match resource {
                 "websocket" => (GET, Resource::WebSocket),
                 "xhr" => (XHR, Resource::Xhr),
@@ -112,6 +112,11 @@ fn is_iframe(segment: &str) -> bool {
 /// A server or session segment: one character or more, no dot.
 fn is_id(segment: &str) -> bool {
     !segment.is_empty() && !segment.contains('.')
+}
+
+/// A session segment: as above, and at most 128 bytes. It is kept for as long as the session is remembered; sockjs-client's has 8.
+fn is_session(segment: &str) -> bool {
+    is_id(segment) && segment.len() <= 128
 }
 
 #[cfg(test)]
@@ -233,6 +238,18 @@ mod tests {
             let below = format!("/{server}/{session}/xhr");
             let expected = Ok(Route::Session { server, session, resource: Resource::Xhr });
             assert_eq!(route(&Method::POST, &below), expected);
+        }
+    }
+
+    /// The server segment is not kept.
+    #[test]
+    fn a_session_segment_has_at_most_128_bytes() {
+        for (session, found) in [("x".repeat(128), true), ("x".repeat(129), false), ("안".repeat(43), false)] {
+            for (method, resource) in [(Method::POST, "xhr"), (Method::GET, "websocket"), (Method::POST, "jsonp_send")]
+            {
+                let below = format!("/{}/{session}/{resource}", "y".repeat(200));
+                assert_eq!(route(&method, &below).is_ok(), found, "{below}");
+            }
         }
     }
 

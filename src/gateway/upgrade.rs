@@ -38,10 +38,10 @@ impl Endpoint {
             Framing::Raw if self.config.binary => ("rawwebsocket", Carries::TextAndBinary),
             Framing::Raw => ("rawwebsocket", Carries::Text),
         };
-        let entered = self.registry.enter_socket(|| {
-            let info = connect_info(&mut parts, transport, &self.config.kept_headers);
-            Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner))
-        });
+        let info = connect_info(&mut parts, transport, &self.config)?;
+        let entered = self
+            .registry
+            .enter_socket(|| Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner)));
         let session = entered.map_err(|full| self.too_many_sessions(full))?;
         let start = Start {
             receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),

@@ -232,6 +232,44 @@ async fn a_client_over_the_limit_of_sessions_is_503_before_any_frame() {
     assert_eq!(server.get("/echo/info").await.status(), 200);
 }
 
+/// The requests that open a session, on every transport.
+fn openings(session: &str, query: &str) -> Vec<Request> {
+    vec![
+        Request::post(format!("{session}/xhr?{query}")),
+        Request::post(format!("{session}/xhr_streaming?{query}")),
+        Request::get(format!("{session}/eventsource?{query}")),
+        Request::get(format!("{session}/htmlfile?c=x&{query}")),
+        Request::get(format!("{session}/jsonp?c=x&{query}")),
+        handshake(&format!("{session}/websocket?{query}")),
+        handshake(&format!("/echo/websocket?{query}")),
+        handshake(&format!("/echo?{query}")),
+    ]
+}
+
+/// What a session keeps of its request counts a hundred thousand times.
+#[tokio::test]
+async fn a_session_keeps_no_more_of_its_request_than_is_set() {
+    let server = Server::with(Gateway::new().endpoint("/echo", echo)).await;
+    let cookie = |length: usize| "x".repeat(length - "cookie".len() - "host".len() - "localhost".len());
+    for number in 0..8 {
+        let status = async |query: &str, cookies: &[String]| {
+            let request = openings(&fresh("/echo"), query).swap_remove(number);
+            let request = cookies.iter().fold(request, |it, cookie| it.header("Cookie", cookie));
+            (server.connect().await.start(&request).await.status, request)
+        };
+        let (fine, request) = status("", &[cookie(8 * 1024)]).await;
+        assert!(fine == 200 || fine == 101, "{request:?}: {fine}");
+        for (query, cookies, refused) in [
+            ("", vec![cookie(8 * 1024 + 1)], 431),
+            ("", vec![cookie(5 * 1024), cookie(5 * 1024)], 431),
+            (&*"x".repeat(8 * 1024), vec![], 414),
+        ] {
+            let (status, request) = status(query, &cookies).await;
+            assert_eq!(status, refused, "{request:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_send_that_finds_no_room_is_503_and_closes_the_session() {
     let config =

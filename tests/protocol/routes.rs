@@ -1,6 +1,7 @@
 //! Section 1: the URL space.
 
 use crate::common::http::Request;
+use crate::common::websocket::handshake;
 use crate::support::{Server, fresh};
 
 #[tokio::test]
@@ -217,5 +218,25 @@ async fn head_is_answered_as_get_without_the_body() {
         assert_eq!(headers(&head), headers(&get), "{path}");
         // Had there been a body, it would stand before this answer.
         assert_eq!(connection.exchange(&Request::get("/echo")).await.body, "Welcome to SockJS!\n");
+    }
+}
+
+/// The id of a session that has ended is remembered for a while: ten thousand of 60 KB were.
+#[tokio::test]
+async fn a_session_segment_of_more_than_128_bytes_is_not_found() {
+    let server = Server::start().await;
+    for (length, found) in [(128, true), (129, false)] {
+        let unique = fresh("");
+        let session = format!("/echo{unique:x<0$}", length + "/000/".len());
+        assert_eq!(session.rsplit('/').next().map(str::len), Some(length));
+        for (request, status) in [
+            (Request::post(format!("{session}/xhr")), 200),
+            (Request::post(format!("{session}/xhr_send")).body("[\"a\"]"), 204),
+            (Request::get(format!("{session}/jsonp?c=x")), 200),
+            (handshake(&format!("{session}/websocket")), 101),
+        ] {
+            let answer = server.connect().await.start(&request).await.status;
+            assert_eq!(answer, if found { status } else { 404 }, "{request:?}");
+        }
     }
 }

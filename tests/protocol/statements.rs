@@ -37,6 +37,7 @@ const STATEMENTS: &[Statement] = &[
     ("1", Suite, "two slashes behind the prefix: 404", &["routes::one_trailing_slash_is_accepted_and_two_are_not", "routes::other_numbers_of_segments_and_dots_are_not_found"]),
     ("1", Suite, "unknown paths: 404", &["routes::unknown_paths_are_404"]),
     ("1", Suite, "a wrong method: 405, Allow, no type, no body", &["routes::a_wrong_method_is_405_with_the_right_ones_and_nothing_else"]),
+    ("1", Own, "a session segment has at most 128 bytes, for it is kept: 404", &["routes::a_session_segment_of_more_than_128_bytes_is_not_found"]),
     ("1", Own, "HEAD is answered as GET on pages", &["routes::head_is_answered_as_get_without_the_body"]),
     ("1", Own, "each transport can be switched off, and is 404 then", &["limits::transports_can_be_switched_off_one_by_one"]),
 
@@ -189,6 +190,7 @@ const STATEMENTS: &[Statement] = &[
 
     // 13. What sockjs-client needs besides
     ("13.2", Client, "the query of a base URL comes with every request", &["routes::queries_are_ignored", "websocket::handshakes_of_all_browsers_are_understood"]),
+    ("12", Own, "what a session keeps of its request is bounded: 414 for its path and query, 431 for its headers", &["limits::a_session_keeps_no_more_of_its_request_than_is_set"]),
     ("13.4", Client, "who can't be served is refused by status, before `o`", &["limits::a_client_over_the_limit_of_sessions_is_503_before_any_frame"]),
     ("13.8", Client, "heartbeats come within 35 s", &["limits::heartbeats_are_faster_than_the_patience_of_jsonp_clients", "delays::heartbeats_come_each_25_seconds"]),
     ("13.10", Client, "nothing keeps iframe page and htmlfile out of a frame", &["pages::iframe_page", "frames::htmlfile_calls_the_object_that_was_asked_for"]),

@@ -1,0 +1,137 @@
+//! How sessions ended, for clients that come late.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock::LONGEST_DELAY;
+use crate::protocol::close::CloseReason;
+
+/// How sessions ended whose ids a client may still use: its late poll must not open a new session as if nothing had been lost.
+///
+/// The default remembers nothing.
+#[derive(Default)]
+pub(crate) struct Memory {
+    duration: Duration,
+    most: usize,
+    reasons: HashMap<Arc<str>, (CloseReason, Instant)>,
+    order: VecDeque<(Instant, Arc<str>)>,
+}
+
+impl Memory {
+    /// Remembers an end for this long, and so many of them, the latest.
+    pub(crate) fn new(duration: Duration, most: usize) -> Self {
+        // So that the date when it is over can be computed.
+        Self { duration: duration.min(LONGEST_DELAY), most, ..Self::default() }
+    }
+
+    pub(super) fn keep(&mut self, segment: Arc<str>, reason: CloseReason, now: Instant) {
+        if self.most == 0 || self.duration.is_zero() {
+            return;
+        }
+        while self.order.len() >= self.most {
+            self.forget_oldest();
+        }
+        self.order.push_back((now, Arc::clone(&segment)));
+        self.reasons.insert(segment, (reason, now));
+    }
+
+    /// When the oldest end is to be forgotten; `None` when none is remembered.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.order.front().map(|(at, _)| *at + self.duration)
+    }
+
+    /// Forgets what is due, and gives the memory back when that was the last.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        while self.order.front().is_some_and(|(at, _)| !self.holds(*at, now)) {
+            self.forget_oldest();
+        }
+        if self.order.is_empty() {
+            *self = Self::new(self.duration, self.most);
+        }
+    }
+
+    /// Ends that take memory, those included that were told already.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.order.len().max(self.reasons.len())
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((at, oldest)) = self.order.pop_front() else { return };
+        // The same segment may have ended again since: then a later place in the order stands for it.
+        if self.reasons.get(&oldest).is_some_and(|(_, kept)| *kept == at) {
+            self.reasons.remove(&oldest);
+        }
+    }
+
+    pub(super) fn recall(&mut self, segment: &str, now: Instant) -> Option<CloseReason> {
+        let (reason, at) = self.reasons.remove(segment)?;
+        self.holds(at, now).then_some(reason)
+    }
+
+    /// Whether what ended `at` that time is still remembered.
+    fn holds(&self, at: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(at) < self.duration
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn memory() -> Memory {
+        Memory::new(MINUTE, 100)
+    }
+
+    fn kept(memory: &mut Memory, segment: &str, now: Instant) -> bool {
+        memory.recall(segment, now).is_some()
+    }
+
+    #[test]
+    fn an_end_is_told_once_and_for_as_long_as_was_said() {
+        let (mut memory, now) = (memory(), clock::now());
+        memory.keep("a".into(), CloseReason::NORMAL, now);
+        memory.keep("b".into(), CloseReason::NORMAL, now);
+        assert!(kept(&mut memory, "a", now + MINUTE - Duration::from_millis(1)));
+        assert!(!kept(&mut memory, "a", now));
+        assert!(!kept(&mut memory, "b", now + MINUTE));
+    }
+
+    #[test]
+    fn the_oldest_ends_are_forgotten_first() {
+        let (mut memory, now) = (memory(), clock::now());
+        for n in 0..=100 {
+            memory.keep(n.to_string().into(), CloseReason::NORMAL, now);
+        }
+        assert_eq!((memory.reasons.len(), memory.order.len()), (100, 100));
+        assert!(!kept(&mut memory, "0", now));
+        assert!(kept(&mut memory, "1", now));
+    }
+
+    #[test]
+    fn nothing_and_for_ever_are_durations_and_numbers_too() {
+        let now = clock::now();
+        for mut memory in [Memory::new(Duration::ZERO, 100), Memory::new(MINUTE, 0)] {
+            memory.keep("a".into(), CloseReason::NORMAL, now);
+            assert!(!kept(&mut memory, "a", now));
+            assert!(memory.order.len() <= 1);
+        }
+        let mut memory = Memory::new(Duration::MAX, 100);
+        memory.keep("a".into(), CloseReason::NORMAL, now);
+        memory.keep("b".into(), CloseReason::NORMAL, now);
+        assert!(kept(&mut memory, "a", now + MINUTE * 1000));
+    }
+
+    #[test]
+    fn an_id_that_ended_twice_keeps_its_later_reason() {
+        let (mut memory, now) = (memory(), clock::now());
+        memory.keep("a".into(), CloseReason::NORMAL, now);
+        memory.keep("a".into(), CloseReason::NO_PONG, now + Duration::from_secs(30));
+        memory.keep("b".into(), CloseReason::NORMAL, now + MINUTE);
+        assert_eq!(memory.recall("a", now + MINUTE), Some(CloseReason::NO_PONG));
+    }
+}

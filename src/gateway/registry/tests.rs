@@ -1,0 +1,101 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use tokio::runtime::{Builder, Runtime};
+
+use super::*;
+use crate::{EndpointConfig, Gateway, Session};
+
+/// Clients come again, and an endpoint that is full has better things to do than to write ten thousand lines.
+#[tokio::test(start_paused = true)]
+async fn of_the_sessions_that_were_refused_one_line_is_told_in_a_while() {
+    let registry = Arc::new(Registry::new(0, Memory::default()));
+    let refused = || registry.enter_socket(|| unreachable!("it is full")).err().expect("it is full").untold;
+    assert_eq!(refused(), Some(1));
+    for _ in 0..100 {
+        assert_eq!(refused(), None);
+        let full = registry.find_or_create::<()>("a", |_| unreachable!("it is full"));
+        assert!(matches!(full, Err(NotMade::Full(TooManySessions { untold: None }))));
+    }
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(refused(), Some(201));
+}
+
+async fn poll(gateway: &Gateway, segment: &str) -> Bytes {
+    let request = Request::post(format!("/app/0/{segment}/xhr")).body(Empty::<Bytes>::new()).expect("a request");
+    let response = gateway.handle(request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    response.into_body().collect().await.expect("infallible").to_bytes()
+}
+
+fn registry(gateway: &Gateway) -> &Arc<Registry> {
+    &gateway.endpoints[0].registry
+}
+
+async fn idle(mut session: Session) {
+    while session.recv().await.is_some() {}
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
+}
+
+/// Ten thousand sessions end, and then nobody comes any more: what was remembered of them stayed for ever, up to 600 MB.
+#[tokio::test(start_paused = true)]
+async fn the_clock_forgets_ended_sessions_without_traffic() {
+    let gateway = Gateway::new().endpoint("/app", idle);
+    for number in 0..10_000 {
+        assert_eq!(poll(&gateway, &number.to_string()).await, "o\n");
+    }
+    let limits = EndpointConfig::default();
+    tokio::time::sleep(limits.disconnect_delay + Duration::from_secs(1)).await;
+    assert_eq!((gateway.sessions(), registry(&gateway).lock().memory.held()), (0, 10_000));
+    assert_eq!(poll(&gateway, "7").await, "c[1002,\"Connection interrupted\"]\n");
+    tokio::time::sleep(limits.remembered_for).await;
+    let tables = registry(&gateway).lock();
+    assert_eq!(tables.memory.held(), 0);
+    assert!(!tables.tasks.sweeping && !tables.tasks.reaping, "tasks without work end");
+}
+
+/// A gateway in a static, and a runtime for each test: no session of a polling client expired any more once the first runtime had gone,
+/// for it had taken the reaper along.
+#[test]
+fn sessions_expire_when_the_runtime_of_the_reaper_is_gone() {
+    let gateway = Gateway::new().endpoint("/app", idle);
+    assert_eq!(runtime().block_on(poll(&gateway, "a")), "o\n");
+    assert_eq!(gateway.sessions(), 1, "its date stands");
+    runtime().block_on(async {
+        assert_eq!(poll(&gateway, "b").await, "o\n");
+        assert_eq!(gateway.sessions(), 2);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(gateway.sessions(), 0);
+        assert_eq!(registry(&gateway).lock().memory.held(), 2);
+    });
+    assert!(!registry(&gateway).lock().tasks.sweeping, "the second one is gone as well");
+    runtime().block_on(async {
+        assert_eq!(poll(&gateway, "c").await, "o\n");
+        tokio::time::sleep(Duration::from_secs(6) + EndpointConfig::default().remembered_for).await;
+        assert_eq!(registry(&gateway).lock().memory.held(), 0);
+    });
+}
+
+/// A session is closed by a thread that knows of no runtime, and the runtime that its registry knows of has ended: its date stands until
+/// the next one comes, and nothing waits for itself.
+#[test]
+fn a_runtime_that_has_ended_is_no_place_for_a_reaper() {
+    let gateway = Gateway::new().endpoint("/app", idle);
+    let first = runtime();
+    assert_eq!(first.block_on(poll(&gateway, "a")), "o\n");
+    let session = registry(&gateway).find("a").expect("it was opened");
+    drop(first);
+    session.close(CloseReason::NORMAL, crate::EndedBy::Application);
+    registry(&gateway).schedule(&session, clock::now());
+    assert!(!registry(&gateway).lock().tasks.reaping);
+    runtime().block_on(async {
+        assert_eq!(poll(&gateway, "b").await, "o\n");
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(gateway.sessions(), 0);
+    });
+}
