@@ -78,7 +78,7 @@ impl OneSession {
             return false;
         }
         let Some(message) = core.pop_inbound() else { return false };
-        if !core.has_space(limits, &message) {
+        if !core.has_space(limits, message.len()) {
             return false;
         }
         core.send(message);

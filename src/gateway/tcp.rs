@@ -70,9 +70,10 @@ pub struct TcpConfig {
     /// The same in bytes. Default: 1 MiB.
     pub inbound_bytes: usize,
     /// Messages of the application that wait for the client. When they are this many, [`send`](crate::Session::send) waits and
-    /// [`try_send`](crate::Session::try_send) says `Full`. An empty queue takes any message. Default: 1,024.
+    /// [`try_send`](crate::Session::try_send) says `Full`. An empty queue takes one, also when this is 0. Default: 1,024.
     pub outbound_messages: usize,
-    /// The same in bytes. Default: 1 MiB.
+    /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty queue; with 0 so is each that isn't empty.
+    /// Default: 1 MiB.
     pub outbound_bytes: usize,
     /// How long the first record may take to arrive; then the session closes with 1008 "no record in time". Default: 10 s.
     pub first_record_timeout: Duration,

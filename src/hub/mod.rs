@@ -20,7 +20,9 @@ use crate::{CloseReason, Message, Sender, SessionId, TrySendError};
 /// Topics and the sessions that follow them; cheap to clone, all clones are the same hub.
 ///
 /// A message is encoded once, however many sessions it goes to. A session that cannot take one because its outbound queue is
-/// full is closed with [`CloseReason::SLOW_CONSUMER`] and counted: one client that does not read costs the others nothing.
+/// full is closed with [`CloseReason::SLOW_CONSUMER`] and counted: one client that does not read costs the others nothing. A message that
+/// is larger by itself than a session can take is counted and closes none. A publication takes the room that there is, also while a
+/// [`send`](Sender::send) of the application waits for more: a session that has room is never closed for want of it.
 ///
 /// ```
 /// use sockeye::{Session, hub::Hub};
@@ -213,15 +215,18 @@ impl fmt::Debug for Membership {
 pub struct Delivery {
     /// Sessions that have taken the message into their queue.
     pub reached: usize,
-    /// Members that have not: they had closed already, were closed now as slow consumers, or can't carry it (binary, or too
-    /// large for their transport).
+    /// Members that have not: they had closed already, were closed now as slow consumers, or can't carry it (binary).
     pub undelivered: usize,
+    /// Members for which it is too large by itself: more than `outbound_bytes` of their endpoint, or than their transport can carry. They
+    /// stay open, and members.
+    pub too_large: usize,
 }
 
 impl AddAssign for Delivery {
     fn add_assign(&mut self, other: Self) {
         self.reached += other.reached;
         self.undelivered += other.undelivered;
+        self.too_large += other.too_large;
     }
 }
 
@@ -305,6 +310,7 @@ impl Inner {
             match offer(sender, message.clone()) {
                 Outcome::Taken => delivery.reached += 1,
                 Outcome::Gone => delivery.undelivered += 1,
+                Outcome::TooLarge => delivery.too_large += 1,
                 Outcome::TooSlow => {
                     delivery.undelivered += 1;
                     slow += 1;
@@ -312,8 +318,9 @@ impl Inner {
                 }
             }
         }
-        if delivery.undelivered > 0 {
-            self.undelivered.fetch_add(delivery.undelivered as u64, Ordering::Relaxed);
+        let missed = delivery.undelivered + delivery.too_large;
+        if missed > 0 {
+            self.undelivered.fetch_add(missed as u64, Ordering::Relaxed);
         }
         if let Some(session) = slowest {
             self.slow.closed(slow, session, Some(topic));
@@ -337,14 +344,16 @@ enum Outcome {
     Taken,
     /// Closed, or not able to carry the message.
     Gone,
+    TooLarge,
     /// Closed just now.
     TooSlow,
 }
 
 fn offer(sender: &Sender, message: Message) -> Outcome {
-    match sender.try_send(message) {
+    match sender.try_publish(message) {
         Ok(()) => Outcome::Taken,
-        Err(TrySendError::Closed(_) | TrySendError::NotCarried(_) | TrySendError::TooLarge(_)) => Outcome::Gone,
+        Err(TrySendError::Closed(_) | TrySendError::NotCarried(_)) => Outcome::Gone,
+        Err(TrySendError::TooLarge(_)) => Outcome::TooLarge,
         // Another topic may have been faster: a session is counted once.
         Err(TrySendError::Full(_)) if sender.give_up(CloseReason::SLOW_CONSUMER) => Outcome::TooSlow,
         Err(TrySendError::Full(_)) => Outcome::Gone,

@@ -15,7 +15,7 @@ fn narrow() -> (Session, Client) {
 }
 
 fn delivery(reached: usize, undelivered: usize) -> Delivery {
-    Delivery { reached, undelivered }
+    Delivery { reached, undelivered, ..Delivery::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,6 +71,49 @@ async fn who_does_not_read_is_closed_and_disturbs_nobody() {
     assert_eq!(client.next().await, Err(CloseReason::SLOW_CONSUMER));
     let end = client.end().expect("an end");
     assert_eq!((end.reason, end.by, end.undelivered), (CloseReason::SLOW_CONSUMER, crate::EndedBy::Gateway, 0));
+}
+
+/// A publication over `outbound_bytes` used to be taken by an empty queue; the next one then found no room, and closed a session that had
+/// kept up with five bytes.
+#[tokio::test(start_paused = true)]
+async fn a_message_larger_than_a_queue_closes_nobody() {
+    let hub = Hub::new();
+    let topic = hub.topic("news");
+    let (_ann, _session, mut ann) = member(&topic);
+    let mut limits = limits();
+    limits.outbound.bytes = 10;
+    let (bobs, mut bob) = session_with(limits);
+    let _bob = topic.join(bobs.sender());
+    let larger = "x".repeat(11);
+    assert_eq!(topic.publish("before"), delivery(2, 0));
+    assert_eq!(topic.publish(&*larger), Delivery { reached: 1, too_large: 1, ..Delivery::default() });
+    assert_eq!(bob.hear_all().await, ["before"]);
+    assert_eq!(topic.publish(&*larger), Delivery { reached: 1, too_large: 1, ..Delivery::default() }, "also empty");
+    assert!(!hub.send_to(&bobs.sender(), larger.clone()));
+    assert_eq!(topic.publish("after"), delivery(2, 0));
+    assert_eq!(ann.hear_all().await, ["before", &larger, &larger, "after"]);
+    assert_eq!(bob.hear_all().await, ["after"]);
+    assert_eq!((hub.slow_consumers(), hub.undelivered()), (0, 3));
+}
+
+/// The application waits for room for a large message. The session has room, so that a publication must not close it.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_room_is_not_closed_because_a_sender_waits() {
+    let hub = Hub::new();
+    let topic = hub.topic("news");
+    let mut limits = limits();
+    limits.outbound.bytes = 10;
+    let (session, mut client) = session_with(limits);
+    let _membership = topic.join(session.sender());
+    assert_eq!(topic.publish("123456"), delivery(1, 0));
+    let large = tokio::spawn({
+        let sender = session.sender();
+        async move { sender.send("1234567").await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(topic.publish("1234"), delivery(1, 0));
+    assert_eq!(client.hear_all().await, ["123456", "1234", "1234567"]);
+    large.await.expect("no panic").expect("it was sent");
 }
 
 #[tokio::test]

@@ -339,17 +339,13 @@ impl Core {
 
     // The application's side.
 
-    /// Whether the outbound queue has room for `message` now.
-    pub(crate) fn has_space(&self, limits: &Limits, message: &Message) -> bool {
-        self.outbound.fits(limits.outbound, 1, message.len())
+    /// Whether the outbound queue has room now for a message of so many bytes; for 0, whether it has room at all. It never has for more
+    /// than [`QueueLimit::bytes`]: such a message is refused, for it would wait for ever.
+    pub(crate) fn has_space(&self, limits: &Limits, bytes: usize) -> bool {
+        bytes <= limits.outbound.bytes && self.outbound.fits(limits.outbound, 1, bytes)
     }
 
-    /// Whether the outbound queue has room for any message at all.
-    pub(crate) fn has_any_space(&self, limits: &Limits) -> bool {
-        self.outbound.fits(limits.outbound, 1, 0)
-    }
-
-    /// Queues a message; only after [`has_space`](Self::has_space) or [`has_any_space`](Self::has_any_space) said yes, on a session that
+    /// Queues a message; only after [`has_space`](Self::has_space) said yes, if only for no bytes, on a session that
     /// [`is_open`](Self::is_open).
     pub(crate) fn send(&mut self, message: Message) {
         self.outbound.push(message);
@@ -365,6 +361,12 @@ impl Core {
             }
             self.phase = Phase::Closing { reason, by, until: now + limits.disconnect_delay };
         }
+    }
+
+    /// The application receives no more: what waits for it is the caller's to drop.
+    pub(crate) fn take_inbound(&mut self) -> Queue {
+        self.rest_comes = false;
+        std::mem::take(&mut self.inbound)
     }
 
     /// The oldest message from the client.

@@ -11,8 +11,9 @@ pub enum SendError {
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
     NotCarried(Message),
-    /// A text that no record of the session's transport can hold: over TCP, more than 65,535 bytes of modified UTF-8.
-    #[error("the message is larger than the 65,535 bytes that the session's transport can carry")]
+    /// A message that is larger by itself than the session can take: than `outbound_bytes` of its endpoint, or, over TCP, than the
+    /// 65,535 bytes of modified UTF-8 that a record holds. The session goes on.
+    #[error("the message is larger than the session can take: `outbound_bytes`, and over TCP a record of 65,535 bytes")]
     TooLarge(Message),
 }
 
@@ -37,8 +38,9 @@ pub enum TrySendError {
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
     NotCarried(Message),
-    /// A text that no record of the session's transport can hold: over TCP, more than 65,535 bytes of modified UTF-8.
-    #[error("the message is larger than the 65,535 bytes that the session's transport can carry")]
+    /// A message that is larger by itself than the session can take: than `outbound_bytes` of its endpoint, or, over TCP, than the
+    /// 65,535 bytes of modified UTF-8 that a record holds. The session goes on.
+    #[error("the message is larger than the session can take: `outbound_bytes`, and over TCP a record of 65,535 bytes")]
     TooLarge(Message),
 }
 

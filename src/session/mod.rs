@@ -70,11 +70,15 @@ impl Session {
 
     /// Queues a message for the client, waiting while the outbound queue is full.
     ///
+    /// Senders that wait get room in the order in which they began to. One that waits and is not polled any more holds up those behind it:
+    /// drop it.
+    ///
     /// `Ok` means queued, in order behind all that was sent before; how many messages no transport has taken is told at the end of the session.
     ///
     /// # Errors
     ///
-    /// [`SendError`] gives the message back: the session has ended or is closing, or its transport can't carry it.
+    /// [`SendError`] gives the message back: the session has ended or is closing, its transport can't carry it, or it is larger than the
+    /// whole queue (`outbound_bytes`).
     ///
     /// # Cancel safety
     ///
@@ -83,7 +87,7 @@ impl Session {
         self.shared.send(message.into()).await
     }
 
-    /// Queues a message for the client if there is room now.
+    /// Queues a message for the client if there is room now, and no other sender waits for some.
     ///
     /// # Errors
     ///
@@ -143,7 +147,8 @@ impl Stream for Session {
     }
 }
 
-/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue larger than its limit. Flushing and
+/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue larger than its limit, unless it is
+/// larger than the limit by itself. Flushing and
 /// closing wait for nothing: a message that is queued is on its way, and what was not delivered is told by [`Session::ended`]. Closing
 /// the sink closes the session with 1000.
 ///
@@ -185,7 +190,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A handler that panics drops its session while unwinding; 1000 would tell the client that all went well.
         let reason = if std::thread::panicking() { CloseReason::HANDLER_FAILED } else { CloseReason::NORMAL };
-        self.shared.close(reason, EndedBy::Application);
+        self.shared.abandon(reason);
     }
 }
 
@@ -227,6 +232,11 @@ impl Sender {
     /// Ends the session as [`Session::close`] does.
     pub fn close(&self, reason: CloseReason) {
         self.shared.close(reason, EndedBy::Application);
+    }
+
+    /// As [`try_send`](Self::try_send), also while other senders wait for more room than there is.
+    pub(crate) fn try_publish(&self, message: Message) -> Result<(), TrySendError> {
+        self.shared.try_send_past_senders(message)
     }
 
     /// Ends the session because a limit says so, as [`Session::close`] does but for what the client has sent, which the

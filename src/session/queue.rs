@@ -27,7 +27,7 @@ impl Queue {
     /// Whether `messages` more with `bytes` in all may enter.
     ///
     /// An empty queue takes anything: what is larger than the whole queue must not wait for ever. Such a thing was already
-    /// bounded where it came from (`payload_size`, or the application's own message).
+    /// bounded where it came from (`payload_size`; what an application sends is refused before).
     pub(crate) fn fits(&self, limit: QueueLimit, messages: usize, bytes: usize) -> bool {
         self.messages.is_empty()
             || (self.messages.len() + messages <= limit.messages && self.bytes.saturating_add(bytes) <= limit.bytes)

@@ -31,10 +31,11 @@ impl Receiver {
         {
             let mut wait = Wait::new(&shared, |state| &mut state.others);
             let attached = poll_fn(|cx| {
+                let mut stale = None;
                 let mut state = shared.lock();
                 match state.core.attach(clock::now(), &shared.limits, liveness) {
                     Ok(()) => Poll::Ready(()),
-                    Err(_) => wait.among(&mut state, cx),
+                    Err(_) => wait.among(&mut state, cx, &mut stale),
                 }
             });
             if tokio::time::timeout(patience, attached).await.is_err() {
@@ -87,14 +88,15 @@ impl Receiver {
         loop {
             let now = clock::now();
             let shared = &self.shared;
+            let mut stale = None;
             let (enough, attached, due) = shared.with(|state, wakes| {
                 let mut enough = false;
                 while !enough && let Some(step) = state.core.poll_frame(now, &shared.limits) {
-                    wakes.add_all(&mut state.senders);
                     enough = take(step).is_break();
                 }
+                state.wake_sender(&shared.limits, wakes);
                 if !enough {
-                    register(&mut state.receiver, cx);
+                    register(&mut state.receiver, cx, &mut stale);
                 }
                 (enough, state.core.is_attached(), state.core.next_timeout())
             });
@@ -133,7 +135,8 @@ impl Receiver {
     /// The caller's task polls the application next, and the receiver before it rests: so it is not woken for either.
     pub(crate) fn hear(&self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let mut state = self.shared.lock();
-        state.receiver = None;
+        // Dropped when the lock is released.
+        let _stale = state.receiver.take();
         state.core.heard();
         self.push(state, cx, messages)
     }
@@ -146,8 +149,10 @@ impl Receiver {
 
     fn push(&self, mut state: MutexGuard<'_, State>, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         if !state.core.push_inbound(&self.shared.limits, messages) {
-            state.others.register(self.waiter, cx);
+            let mut stale = None;
+            state.others.register(self.waiter, cx, &mut stale);
             state.core.reading_paused(Pause::ROOM);
+            drop(state);
             return false;
         }
         if state.core.is_reading_paused(Pause::ROOM) {
@@ -174,9 +179,10 @@ impl Receiver {
     pub(crate) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = clock::now();
+            let mut stale = None;
             let silence = self.shared.with(|state, _| {
                 // A close from elsewhere must be noticed here as well.
-                register(&mut state.receiver, cx);
+                register(&mut state.receiver, cx, &mut stale);
                 state.core.poll_silence(now)
             });
             match silence {
@@ -205,10 +211,12 @@ impl Receiver {
     /// sign of life from the peer, though no message.
     pub(crate) fn awake(&self, heard: bool) {
         let mut state = self.shared.lock();
-        state.receiver = None;
+        let stale = state.receiver.take();
         if heard {
             state.core.heard();
         }
+        drop(state);
+        drop(stale);
     }
 
     /// There was a sign of life from the peer.
@@ -248,9 +256,8 @@ impl Receiver {
         if !self.attached {
             return;
         }
-        let expires_at = self.shared.with(|state, wakes| {
+        let expires_at = self.shared.with(|state, _| {
             state.core.detach(clock::now(), &self.shared.limits, how);
-            wakes.add_all(&mut state.others);
             state.core.next_timeout()
         });
         match how {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use super::core::{Core, EndedBy, Limits, SessionEnd};
-use super::wakers::{Waiter, Waiting, Wakes, register};
+use super::wakers::{Turns, Waiter, Waiting, Wakes, register};
 use super::{ConnectInfo, SendError, TrySendError};
 use crate::Message;
 use crate::clock;
@@ -78,7 +78,7 @@ pub(super) struct State {
     /// The attached transport side.
     pub(super) receiver: Option<Waker>,
     /// Senders waiting for room in the outbound queue.
-    pub(super) senders: Waiting,
+    senders: Turns,
     /// Transports waiting for room in the inbound queue or for another receiver to go, and whoever waits for the end: all rare.
     pub(super) others: Waiting,
     waiting_payloads: usize,
@@ -97,7 +97,7 @@ impl Shared {
             core: Core::new(created, &limits),
             application: None,
             receiver: None,
-            senders: Waiting::default(),
+            senders: Turns::default(),
             others: Waiting::default(),
             waiting_payloads: 0,
         };
@@ -146,12 +146,13 @@ impl Shared {
     // The application's side.
 
     pub(crate) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let mut stale = None;
         let mut state = self.lock();
         let Some(message) = state.core.pop_inbound() else {
             if !state.core.takes_more() {
                 return Poll::Ready(None);
             }
-            register(&mut state.application, cx);
+            register(&mut state.application, cx, &mut stale);
             return Poll::Pending;
         };
         let others = std::mem::take(&mut state.others);
@@ -162,11 +163,11 @@ impl Shared {
 
     pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
         let mut message = Some(message);
-        let mut wait = Wait::new(self, |state| &mut state.senders);
+        let mut turn = SenderTurn { session: self, waiter: None };
         poll_fn(|cx| {
             // Empty only when polled again after it was ready, which an async fn never does.
             let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
-            match self.offer(offered, Room::WaitedFor(&mut wait, cx)) {
+            match self.offer(offered, Room::WaitedFor(&mut turn, cx)) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
                 Err(TrySendError::NotCarried(message)) => Poll::Ready(Err(SendError::NotCarried(message))),
@@ -184,29 +185,50 @@ impl Shared {
         self.offer(message, Room::Now)
     }
 
-    /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room, however large it turns out to be, and
-    /// whoever has sent meanwhile.
+    /// The same, also while senders wait for more room than there is.
+    ///
+    /// For publications, of which one that finds no room closes the session. They can't keep a sender waiting for ever: coming faster than
+    /// the client reads they fill the queue, and coming more slowly they leave it room.
+    pub(crate) fn try_send_past_senders(&self, message: Message) -> Result<(), TrySendError> {
+        self.offer(message, Room::NowPastSenders)
+    }
+
+    /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room, however large it turns out to be up to
+    /// the whole queue, and whoever has sent meanwhile.
     pub(crate) fn send_promised(&self, message: Message) -> Result<(), TrySendError> {
         self.offer(message, Room::Promised)
     }
 
     /// Ready when there is room for a message; `waiter` is one and the same for all calls, until its session drops.
     pub(super) fn poll_space(&self, waiter: &mut Option<Waiter>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut stale = None;
+        let mut wakes = Wakes::default();
         let mut state = self.lock();
-        if !state.core.is_open() || state.core.has_any_space(&self.limits) {
+        if !state.core.is_open() || state.senders.take_grant() {
             return Poll::Ready(());
         }
-        state.senders.register(*waiter.get_or_insert_with(Waiter::new), cx);
-        Poll::Pending
+        if !state.senders.is_first(*waiter) || !state.core.has_space(&self.limits, 0) {
+            state.senders.register_sink(*waiter.get_or_insert_with(Waiter::new), cx, &mut stale);
+            return Poll::Pending;
+        }
+        if let Some(waiter) = *waiter {
+            stale = state.senders.leave(waiter);
+            state.wake_sender(&self.limits, &mut wakes);
+        }
+        drop(state);
+        drop(stale);
+        wakes.wake();
+        Poll::Ready(())
     }
 
     pub(crate) async fn ended(&self) -> SessionEnd {
         let mut wait = Wait::new(self, |state| &mut state.others);
         poll_fn(|cx| {
+            let mut stale = None;
             let mut state = self.lock();
             match state.core.ended() {
                 Some(end) => Poll::Ready(end.clone()),
-                None => wait.among(&mut state, cx),
+                None => wait.among(&mut state, cx, &mut stale),
             }
         })
         .await
@@ -221,7 +243,7 @@ impl Shared {
             state.core.close(clock::now(), &self.limits, reason, by);
             wakes.add(&mut state.application);
             wakes.add(&mut state.receiver);
-            wakes.add_all(&mut state.senders);
+            wakes.add_senders(&mut state.senders);
             wakes.add_all(&mut state.others);
             true
         });
@@ -236,15 +258,39 @@ impl Shared {
         closed
     }
 
+    /// The application has dropped its session: nobody can receive any more, whoever keeps a [`Sender`](super::Sender).
+    pub(super) fn abandon(self: &Arc<Self>, reason: CloseReason) {
+        self.close(reason, EndedBy::Application);
+        let freed_after_unlocking = self.with(|state, wakes| {
+            // What a client that has gone sent last may still wait for room; now it is dropped.
+            wakes.add_all(&mut state.others);
+            (state.core.take_inbound(), state.application.take())
+        });
+        drop(freed_after_unlocking);
+    }
+
     fn offer(&self, message: Message, room: Room<'_, '_, '_>) -> Result<(), TrySendError> {
         let message = self.carries.accept(message)?;
+        if message.len() > self.limits.outbound.bytes {
+            return Err(TrySendError::TooLarge(message));
+        }
+        let mut stale = None;
         let mut state = self.lock();
         if !state.core.is_open() {
             return Err(TrySendError::Closed(message));
         }
-        if !matches!(room, Room::Promised) && !state.core.has_space(&self.limits, &message) {
-            if let Room::WaitedFor(wait, cx) = room {
-                let _: Poll<()> = wait.among(&mut state, cx);
+        let admitted = match &room {
+            Room::Promised => true,
+            Room::NowPastSenders => state.core.has_space(&self.limits, message.len()),
+            Room::Now => state.senders.is_empty() && state.core.has_space(&self.limits, message.len()),
+            Room::WaitedFor(turn, _) => {
+                state.senders.is_first(turn.waiter) && state.core.has_space(&self.limits, message.len())
+            }
+        };
+        if !admitted {
+            if let Room::WaitedFor(turn, cx) = room {
+                let waiter = *turn.waiter.get_or_insert_with(Waiter::new);
+                state.senders.register(waiter, message.len(), cx, &mut stale);
             }
             return Err(TrySendError::Full(message));
         }
@@ -302,9 +348,10 @@ impl Shared {
             let _turn = self.turn.acquire().await;
             let mut wait = Wait::new(self, |state| &mut state.others);
             poll_fn(|cx| {
+                let mut stale = None;
                 self.with(|state, wakes| {
                     if !state.core.push_inbound(&self.limits, &mut messages) {
-                        return wait.among(state, cx);
+                        return wait.among(state, cx, &mut stale);
                     }
                     wakes.add(&mut state.application);
                     Poll::Ready(())
@@ -330,19 +377,27 @@ impl Shared {
     }
 
     /// For all but the two operations that every message passes, which end no session and wake one task: runs `change` under the lock,
-    /// then wakes; tells everyone who waits when the change has ended the session.
+    /// then wakes; tells everyone who waits when the change has ended the session, and those who wait to attach when it has detached the
+    /// receiver.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let mut ended = None;
+        let mut _stale = None;
         let result = {
             let mut state = self.lock();
             let before = state.core.ended().is_some();
+            let was_attached = state.core.is_attached();
             let result = change(&mut state, &mut wakes);
             if !before && let Some(end) = state.core.ended() {
                 ended = Some((end.clone(), state.core.counts()));
                 wakes.add(&mut state.application);
-                wakes.add_all(&mut state.senders);
+                wakes.add_senders(&mut state.senders);
                 wakes.add_all(&mut state.others);
+            }
+            if was_attached && !state.core.is_attached() {
+                wakes.add_all(&mut state.others);
+                // Its task has what it wanted; a waker that stays would keep that task's memory.
+                _stale = state.receiver.take();
             }
             result
         };
@@ -374,13 +429,46 @@ impl Shared {
     }
 }
 
+impl State {
+    /// There may be room in the outbound queue, or the first sender that waits for some is another one.
+    pub(super) fn wake_sender(&mut self, limits: &Limits, wakes: &mut Wakes) {
+        let Self { core, senders, .. } = self;
+        // As a rule nobody waits, and this is asked for every message.
+        senders.wake_first(|bytes| core.has_space(limits, bytes), wakes);
+    }
+}
+
 /// What a message needs of the outbound queue.
 enum Room<'a, 's, 'w> {
+    /// Room now, and no sender that waits for some: it would be passed.
     Now,
-    /// If there is none, the task is to be woken when there may be.
-    WaitedFor(&'a mut Wait<'s>, &'a mut Context<'w>),
+    /// Room now.
+    NowPastSenders,
+    /// Room in its turn. If there is none, the task is to be woken when there may be.
+    WaitedFor(&'a mut SenderTurn<'s>, &'a mut Context<'w>),
     /// Nothing more.
     Promised,
+}
+
+/// A sender's place among those that wait for room, from when it first had to wait. Dropping it gives the place up.
+struct SenderTurn<'s> {
+    session: &'s Shared,
+    waiter: Option<Waiter>,
+}
+
+impl Drop for SenderTurn<'_> {
+    fn drop(&mut self) {
+        // One that never had to wait has nothing to give up.
+        let Some(waiter) = self.waiter else { return };
+        let mut wakes = Wakes::default();
+        let mut state = self.session.lock();
+        let stale = state.senders.leave(waiter);
+        // The next one may need less.
+        state.wake_sender(&self.session.limits, &mut wakes);
+        drop(state);
+        drop(stale);
+        wakes.wake();
+    }
 }
 
 /// A future that waits for something of a session. Dropping it, the wait is given up.
@@ -396,8 +484,8 @@ impl<'s> Wait<'s> {
     }
 
     /// Has the task woken when something has happened.
-    pub(super) fn among<T>(&mut self, state: &mut State, cx: &mut Context<'_>) -> Poll<T> {
-        (self.list)(state).register(*self.waiter.get_or_insert_with(Waiter::new), cx);
+    pub(super) fn among<T>(&mut self, state: &mut State, cx: &mut Context<'_>, stale: &mut Option<Waker>) -> Poll<T> {
+        (self.list)(state).register(*self.waiter.get_or_insert_with(Waiter::new), cx, stale);
         Poll::Pending
     }
 }

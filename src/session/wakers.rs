@@ -1,5 +1,9 @@
 //! Who waits for a session, and is to be woken.
+//!
+//! A waker that is dropped may drop its task, which may hold the very session. So no waker is dropped under the session's lock: what
+//! replaces one takes a place for it (`stale`), which its caller declares before it locks.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
@@ -20,9 +24,9 @@ impl Waiter {
 
 impl Waiting {
     /// Each stands here once, however often it asks.
-    pub(super) fn register(&mut self, waiter: Waiter, cx: &mut Context<'_>) {
+    pub(super) fn register(&mut self, waiter: Waiter, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
         match self.0.iter_mut().find(|(other, _)| *other == waiter) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
+            Some((_, waker)) => replace(waker, cx, stale),
             None => self.0.push((waiter, cx.waker().clone())),
         }
     }
@@ -35,6 +39,90 @@ impl Waiting {
 
     pub(super) fn wake(self) {
         self.0.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+}
+
+/// Senders that wait for room in the outbound queue, first come, first served: a message that needs much room would otherwise wait as
+/// long as smaller ones come.
+#[derive(Default)]
+pub(super) struct Turns(Option<Box<Line>>); // Boxed, because in most sessions no sender ever waits.
+
+#[derive(Default)]
+struct Line {
+    turns: VecDeque<Turn>,
+    /// The sink has had its turn, and was not asked since.
+    granted: bool,
+}
+
+struct Turn {
+    waiter: Waiter,
+    /// What its message needs.
+    bytes: usize,
+    /// `None` once it has been woken.
+    waker: Option<Waker>,
+    is_sink: bool,
+}
+
+impl Turns {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|line| line.turns.is_empty())
+    }
+
+    /// Whether no sender came before this one.
+    pub(super) fn is_first(&self, waiter: Option<Waiter>) -> bool {
+        let first = self.0.as_ref().and_then(|line| line.turns.front());
+        first.is_none_or(|first| Some(first.waiter) == waiter)
+    }
+
+    /// Takes the last place for a sender, or keeps the one that it has.
+    pub(super) fn register(&mut self, waiter: Waiter, bytes: usize, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+        self.place(waiter, bytes, false, cx, stale);
+    }
+
+    /// The same for the sink, which needs room for any message.
+    pub(super) fn register_sink(&mut self, waiter: Waiter, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+        self.place(waiter, 0, true, cx, stale);
+    }
+
+    fn place(&mut self, waiter: Waiter, bytes: usize, is_sink: bool, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+        let turns = &mut self.0.get_or_insert_default().turns;
+        match turns.iter_mut().find(|turn| turn.waiter == waiter) {
+            Some(Turn { waker: Some(waker), .. }) => replace(waker, cx, stale),
+            Some(Turn { waker, .. }) => *waker = Some(cx.waker().clone()),
+            None => turns.push_back(Turn { waiter, bytes, waker: Some(cx.waker().clone()), is_sink }),
+        }
+    }
+
+    /// Forgets a sender that has had its turn, or has given up: the next one may find room.
+    pub(super) fn leave(&mut self, waiter: Waiter) -> Option<Waker> {
+        let turns = &mut self.0.as_mut()?.turns;
+        let at = turns.iter().position(|turn| turn.waiter == waiter)?;
+        turns.remove(at)?.waker
+    }
+
+    /// Whether the sink has had its turn since it last asked.
+    pub(super) fn take_grant(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|line| std::mem::take(&mut line.granted))
+    }
+
+    /// Wakes the first sender if its message finds room; the next one is woken when that one has had its turn.
+    ///
+    /// The sink's turn is over at once: its caller may never ask again, and must not hold up those behind it.
+    pub(super) fn wake_first(&mut self, fits: impl Fn(usize) -> bool, wakes: &mut Wakes) {
+        let Some(line) = &mut self.0 else { return };
+        while let Some(first) = line.turns.front_mut().filter(|first| fits(first.bytes)) {
+            wakes.add(&mut first.waker);
+            if !first.is_sink {
+                return;
+            }
+            line.granted = true;
+            line.turns.pop_front();
+        }
+    }
+
+    fn wake_all(&mut self, wakes: &mut Wakes) {
+        let Some(line) = &mut self.0 else { return };
+        line.turns.drain(..).for_each(|mut turn| wakes.add(&mut turn.waker));
     }
 }
 
@@ -61,6 +149,11 @@ impl Wakes {
         }
     }
 
+    /// All senders, whatever they wait for: the session takes no more.
+    pub(super) fn add_senders(&mut self, senders: &mut Turns) {
+        senders.wake_all(self);
+    }
+
     pub(super) fn wake(self) {
         for waker in self.one.into_iter().flatten() {
             waker.wake();
@@ -72,9 +165,19 @@ impl Wakes {
 }
 
 /// Puts a task into a place that has room for one.
-pub(super) fn register(slot: &mut Option<Waker>, cx: &mut Context<'_>) {
+pub(super) fn register(slot: &mut Option<Waker>, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
     match slot {
-        Some(waker) if waker.will_wake(cx.waker()) => {}
-        _ => *slot = Some(cx.waker().clone()),
+        Some(waker) => replace(waker, cx, stale),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
+
+fn replace(waker: &mut Waker, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+    if !waker.will_wake(cx.waker()) {
+        debug_assert!(
+            stale.is_none(),
+            "this place is for one waker, and dropping another here is what it is to prevent"
+        );
+        *stale = Some(std::mem::replace(waker, cx.waker().clone()));
     }
 }

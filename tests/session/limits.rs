@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye::{EndedBy, EndpointConfig};
+use sockeye::{EndedBy, EndpointConfig, SendError, TrySendError};
 use tokio::task::JoinSet;
 
 use crate::common::client::{Client, json};
@@ -120,13 +120,13 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
     assert_eq!(client.message().await, "the session goes on");
 }
 
-/// An empty queue takes anything, so a limit of zero means one at a time and no standstill.
+/// An empty queue takes one message, so a limit of zero messages means one at a time and no standstill.
 pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: Transport) {
     let config = EndpointConfig {
         inbound_messages: 0,
         inbound_bytes: 0,
         outbound_messages: 0,
-        outbound_bytes: 0,
+        outbound_bytes: "three".len(),
         waiting_payloads: 0,
         ..EndpointConfig::default()
     };
@@ -135,6 +135,26 @@ pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: T
         client.send(&[message]).await;
         assert_eq!(client.message().await, message);
     }
+}
+
+/// A message that is larger than the whole queue is given back, also by an empty one, and the session goes on.
+pub(crate) async fn a_message_larger_than_the_outbound_queue(transport: Transport) {
+    let config = EndpointConfig { outbound_bytes: 1000, ..EndpointConfig::default() };
+    let (mut client, session) = Rig::with(transport, config).await.open().await;
+    let (largest, too_large) = ("x".repeat(1000), "x".repeat(1001));
+    match session.send(too_large.clone()).await {
+        Err(SendError::TooLarge(message)) => assert_eq!(message, *too_large),
+        other => panic!("{other:?}"),
+    }
+    session.send(largest.clone()).await.expect("as large as the queue");
+    match session.try_send(too_large.clone()) {
+        Err(TrySendError::TooLarge(message)) => assert_eq!(message, *too_large),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(client.message().await, largest);
+    session.close(3000, "enough");
+    assert_eq!(client.closed().await, (3000, "enough".to_owned()));
+    assert_eq!(end_of(&session).await, end(3000, "enough", EndedBy::Application, 0));
 }
 
 /// Who sets such delays means never; a date that far away can't be computed.

@@ -49,6 +49,7 @@ on_every_transport! {
         // WebSocket only: over HTTP what was not answered was not sent.
         what_a_client_sent_before_it_went_is_received,
         a_sink_that_is_ready_takes_what_comes,
+        senders_get_room_in_turn,
         a_small_queue_loses_nothing,
     }
     closing: {
@@ -85,6 +86,7 @@ on_every_transport! {
         one_session_too_many,
         // HTTP only: a WebSocket's payloads come one after another.
         too_many_payloads_wait,
+        a_message_larger_than_the_outbound_queue,
         queues_without_room_pass_on_one_thing_at_a_time,
         delays_may_be_for_ever,
     }

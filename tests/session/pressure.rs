@@ -247,6 +247,28 @@ pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) 
     tokio::join!(sending, reading);
 }
 
+/// A large message waits for room while small ones come without end, of which each finds some. It waited as long as they came.
+pub(crate) async fn senders_get_room_in_turn(transport: Transport) {
+    let config = EndpointConfig { outbound_bytes: SIZE, outbound_messages: 1000, ..config() };
+    let (mut client, session) = Rig::with(transport, config).await.open().await;
+    let (small, sender) = ("x".repeat(SIZE / 4), session.sender());
+    let mut flood = pin!(async { while let Ok(()) = session.send(small.clone()).await {} });
+    let mut large = pin!(async {
+        // Sockets hold what they can; then the flood waits.
+        while sender.try_send(small.clone()).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        sender.send("large".repeat(SIZE / 5)).await.expect("the client is there");
+    });
+    let mut reading = pin!(async { while !client.message().await.starts_with("large") {} });
+    tokio::join!(&mut large, async {
+        tokio::select! {
+            () = &mut flood => panic!("the session has ended"),
+            () = &mut reading => {}
+        }
+    });
+}
+
 /// Queues that hold one message each, and an application in a task of its own: every message makes somebody wait, and somebody be woken.
 pub(crate) async fn a_small_queue_loses_nothing(transport: Transport) {
     let config = EndpointConfig { inbound_messages: 1, outbound_messages: 1, ..config() };

@@ -99,14 +99,14 @@ async fn delays_may_be_for_ever_and_none() {
     }
 }
 
-/// An empty queue takes anything, so a limit of zero means one at a time and no standstill.
+/// An empty queue takes one message, so a limit of zero messages means one at a time and no standstill.
 #[tokio::test(start_paused = true)]
 async fn queues_without_room_pass_on_one_record_at_a_time() {
     let config = TcpConfig {
         inbound_messages: 0,
         inbound_bytes: 0,
         outbound_messages: 0,
-        outbound_bytes: 0,
+        outbound_bytes: "three".len(),
         ..TcpConfig::default()
     };
     let (mut client, server) = duplex(4096);
@@ -115,6 +115,17 @@ async fn queues_without_room_pass_on_one_record_at_a_time() {
     let three = [record("one"), record("two"), record("three")].concat();
     client.write_all(&three).await.expect("it reads");
     assert_eq!(client.bytes(three.len()).await, three);
+}
+
+/// A message that is larger than the whole queue is given back, also by an empty one, and the session goes on.
+#[tokio::test(start_paused = true)]
+async fn a_message_larger_than_the_outbound_queue_is_given_back() {
+    let config = TcpConfig { outbound_bytes: 5, ..TcpConfig::default() };
+    let mut client = serve_with(config, |session: Session| async move {
+        assert!(matches!(session.send("larger").await, Err(SendError::TooLarge(message)) if message == "larger"));
+        session.send("large").await.expect("as large as the queue");
+    });
+    assert_eq!(client.rest().await, record("large"));
 }
 
 #[tokio::test]

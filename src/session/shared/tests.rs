@@ -1,3 +1,6 @@
+mod ends;
+mod turns;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Wake;
@@ -17,7 +20,7 @@ impl Wake for Task {
 /// a waker behind each time: it keeps all of a task's memory, and nobody would call it for as long as nothing happens.
 #[tokio::test(start_paused = true)]
 async fn who_gives_up_waiting_leaves_nothing_behind() {
-    let one = QueueLimit { messages: 1, bytes: 1 };
+    let one = QueueLimit { messages: 1, bytes: 4 };
     let session = shared(Limits { inbound: one, outbound: one, ..limits() });
     let _receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
     session.try_send("full".into()).expect("there is room");

@@ -122,6 +122,7 @@ fn any_interleaving_behaves_as_the_model_says() {
         "vanished with messages",
         "payload refused",
         "full",
+        "too large",
         "popped after the end",
         "dropped by the application",
         "rest taken",
@@ -350,9 +351,12 @@ impl Run {
                 if self.closed.is_some() {
                     return;
                 }
-                let room = self.bench.core.has_space(&self.bench.limits, &message);
-                assert_eq!(room, fits(&self.sent[self.handed..], std::slice::from_ref(&text)));
-                if room {
+                let room = self.bench.core.has_space(&self.bench.limits, message.len());
+                let too_large = text.len() > self.bench.limits.outbound.bytes;
+                assert_eq!(room, !too_large && fits(&self.sent[self.handed..], std::slice::from_ref(&text)));
+                if too_large {
+                    self.saw("too large");
+                } else if room {
                     self.bench.core.send(message);
                     self.sent.push(text);
                 } else {

@@ -1,0 +1,189 @@
+//! What is left of a session at its end, and what happens under its lock.
+
+use std::sync::Weak;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::protocol::frame::Frame;
+use crate::session::core::Step;
+use crate::session::{Sender, Session};
+
+/// A message, and whether its bytes are still kept somewhere.
+fn kept() -> (Message, Weak<Vec<u8>>) {
+    struct Owner(Arc<Vec<u8>>);
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let bytes = Arc::new(vec![0; 1000]);
+    let weak = Arc::downgrade(&bytes);
+    (Message::binary(Bytes::from_owner(Owner(bytes))), weak)
+}
+
+/// An application keeps the senders of a hundred sessions that have ended. Each held what its client had sent last: 97 MiB.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_is_kept_after_the_end_keeps_no_messages() {
+    type End = fn(Session, Receiver);
+    let ends: [(&str, End); 4] = [
+        ("the client goes, and its rest comes", |session, receiver| {
+            receiver.expect_rest();
+            receiver.peer_finished();
+            drop(session);
+        }),
+        ("the client goes", |session, receiver| {
+            drop(receiver);
+            drop(session);
+        }),
+        ("a limit closes", |session, _receiver| {
+            session.sender().give_up(CloseReason::SLOW_CONSUMER);
+            drop(session);
+        }),
+        ("the application closes", |session, _receiver| drop(session)),
+    ];
+    for (how, end) in ends {
+        let shared = shared(limits());
+        let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+        let session = Session::new(Arc::clone(&shared));
+        let _sender: Sender = session.sender();
+        let (message, queued) = kept();
+        assert_eq!(shared.deliver(vec![message], Duration::ZERO, 0).await, Inbound::Taken);
+        assert!(queued.upgrade().is_some());
+        end(session, receiver);
+        assert!(queued.upgrade().is_none(), "{how}");
+        let (message, late) = kept();
+        assert_eq!(shared.deliver(vec![message], Duration::ZERO, 0).await, Inbound::Taken);
+        assert!(late.upgrade().is_none(), "{how}, and then the client sends");
+    }
+}
+
+/// What came before the end is the application's, as long as it can receive it.
+#[tokio::test(start_paused = true)]
+async fn an_application_that_has_its_session_still_receives_after_the_end() {
+    let shared = shared(limits());
+    let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+    let mut session = Session::new(Arc::clone(&shared));
+    shared.deliver(vec!["last words".into()], Duration::ZERO, 0).await;
+    drop(receiver);
+    assert_eq!(session.recv().await.expect("it was taken"), "last words");
+    assert_eq!(session.recv().await, None);
+}
+
+/// The tasks of a connection and of a handler are kept by their wakers; a sender that lives on must keep neither.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_is_kept_after_the_end_keeps_no_task() {
+    let shared = shared(limits());
+    let mut receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+    let session = Session::new(Arc::clone(&shared));
+    let (connection, handler) = (Arc::new(Task), Arc::new(Task));
+    {
+        let waker = Waker::from(Arc::clone(&handler));
+        assert!(shared.poll_recv(&mut Context::from_waker(&waker)).is_pending());
+        let waker = Waker::from(Arc::clone(&connection));
+        let mut cx = Context::from_waker(&waker);
+        assert_eq!(receiver.poll_step(&mut cx), Poll::Ready(Step::Frame(Frame::Open)));
+        assert!(receiver.poll_step(&mut cx).is_pending());
+    }
+    assert!(Arc::strong_count(&connection) > 1 && Arc::strong_count(&handler) > 1);
+    receiver.finish();
+    drop(receiver);
+    assert_eq!(Arc::strong_count(&connection), 1, "a response has ended, and its session lives");
+    drop(session);
+    assert_eq!(Arc::strong_count(&handler), 1);
+}
+
+/// A session has closed, and its client asks twice at once how. The first answer is ready at once; the second waited out `attach_wait`,
+/// because nothing but an end or a departure woke it, and was told that the session was in use.
+#[tokio::test(start_paused = true)]
+async fn a_close_frame_makes_way_for_the_next_receiver() {
+    let session = shared(limits());
+    let mut first = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    first.close(CloseReason::TOO_LARGE);
+    let close = Step::Frame(Frame::Close(CloseReason::TOO_LARGE));
+    assert_eq!(poll_fn(|cx| first.poll_step(cx)).await, Step::Frame(Frame::Open));
+    assert_eq!(poll_fn(|cx| first.poll_step(cx)).await, close);
+
+    let mut second = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    let (attach_wait, start) = (Duration::from_secs(60), clock::now());
+    let third = tokio::spawn(Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, attach_wait));
+    tokio::task::yield_now().await;
+    assert_eq!(poll_fn(|cx| second.poll_step(cx)).await, close);
+    let mut third = third.await.expect("no panic").expect("the second one has gone");
+    assert_eq!(clock::now(), start, "it did not wait");
+    assert_eq!(poll_fn(|cx| third.poll_step(cx)).await, close);
+}
+
+/// The last waker of a task may be what keeps the task, and the task may hold this very session: a drop under the session's lock would
+/// wait for that lock for ever.
+#[tokio::test(start_paused = true)]
+async fn no_waker_is_dropped_under_the_lock() {
+    /// Notes whether the lock was free when the last of its wakers was dropped.
+    struct Holder(Arc<Shared>, Arc<Mutex<Vec<bool>>>);
+
+    impl Wake for Holder {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Holder {
+        fn drop(&mut self) {
+            self.1.lock().expect("no panic").push(self.0.state.try_lock().is_ok());
+        }
+    }
+
+    let one = QueueLimit { messages: 1, bytes: 1 };
+    let session = shared(Limits { inbound: one, outbound: one, ..limits() });
+    let dropped = Arc::new(Mutex::new(Vec::new()));
+    let waker = || Waker::from(Arc::new(Holder(Arc::clone(&session), Arc::clone(&dropped))));
+    let check = |what: &str, least: usize| {
+        let seen = std::mem::take(&mut *dropped.lock().expect("no panic"));
+        assert!(seen.len() >= least && seen.iter().all(|free| *free), "{what}: {seen:?}");
+    };
+
+    let mut receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    for step in 0..3 {
+        assert_eq!(receiver.poll_step(&mut Context::from_waker(&waker())).is_ready(), step == 0);
+    }
+    check("a receiver is polled by other tasks", 2);
+    assert!(receiver.poll_silence(&mut Context::from_waker(&waker())).is_pending());
+    // The timer keeps another one.
+    assert!(receiver.poll_silence(&mut Context::from_waker(&waker())).is_pending());
+    check("and while its socket takes nothing", 1);
+    receiver.awake();
+    check("and runs", 1);
+
+    for _ in 0..3 {
+        assert!(session.poll_recv(&mut Context::from_waker(&waker())).is_pending());
+    }
+    check("an application moves to another task", 2);
+
+    session.try_send("x".into()).expect("there is room");
+    session.deliver(vec!["x".into()], Duration::MAX, 1).await;
+    for _ in 0..3 {
+        assert!(!receiver.hear(&mut Context::from_waker(&waker()), &mut vec!["y".into()]));
+    }
+    check("a socket waits for room", 2);
+    let mut sink = None;
+    for _ in 0..3 {
+        assert!(session.poll_space(&mut sink, &mut Context::from_waker(&waker())).is_pending());
+    }
+    check("a sink waits for room", 2);
+    let patience = Duration::from_secs(60);
+    let waiting = [
+        ("send", boxed(session.send("y".into()))),
+        ("deliver", boxed(session.deliver(vec!["y".into()], patience, 1))),
+        ("attach", boxed(Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, patience))),
+        ("ended", boxed(session.ended())),
+    ];
+    for (what, mut future) in waiting {
+        for _ in 0..3 {
+            assert!(future.as_mut().poll(&mut Context::from_waker(&waker())).is_pending(), "{what}");
+        }
+        check(what, 2);
+        drop(future);
+        check(what, 1);
+    }
+    drop(receiver);
+    session.abandon(CloseReason::NORMAL);
+    check("the end", 1);
+}
