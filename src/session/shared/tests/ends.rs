@@ -149,7 +149,7 @@ async fn no_waker_is_dropped_under_the_lock() {
     // The timer keeps another one.
     assert!(receiver.poll_silence(&mut Context::from_waker(&waker())).is_pending());
     check("and while its socket takes nothing", 1);
-    receiver.awake();
+    receiver.awake(false);
     check("and runs", 1);
 
     for _ in 0..3 {
