@@ -11,9 +11,18 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The date, in milliseconds since 1970: for people to read, not to measure by.
+/// The date, which the machine's owner can set to anything: for people to read, not to measure by.
+pub(crate) fn date() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The date in milliseconds since 1970; 0 before.
 pub(crate) fn unix_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    millis_of(date())
+}
+
+fn millis_of(date: SystemTime) -> u64 {
+    let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -32,4 +41,16 @@ pub(crate) fn monotonic() -> u64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let start = *START.get_or_init(now);
     now().duration_since(start).as_nanos() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A board without a battery, or a wrong year typed in.
+    #[test]
+    fn a_date_before_1970_is_no_panic() {
+        assert_eq!(millis_of(UNIX_EPOCH - Duration::from_secs(1)), 0);
+        assert_eq!(millis_of(UNIX_EPOCH + Duration::from_millis(7)), 7);
+    }
 }

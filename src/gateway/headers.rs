@@ -1,10 +1,11 @@
 //! Header groups: caching, cross-origin access, the cookie.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::config::{CookieConfig, SameSite};
+use crate::clock;
 
 /// For everything that is made for one client at one time (SockJS 0.3.3, caching). `X-Accel-Buffering` asks nginx to pass on what it gets.
 pub(super) fn no_cache(headers: &mut HeaderMap) {
@@ -19,10 +20,19 @@ pub(super) fn no_cache(headers: &mut HeaderMap) {
 pub(super) fn long_cache(headers: &mut HeaderMap) {
     const YEAR: Duration = Duration::from_secs(31_536_000);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000"));
-    // An HTTP date is plain ASCII, which a header value takes.
-    if let Ok(expires) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now() + YEAR)) {
+    if let Some(expires) = expires(clock::date(), YEAR) {
         headers.insert(header::EXPIRES, expires);
     }
+}
+
+/// The date so long after `now`; `None` where HTTP has no way to write it, before 1970 and after 9999. The machine's clock can be set
+/// to anything, and `Cache-Control` says the same without a date.
+fn expires(now: SystemTime, age: Duration) -> Option<HeaderValue> {
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let date = now.checked_add(age)?;
+    date.duration_since(UNIX_EPOCH).ok().filter(|since| *since <= LAST)?;
+    // An HTTP date is plain ASCII, which a header value takes.
+    HeaderValue::try_from(httpdate::fmt_http_date(date)).ok()
 }
 
 /// Access from pages of any origin (SockJS 0.3.3, CORS). The origin is echoed, `null` as well, because browsers refuse `*` for requests
@@ -146,6 +156,21 @@ mod tests {
             [("\"t\"", true), ("W/\"t\"", true), ("\"a\", \"t\"", true), ("*", true), ("\"a\"", false), ("t", false)]
         {
             assert_eq!(matches(&headers(header::IF_NONE_MATCH, value), "\"t\""), expected, "{value}");
+        }
+    }
+
+    /// httpdate panics outside of 1970 to 9999, and a clock may stand anywhere.
+    #[test]
+    fn a_clock_that_stands_anywhere_makes_no_panic() {
+        let hour = Duration::from_secs(3600);
+        for (now, expected) in [
+            (UNIX_EPOCH, Some("Thu, 01 Jan 1970 01:00:00 GMT")),
+            (UNIX_EPOCH - Duration::from_secs(1), Some("Thu, 01 Jan 1970 00:59:59 GMT")),
+            (UNIX_EPOCH - hour * 2, None),
+            (UNIX_EPOCH + Duration::from_secs(253_402_300_799), None),
+        ] {
+            let expires = expires(now, hour);
+            assert_eq!(expires.as_ref().and_then(|date| date.to_str().ok()), expected, "{now:?}");
         }
     }
 
