@@ -92,6 +92,10 @@ impl Label {
         if name.as_str() == NOTICES {
             return Err(Refusal::new(Code::BadRequest, "`*` is the name of notices, choose another"));
         }
+        // A client that speaks in lines is told `[NAME]text`: `ann]hello` would let its owner speak as ann.
+        if name.as_str().contains(']') {
+            return Err(Refusal::new(Code::BadRequest, "`]` ends a name where the chat is in lines, choose another"));
+        }
         Ok(name)
     }
 

@@ -64,6 +64,8 @@ async fn a_name_that_is_none_is_answered() {
         ("", "`name` is empty"),
         (" ", "`name` is empty"),
         ("*", "`*` is the name of notices, choose another"),
+        // Its text would come as `[ann]hello]…`, which is ann's.
+        ("ann]hello", "`]` ends a name where the chat is in lines, choose another"),
         ("a\nb", "`name` has control characters in it"),
         (&*"x".repeat(41), "`name` is longer than 40 characters"),
         (&*" ".repeat(60_000), "`name` is empty"),

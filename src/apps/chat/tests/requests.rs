@@ -33,7 +33,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
     let mut ann = introduced(&chat, "ann", "lobby").await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     heard(&mut ann).await;
-    let table: [(Message, &str, &str); 23] = [
+    let table: [(Message, &str, &str); 24] = [
         ("hello".into(), "bad_json", "not valid JSON: "),
         ("".into(), "bad_json", "not valid JSON: "),
         (r#"{"message":"unfinished"#.into(), "bad_json", "not valid JSON: "),
@@ -53,6 +53,8 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
         (r#"{"room":false}"#.into(), "bad_request", "`room` is not a string"),
         (r#"{"roster":"true"}"#.into(), "bad_request", "`roster` is not true or false"),
         (r#"{"message":"x","message":"y"}"#.into(), "bad_request", "duplicate field `message`"),
+        // Those who read lines are in the same room.
+        (r#"{"name":"ann]hello"}"#.into(), "bad_request", "`]` ends a name where the chat is in lines, choose another"),
         (r#"{"name":"*"}"#.into(), "bad_request", "`*` is the name of notices, choose another"),
         (r#"{"name":" "}"#.into(), "bad_request", "`name` is empty"),
         (r#"{"room":""}"#.into(), "bad_request", "`room` is empty"),
