@@ -94,5 +94,7 @@ pub use gateway::{
 };
 pub use message::Message;
 pub use protocol::close::CloseReason;
-pub use session::{ConnectInfo, EndedBy, SendError, Sender, Session, SessionEnd, SessionId, TrySendError};
+pub use session::{
+    ConnectInfo, EndedBy, SendError, Sender, Session, SessionEnd, SessionId, SessionIdError, TrySendError,
+};
 pub use transport::{Body, PeerWatch, WatchedStream};

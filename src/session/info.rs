@@ -2,14 +2,28 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use http::{Extensions, HeaderName, HeaderValue};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser::{Serialize, Serializer};
 use uuid::Uuid;
 
 /// Identifies a session, among all transports and processes.
 ///
 /// It is a UUID of the gateway's making and never the session segment of a SockJS URL: who knows that segment can read the
 /// session's messages, so it is nothing to show in a roster or a log.
+///
+/// It converts from and to a [`Uuid`] and text, and serde writes it as that text: a session's id can go to another process or a
+/// database and be compared when it comes back.
+///
+/// ```
+/// use sockeye::SessionId;
+///
+/// let id: SessionId = "2f9a1c7e-5b1d-4f0e-9c55-0d2a6f1b7c3e".parse()?;
+/// assert_eq!(id.to_string(), "2f9a1c7e-5b1d-4f0e-9c55-0d2a6f1b7c3e");
+/// # Ok::<(), sockeye::SessionIdError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Uuid);
 
@@ -22,6 +36,64 @@ impl SessionId {
     /// The id as a UUID.
     pub fn as_uuid(&self) -> Uuid {
         self.0
+    }
+}
+
+impl From<Uuid> for SessionId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl From<SessionId> for Uuid {
+    fn from(id: SessionId) -> Self {
+        id.0
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = SessionIdError;
+
+    /// Reads a UUID, with or without hyphens, in any case.
+    ///
+    /// # Errors
+    ///
+    /// The text is no UUID.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self).map_err(|source| SessionIdError { source })
+    }
+}
+
+/// The text is no [`SessionId`]: an id is a UUID, such as `2f9a1c7e-5b1d-4f0e-9c55-0d2a6f1b7c3e`.
+#[derive(Debug, thiserror::Error)]
+#[error("a session's id is a UUID, and this text is none")]
+pub struct SessionIdError {
+    source: uuid::Error,
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(IdText)
+    }
+}
+
+struct IdText;
+
+impl Visitor<'_> for IdText {
+    type Value = SessionId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a UUID")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<SessionId, E> {
+        text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }
 
@@ -95,7 +167,8 @@ impl ConnectInfo {
     }
 
     /// The extensions of the request: what middleware in front of the gateway put there, such as who is logged in. A
-    /// [`PeerAddr`](crate::PeerAddr) is not among them: [`peer`](Self::peer) tells it.
+    /// [`PeerAddr`](crate::PeerAddr) is not among them: [`peer`](Self::peer) tells it; nor is axum's `OriginalUri`, for
+    /// [`path`](Self::path) and [`query`](Self::query) do.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
     }
@@ -109,5 +182,33 @@ impl fmt::Debug for ConnectInfo {
             .field("peer", &self.parts.peer)
             .field("transport", &self.parts.transport)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    /// Who keeps ids in a database, or sends them to another process, gets them back.
+    #[test]
+    fn an_id_comes_back_from_a_uuid_from_text_and_from_serde() {
+        let id = SessionId::random();
+        assert_eq!(SessionId::from(Uuid::from(id)), id);
+        assert_eq!(id.to_string().parse::<SessionId>().expect("its own text"), id);
+        assert_eq!(id.as_uuid().simple().to_string().to_uppercase().parse::<SessionId>().expect("a UUID too"), id);
+        let json = serde_json::to_string(&id).expect("a text");
+        assert_eq!(json, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<SessionId>(&json).expect("its own JSON"), id);
+        assert_eq!(serde_json::from_value::<SessionId>(id.to_string().into()).expect("an owned text"), id);
+    }
+
+    #[test]
+    fn a_text_that_is_no_id_says_what_one_is() {
+        let error = "\u{1b}[2J".parse::<SessionId>().expect_err("no UUID");
+        assert_eq!(error.to_string(), "a session's id is a UUID, and this text is none");
+        assert!(error.source().is_some());
+        assert!(serde_json::from_str::<SessionId>("\"one\"").is_err_and(|error| error.is_data()));
     }
 }

@@ -28,7 +28,7 @@ pub use self::core::{EndedBy, SessionEnd};
 pub(crate) use self::core::{Limits, Liveness, Step};
 pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;
-pub use self::info::{ConnectInfo, SessionId};
+pub use self::info::{ConnectInfo, SessionId, SessionIdError};
 #[cfg(feature = "client")]
 pub(crate) use self::queue::Queue;
 pub(crate) use self::queue::QueueLimit;
