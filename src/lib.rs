@@ -33,6 +33,7 @@
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
 //!     loop {
 //!         let (stream, _) = listener.accept().await?;
+//!         stream.set_nodelay(true)?; // a message leaves when it is sent
 //!         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
 //!         tokio::spawn(connection.with_upgrades());
 //!     }
@@ -69,6 +70,7 @@ mod clock;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod compare;
+mod escape;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;

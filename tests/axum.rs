@@ -4,9 +4,11 @@ mod common;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use axum::extract::Request as AxumRequest;
+use axum::extract::{OriginalUri, Request as AxumRequest};
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use axum::{Extension, Router};
+use socket2::SockRef;
 use sockeye::apps::echo;
 use sockeye::{Gateway, Session};
 use tokio::net::TcpListener;
@@ -60,6 +62,28 @@ async fn every_transport_works_on_axums_server() {
             client.send(&[message]).await;
             assert_eq!(client.message().await, message, "{transport:?}");
         }
+    }
+}
+
+/// axum finds out first which HTTP a client speaks, and what it puts around the connection for that must not hide it: hyper's buffer
+/// stays behind (8 KiB a session), and frames leave at once, on a listener that was not told so.
+#[tokio::test]
+async fn a_websocket_gets_the_bare_connection() {
+    let (gateway, mut sessions) = reporting("/echo");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    let (give, mut sockets) = mpsc::unbounded_channel();
+    let listener = listener.tap_io(move |stream| {
+        give.send(SockRef::from(&*stream).try_clone().expect("a second handle")).expect("the test waits");
+    });
+    tokio::spawn(async move { axum::serve(listener, gateway.into_axum()).await });
+    for transport in [Transport::WebSocket, Transport::RawWebSocket] {
+        let _client = Client::open(addr, "/echo", transport).await;
+        let session = within("a session", sessions.recv()).await.expect("the gateway lives");
+        let socket = within("a connection", sockets.recv()).await.expect("the listener lives");
+        session.send("one").await.expect("the client is there");
+        assert!(socket.tcp_nodelay().expect("a live connection"), "{transport:?}");
+        assert!(session.info().extensions().get::<OriginalUri>().is_none(), "a slice of hyper's buffer");
     }
 }
 

@@ -17,6 +17,7 @@ use super::unwrap::Wrapping;
 use super::url::BaseUrl;
 use super::wire::{Connector, Wire, default_tls, over_http1};
 use super::{Transport, http as over_http, websocket};
+use crate::escape::Escaped;
 use crate::{CloseReason, clock};
 
 /// Connecting and asking: so many round trips lie between a transport's start and its open frame.
@@ -57,7 +58,7 @@ pub(super) async fn connect(settings: &Builder, url: &str) -> Result<Connection,
             Err(TransportError::Closed(reason)) if is_final(&reason) => return Err(ConnectError::Closed(reason)),
             Err(error) => error,
         };
-        tracing::debug!(%transport, %error, url = %info.base, "a transport failed to open a session");
+        tracing::debug!(%transport, error = %Escaped(&error), url = %Escaped(&info.base), "a transport failed to open a session");
         failed.push(Attempt { transport, error });
     }
     match failed.is_empty() {

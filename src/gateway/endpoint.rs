@@ -16,6 +16,7 @@ use super::registry::{Keeper, Registry, TooManySessions};
 use super::route::{NoRoute, Resource, Route, route};
 use super::{headers, iframe, info, plain};
 use crate::session::{Limits, Owner};
+use crate::tally::Tally;
 use crate::transport::websocket::{Framing, Settings};
 use crate::transport::{Body, with_status};
 
@@ -31,13 +32,14 @@ pub(super) struct Endpoint {
     pub(super) owner: Arc<dyn Owner>,
     pub(super) websocket: Arc<Settings>,
     iframe: iframe::Page,
+    /// Clients come again, and a full endpoint has better things to do than to write ten thousand lines.
+    refused: Tally<()>,
 }
 
 impl Endpoint {
     pub(super) fn new(prefix: Prefix, config: EndpointConfig, handler: Arc<dyn Handler>) -> Self {
         let registry = Arc::new(Registry::new(config.sessions, config.memory()));
         Self {
-            prefix,
             limits: Arc::new(config.session_limits()),
             owner: Arc::new(Keeper(Arc::clone(&registry))),
             registry,
@@ -50,6 +52,8 @@ impl Endpoint {
                 linger: config.disconnect_delay,
             }),
             iframe: iframe::page(&config.client_url),
+            refused: report(prefix.clone(), config.sessions),
+            prefix,
             handler,
             config,
         }
@@ -139,13 +143,16 @@ impl Endpoint {
         response
     }
 
-    pub(super) fn too_many_sessions(&self, full: TooManySessions) -> Refusal {
-        let limit = self.config.sessions;
-        if let Some(refused) = full.untold {
-            tracing::warn!(prefix = %self.prefix, sessions = limit, refused, "sessions refused: the endpoint is full; raise `sessions`, or spread the load");
-        }
-        Refusal::TooManySessions { limit }
+    pub(super) fn too_many_sessions(&self, _: TooManySessions) -> Refusal {
+        self.refused.add(1, ());
+        Refusal::TooManySessions { limit: self.config.sessions }
     }
+}
+
+fn report(prefix: Prefix, sessions: usize) -> Tally<()> {
+    Tally::new(move |refused, ()| {
+        tracing::warn!(%prefix, sessions, refused, "sessions refused: the endpoint is full; raise `sessions`, or spread the load");
+    })
 }
 
 pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {

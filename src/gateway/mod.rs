@@ -50,6 +50,19 @@ use crate::transport::{Body, with_status};
 /// What a request doesn't say, its server puts into its extensions: where the client is ([`PeerAddr`]), and what tells at once that it has
 /// gone ([`WatchedStream`](crate::WatchedStream)), which is otherwise noticed with the next heartbeat at the latest.
 ///
+/// # Sockets
+///
+/// They are the server's, which sets them for each connection that it accepts:
+///
+/// - `stream.set_nodelay(true)`, or a message that is sent behind another waits until the client has acknowledged that one, for 40 ms.
+///   (WebSockets on a bare `TcpStream` or [`WatchedStream`](crate::WatchedStream) get it here, also behind hyper-util's `auto` builder.)
+/// - On Linux `socket2::SockRef::from(&stream).set_tcp_notsent_lowat(64 * 1024)` (`TCP_NOTSENT_LOWAT`; socket2's feature `all`): the
+///   kernel keeps up to 4 MB for a client that does not read, behind the session's own queue and beyond its limits. So the application
+///   meets a slow client late, and what was lost with a connection is more.
+/// - On Linux `set_tcp_user_timeout`, so that a client whose window stays shut does not keep its connection for ever.
+///
+/// With axum, `listener.tap_io(…)` (`axum::serve::ListenerExt`) is the place.
+///
 /// Cloning it is cheap; clones share their sessions.
 #[derive(Clone, Default)]
 pub struct Gateway {

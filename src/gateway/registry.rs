@@ -15,7 +15,6 @@ use self::tasks::Tasks;
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::session::{Owner, Receiver, SessionId, Shared};
-use crate::tally::Tally;
 
 /// All live sessions of one endpoint.
 ///
@@ -37,7 +36,6 @@ struct Tables {
     next_ticket: u64,
     memory: Memory,
     tasks: Tasks,
-    refused: Tally,
 }
 
 struct Entry {
@@ -73,10 +71,7 @@ pub(crate) enum NotMade<E> {
 
 /// The endpoint has as many sessions as its configuration allows.
 #[derive(Debug)]
-pub(crate) struct TooManySessions {
-    /// How many were refused since the operator was last told, when it is time to tell again.
-    pub(crate) untold: Option<u64>,
-}
+pub(crate) struct TooManySessions;
 
 impl Registry {
     pub(crate) fn new(sessions: usize, memory: Memory) -> Self {
@@ -208,11 +203,8 @@ impl Tables {
     }
 
     /// Whether there is room for one more session.
-    fn admit(&mut self, limit: usize) -> Result<(), TooManySessions> {
-        if self.live() < limit {
-            return Ok(());
-        }
-        Err(TooManySessions { untold: self.refused.add(1, clock::now()) })
+    fn admit(&self, limit: usize) -> Result<(), TooManySessions> {
+        if self.live() < limit { Ok(()) } else { Err(TooManySessions) }
     }
 }
 

@@ -47,6 +47,9 @@ pub(super) fn connect_info(
     extensions.remove::<hyper::upgrade::OnUpgrade>();
     // It would keep the connection open as long as the session lives.
     extensions.remove::<PeerWatch>();
+    // A slice of the connection's read buffer, which is as large as two idle sessions; path and query are kept below.
+    #[cfg(feature = "axum")]
+    extensions.remove::<axum::extract::OriginalUri>();
     let peer = peer(&extensions);
     extensions.remove::<PeerAddr>();
     if extensions.is_empty() {

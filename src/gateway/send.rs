@@ -15,6 +15,7 @@ use super::refusal::Refusal;
 use super::route::Resource;
 use super::{PLAIN, plain};
 use crate::Message;
+use crate::escape::Escaped;
 use crate::protocol::close::CloseReason;
 use crate::protocol::payload;
 use crate::session::{EndedBy, Inbound, Shared};
@@ -47,7 +48,7 @@ where
         let messages = match read.and_then(|body| Ok(endpoint.parse(&body, is_form)?)) {
             Ok(messages) => messages,
             Err(refusal) => {
-                tracing::debug!(prefix = %endpoint.prefix, error = %refusal, "payload refused");
+                tracing::debug!(prefix = %endpoint.prefix, error = %Escaped(&refusal), "payload refused");
                 end_for_size(session.as_ref(), &refusal);
                 return Err(refusal);
             }
@@ -109,7 +110,7 @@ impl Endpoint {
                 }
                 Some(Err(error)) => {
                     let error: BoxError = error.into();
-                    tracing::debug!(prefix = %self.prefix, %error, "request body could not be read");
+                    tracing::debug!(prefix = %self.prefix, error = %Escaped(error), "request body could not be read");
                     return Err(Refusal::BodyBroken);
                 }
             }

@@ -13,9 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::handler::{Contained, Handler};
-use super::registry::{Keeper, Memory, Registry};
+use super::registry::{Keeper, Memory, Registry, TooManySessions};
 use crate::clock::LONGEST_DELAY;
 use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
+use crate::tally::Tally;
 use crate::transport::tcp::{self, Settings};
 
 /// Serves clients that speak over plain TCP in records of modified UTF-8: Java's `DataOutputStream.writeUTF` and
@@ -57,6 +58,7 @@ struct Inner {
     settings: Arc<Settings>,
     registry: Arc<Registry>,
     owner: Arc<dyn Owner>,
+    refused: Tally<Option<SocketAddr>>,
 }
 
 /// How a [`TcpEndpoint`] behaves: limits and delays.
@@ -91,6 +93,10 @@ pub struct TcpConfig {
     /// is still there (TCP keepalive). One that acknowledges neither probes nor data is given up a little after `write_timeout` (Linux;
     /// elsewhere when the system thinks fit), and its session ends with 1002. Default: 25 s.
     pub keepalive_delay: Duration,
+    /// How many bytes the system keeps for a client before they are sent (`TCP_NOTSENT_LOWAT`, Linux and Android; elsewhere the system
+    /// decides). What it keeps is behind the session's own queue, can't be counted when the client goes, and is up to 4 MB by default for
+    /// a client that does not read. 0 leaves it to the system. Default: 64 KiB.
+    pub unsent_bytes: u32,
     /// How long an ended connection waits for the last bytes to leave and for the client's own end. Default: 5 s.
     pub linger: Duration,
     /// Live sessions; one more connection is closed at once. Default: 100,000.
@@ -110,6 +116,7 @@ impl Default for TcpConfig {
             write_timeout: Duration::from_secs(60),
             least_rate: 1024,
             keepalive_delay: Duration::from_secs(25),
+            unsent_bytes: 64 * 1024,
             linger: Duration::from_secs(5),
             sessions: 100_000,
         }
@@ -131,6 +138,7 @@ impl TcpEndpoint {
             settings: Arc::new(config.settings()),
             owner: Arc::new(Keeper(Arc::clone(&registry))),
             registry,
+            refused: report(config.sessions),
             config,
         };
         Self { inner: Arc::new(inner) }
@@ -175,24 +183,13 @@ impl TcpEndpoint {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Inner { config, handler, limits, settings, registry, owner } = &*self.inner;
+        let Inner { handler, limits, settings, registry, owner, refused, .. } = &*self.inner;
         let entered = registry.enter_socket(|| {
             Shared::new(connect_info(peer), None, Carries::Records, Arc::clone(limits), Arc::clone(owner))
         });
         let session = match entered {
             Ok(session) => session,
-            Err(full) => {
-                let sessions = config.sessions;
-                if let Some(refused) = full.untold {
-                    tracing::warn!(
-                        sessions,
-                        refused,
-                        ?peer,
-                        "TCP connections refused: the endpoint is full; raise `sessions`, or spread the load"
-                    );
-                }
-                return;
-            }
+            Err(TooManySessions) => return refused.add(1, peer),
         };
         let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
         let application = Contained::new(Arc::clone(handler), session);
@@ -217,10 +214,14 @@ impl TcpEndpoint {
         // A record is worth sending by itself: waiting to fill a packet would cost its receiver 40 ms.
         stream.set_nodelay(true)?;
         // This wire has no heartbeats: without probes a client whose power went would keep its session for ever.
-        let TcpConfig { keepalive_delay, write_timeout, .. } = self.inner.config;
+        let TcpConfig { keepalive_delay, write_timeout, unsent_bytes, .. } = self.inner.config;
         let socket = SockRef::from(stream);
         let quiet = keepalive_delay.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE);
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(quiet).with_interval(PROBE_INTERVAL))?;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if unsent_bytes > 0 {
+            socket.set_tcp_notsent_lowat(unsent_bytes)?;
+        }
         // Later than the session's own timeout, which knows the reason.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         socket.set_tcp_user_timeout(Some(write_timeout.saturating_add(PROBE_INTERVAL).min(LONGEST_USER_TIMEOUT)))?;
@@ -271,6 +272,17 @@ impl TcpConfig {
     }
 }
 
+fn report(sessions: usize) -> Tally<Option<SocketAddr>> {
+    Tally::new(move |refused, peer| {
+        tracing::warn!(
+            sessions,
+            refused,
+            ?peer,
+            "TCP connections refused: the endpoint is full; raise `sessions`, or spread the load"
+        );
+    })
+}
+
 fn connect_info(peer: Option<SocketAddr>) -> ConnectInfo {
     ConnectInfo::new(ConnectInfoParts {
         peer,
@@ -285,4 +297,23 @@ fn connect_info(peer: Option<SocketAddr>) -> ConnectInfo {
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// What the kernel keeps for a client that does not read is beyond the session's limits.
+    #[tokio::test]
+    async fn the_kernel_keeps_as_much_as_was_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("bound");
+        for unsent_bytes in [TcpConfig::default().unsent_bytes, 4096] {
+            let endpoint = TcpEndpoint::with_config(TcpConfig { unsent_bytes, ..TcpConfig::default() }, async |_| {});
+            let _client = TcpStream::connect(addr).await.expect("it listens");
+            let (stream, _) = listener.accept().await.expect("a client");
+            endpoint.prepare(&stream).expect("a live connection");
+            assert_eq!(SockRef::from(&stream).tcp_notsent_lowat().expect("an option of Linux"), unsent_bytes);
+        }
+    }
 }

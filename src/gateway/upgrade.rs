@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use hyper::upgrade::{OnUpgrade, Parts as UpgradedParts, Upgraded};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -14,6 +17,7 @@ use super::handler::Contained;
 use super::headers;
 use super::refusal::Refusal;
 use super::request::connect_info;
+use crate::escape::Escaped;
 use crate::session::{Carries, Liveness, Receiver, Shared};
 use crate::transport::websocket::{self, Framing, Settings};
 use crate::transport::{Body, WatchedStream};
@@ -52,7 +56,9 @@ impl Endpoint {
         tokio::spawn(async move {
             match on_upgrade.await {
                 Ok(upgraded) => start.on(upgraded),
-                Err(error) => tracing::debug!(%error, "the connection broke during the WebSocket handshake"),
+                Err(error) => {
+                    tracing::debug!(error = %Escaped(error), "the connection broke during the WebSocket handshake");
+                }
             }
         });
         Ok(switching_protocols(accept))
@@ -85,15 +91,29 @@ impl Start {
 
 /// The bare connection, and what was read of it already: without what hyper has around it.
 fn bare(upgraded: Upgraded) -> Result<(WatchedStream, Vec<u8>), Upgraded> {
-    let (stream, read) = match upgraded.downcast::<TokioIo<WatchedStream>>() {
-        Ok(UpgradedParts { io, read_buf, .. }) => (io.into_inner(), read_buf),
+    let (stream, read) = match take::<WatchedStream>(upgraded) {
+        Ok(taken) => taken,
         Err(upgraded) => {
-            let UpgradedParts { io, read_buf, .. } = upgraded.downcast::<TokioIo<TcpStream>>()?;
-            (WatchedStream::new(io.into_inner()), read_buf)
+            let (stream, read) = take::<TcpStream>(upgraded)?;
+            (WatchedStream::new(stream), read)
         }
     };
+    // A frame is worth sending by itself, and an answer to it may be 40 ms away if it waits for an acknowledgement. The server should
+    // have said so for all its connections; an error means that this one is gone, which reading it tells.
+    let _ = stream.set_nodelay();
     // Copied: even an empty slice of hyper's read buffer keeps all of it.
     Ok((stream, read.to_vec()))
+}
+
+/// The connection and what was read of it, if it is of this type.
+fn take<S: AsyncRead + AsyncWrite + Unpin + 'static>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded> {
+    let upgraded = match upgraded.downcast::<TokioIo<S>>() {
+        Ok(UpgradedParts { io, read_buf, .. }) => return Ok((io.into_inner(), read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    // What finds out first which HTTP a client speaks, as `axum::serve` does, puts one more layer around it.
+    let auto::upgrade::Parts { io, read_buf, .. } = auto::upgrade::downcast::<TokioIo<S>>(upgraded)?;
+    Ok((io.into_inner(), read_buf))
 }
 
 /// Checks the handshake (RFC 6455, the server's opening handshake) and gives `Sec-WebSocket-Accept`.

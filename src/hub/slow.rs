@@ -1,32 +1,45 @@
 //! Counting slow consumers, and telling the operator of them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use crate::SessionId;
 use crate::tally::Tally;
-use crate::{SessionId, clock};
 
-#[derive(Default)]
 pub(super) struct SlowConsumers {
-    total: AtomicU64,
-    report: Mutex<Tally>,
+    total: Arc<AtomicU64>,
+    report: Tally<Slow>,
+}
+
+/// One of them, and the topic that it followed, if it was one.
+struct Slow {
+    session: SessionId,
+    topic: Option<Arc<str>>,
+}
+
+impl Default for SlowConsumers {
+    fn default() -> Self {
+        let total = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&total);
+        let report = Tally::new(move |closed, Slow { session, topic }| {
+            tracing::warn!(
+                closed,
+                total = counted.load(Ordering::Relaxed),
+                %session,
+                topic = topic.as_deref(),
+                "closed sessions that read more slowly than they were sent to: \
+                 raise `outbound_bytes` and `outbound_messages` of the endpoint, or publish less"
+            );
+        });
+        Self { total, report }
+    }
 }
 
 impl SlowConsumers {
     /// Counts sessions that were closed, one of which is `session`.
     pub(super) fn closed(&self, count: u64, session: SessionId, topic: Option<&str>) {
-        let total = self.total.fetch_add(count, Ordering::Relaxed) + count;
-        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(closed) = report.add(count, clock::now()) else { return };
-        drop(report);
-        tracing::warn!(
-            closed,
-            total,
-            %session,
-            topic,
-            "closed sessions that read more slowly than they were sent to: \
-             raise `outbound_bytes` and `outbound_messages` of the endpoint, or publish less"
-        );
+        self.total.fetch_add(count, Ordering::Relaxed);
+        self.report.add(count, Slow { session, topic: topic.map(Into::into) });
     }
 
     pub(super) fn total(&self) -> u64 {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::quote;
+use crate::escape::Escaped;
 
 /// Why a session ended: a code and a text, as the client's close event shows them (SockJS 0.3.3, close frames).
 ///
@@ -74,14 +75,14 @@ impl CloseReason {
     }
 }
 
-/// `code reason`.
 /// What of a reason a WebSocket close frame has room for: 123 bytes (RFC 6455, control frames).
 pub(crate) fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(123)]
 }
 
+/// `code reason`, for logs: control characters in the reason, which may be a peer's, are escaped.
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code, self.reason)
+        write!(f, "{} {}", self.code, Escaped(&self.reason))
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::Message;
+use crate::escape::Escaped;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::protocol::modified_utf8::{RecordError, Records, write_record};
@@ -213,7 +214,7 @@ where
                     Poll::Ready(Ok(0)) => return Err(self.end()),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => {
-                        tracing::debug!(%error, "the connection broke");
+                        tracing::debug!(error = %Escaped(error), "the connection broke");
                         return Err(Reading::Over(Ending::Lost));
                     }
                 },

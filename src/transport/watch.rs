@@ -30,6 +30,11 @@ impl WatchedStream {
         Self(Arc::new(stream))
     }
 
+    /// Has what is written leave at once, however little it is.
+    pub(crate) fn set_nodelay(&self) -> io::Result<()> {
+        self.0.set_nodelay(true)
+    }
+
     /// What requests on this connection need as an extension.
     pub fn watch(&self) -> PeerWatch {
         PeerWatch(Arc::clone(&self.0))

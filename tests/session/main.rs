@@ -65,6 +65,7 @@ on_every_transport! {
         a_second_receiver_is_turned_away_and_logged,
         // Only a raw WebSocket's client says why it goes.
         the_client_closes,
+        what_a_client_says_stays_one_line_of_the_log,
         the_client_aborts,
         an_end_is_one_line_in_the_log,
     }

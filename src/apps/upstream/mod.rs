@@ -14,6 +14,7 @@ use http::{HeaderName, header};
 use self::connect::Connector;
 pub use self::connect::UpstreamError;
 use super::Serving;
+use crate::escape::Escaped;
 use crate::protocol::close::cut;
 use crate::{Handler, Session};
 
@@ -138,7 +139,7 @@ async fn serve(mut session: Session, connector: Arc<Connector>) {
     match connected {
         Ok(socket) => relay::run(session, first, socket, connector.config()).await,
         Err(error) => {
-            tracing::debug!(session = %session.id(), backend = connector.name(), %error, "no backend for the session");
+            tracing::debug!(session = %session.id(), backend = connector.name(), error = %Escaped(&error), "no backend for the session");
             close(&session, 1011, &error.to_string());
         }
     }

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::connect::Socket;
 use super::{UpstreamConfig, close};
+use crate::escape::Escaped;
 use crate::protocol::close::cut;
 use crate::{CloseReason, EndedBy, Message, SendError, Sender, Session, SessionEnd};
 
@@ -44,7 +45,7 @@ pub(super) async fn run(mut session: Session, first: Option<Message>, socket: So
             }
             // Why, is still to be read. The connection is done for, so this ends as soon as the client has taken what came before.
             Ended::Writing(error) => {
-                tracing::debug!(session = %session.id(), %error, "the backend takes no more");
+                tracing::debug!(session = %session.id(), error = %Escaped(error), "the backend takes no more");
                 Some(down.await)
             }
             Ended::Backend(end) => Some(end),
@@ -111,7 +112,7 @@ impl BackendEnd {
             Self::Lost(_) => (1011, "backend gone: no close frame".to_owned(), None),
         };
         if let Self::BrokenProtocol(error) | Self::Lost(Some(error)) = &self {
-            tracing::debug!(session = %session.id(), %error, "the backend's connection ended");
+            tracing::debug!(session = %session.id(), error = %Escaped(error), "the backend's connection ended");
         }
         let goodbye = to_backend.map(|code| CloseFrame { code, reason: cut(&reason).into() });
         close(session, code, &reason);

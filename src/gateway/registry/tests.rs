@@ -8,21 +8,6 @@ use tokio::runtime::{Builder, Runtime};
 use super::*;
 use crate::{EndpointConfig, Gateway, Session};
 
-/// Clients come again, and an endpoint that is full has better things to do than to write ten thousand lines.
-#[tokio::test(start_paused = true)]
-async fn of_the_sessions_that_were_refused_one_line_is_told_in_a_while() {
-    let registry = Arc::new(Registry::new(0, Memory::default()));
-    let refused = || registry.enter_socket(|| unreachable!("it is full")).err().expect("it is full").untold;
-    assert_eq!(refused(), Some(1));
-    for _ in 0..100 {
-        assert_eq!(refused(), None);
-        let full = registry.find_or_create::<()>("a", |_| unreachable!("it is full"));
-        assert!(matches!(full, Err(NotMade::Full(TooManySessions { untold: None }))));
-    }
-    tokio::time::advance(Duration::from_secs(10)).await;
-    assert_eq!(refused(), Some(201));
-}
-
 async fn poll(gateway: &Gateway, segment: &str) -> Bytes {
     let request = Request::post(format!("/app/0/{segment}/xhr")).body(Empty::<Bytes>::new()).expect("a request");
     let response = gateway.handle(request).await;
