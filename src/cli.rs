@@ -1,10 +1,10 @@
 //! The command line: flags become a gateway and a server, which runs until it is told to stop.
 
 use std::future::Future;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
@@ -13,13 +13,12 @@ use sockeye::apps::rooms::http::RoomsSite;
 use sockeye::{EndpointConfig, Prefix, TcpEndpoint};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::assets::{Assets, CLIENT_URL};
 use crate::bench_args::{self, BenchArgs};
 use crate::front::{Directory, Front, Site};
 use crate::ice_args::{IceArgs, IceArgsError};
+use crate::log;
 use crate::mounts::{self, Endpoint, Mounts, TcpApp, TcpListen};
 use crate::server::{BindError, Server, ServerConfig};
 
@@ -99,11 +98,9 @@ fn bench(args: BenchArgs) -> ExitCode {
 }
 
 fn serve(args: ServeArgs) -> Result<(), Failure> {
-    tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()))
-        .with(args.log)
-        .init();
-
+    check_date(SystemTime::now())?;
+    // Dropped last: the runtime's end has things to tell.
+    let _log = log::start(args.log);
     let endpoints = mounts::with_defaults(args.endpoints).map_err(Failure::Twice)?;
     let ice = Ice::new(args.ice.config()?);
     let config = EndpointConfig {
@@ -141,6 +138,11 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         server.serve(Front::new(mounts.gateway, site, &directory), stop).await;
         Ok(())
     })
+}
+
+/// hyper dates its answers, and panics at each if the date is before 1970.
+fn check_date(now: SystemTime) -> Result<(), Failure> {
+    if now < UNIX_EPOCH { Err(Failure::Date) } else { Ok(()) }
 }
 
 /// Resolves when the process is told to end. From the call on, the signals no longer end it by themselves.
@@ -193,6 +195,8 @@ enum Failure {
     Ice(#[from] IceArgsError),
     #[error("{error}: {source}: {remedy}", source = .error.source, remedy = remedy(.error, .flag))]
     Bind { error: BindError, flag: &'static str },
+    #[error("the machine's clock stands before 1970, and HTTP can't tell such dates: set the clock, then start again")]
+    Date,
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
 }
@@ -200,7 +204,7 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Twice(_) | Self::Ice(_) | Self::Bind { .. } => ExitCode::from(USAGE),
+            Self::Twice(_) | Self::Ice(_) | Self::Bind { .. } | Self::Date => ExitCode::from(USAGE),
             Self::Start(_) => ExitCode::FAILURE,
         }
     }
@@ -301,6 +305,13 @@ mod tests {
         let (args, config) = (args(&[]), EndpointConfig::default());
         assert_eq!(args.heartbeat_delay, config.heartbeat_delay);
         assert_eq!(args.disconnect_delay, config.disconnect_delay);
+    }
+
+    /// A board without a battery starts somewhere.
+    #[test]
+    fn a_clock_before_1970_is_told_and_not_served_with() {
+        assert!(matches!(check_date(UNIX_EPOCH - Duration::from_secs(1)), Err(Failure::Date)));
+        assert!(check_date(UNIX_EPOCH).is_ok());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use sockeye::apps::ice::Ice;
 use sockeye::apps::rooms::http::RoomsSite;
 
 use crate::assets::{self, Assets};
+use crate::host;
 
 /// Answers 200 and `ok` for as long as the server serves.
 const HEALTH: &str = "/healthz";
@@ -86,6 +87,9 @@ impl Front {
 
     /// Answers a request; the error is for hyper's eyes only.
     pub(crate) fn handle(&self, request: Request<Incoming>) -> Answering<'_> {
+        if !host::is_right(&request) {
+            return Answering::ByFront(Box::pin(std::future::ready(host::refusal())));
+        }
         let path = request.uri().path();
         if self.gateway.serves(path) {
             return Answering::ByGateway(hyper::service::Service::call(&self.gateway, request));

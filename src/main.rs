@@ -6,7 +6,9 @@ mod assets;
 mod bench_args;
 mod cli;
 mod front;
+mod host;
 mod ice_args;
+mod log;
 mod mounts;
 mod server;
 

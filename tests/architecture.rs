@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 /// sessions send it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
-    ("tally", &[]),
+    ("tally", &["clock"]),
+    ("escape", &[]),
     ("message", &["protocol::quote"]),
-    ("protocol", &["message"]),
+    ("protocol", &["message", "escape"]),
     ("session", &["protocol", "message", "clock"]),
-    ("transport", &["session", "protocol", "message"]),
-    ("gateway", &["transport", "session", "protocol", "message", "tally", "clock"]),
+    ("transport", &["session", "protocol", "message", "escape"]),
+    ("gateway", &["transport", "session", "protocol", "message", "escape", "tally", "clock"]),
     ("hub", &["session", "protocol::close", "message", "tally", "clock"]),
     // Some answer HTTP requests of their own, and want to know whose they are; some are handlers by name. The chat's lines have to fit
     // into records.
@@ -29,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "protocol::close",
             "protocol::modified_utf8",
             "message",
+            "escape",
             "clock",
             "gateway::PeerAddr",
             "gateway::Handler",
@@ -36,7 +38,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // Its queues are bounded like those of a session.
-    ("client", &["protocol", "session::Queue", "session::QueueLimit", "message", "clock"]),
+    ("client", &["protocol", "session::Queue", "session::QueueLimit", "message", "escape", "clock"]),
     ("compare", &["client", "message", "clock"]),
     // Entries for the micro benchmarks, compiled for them only.
     ("micro", &["hub", "session", "gateway", "protocol", "message", "clock"]),
@@ -44,12 +46,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("fuzz", &["gateway", "protocol", "message"]),
     // The binary, a crate of its own, on top of the library's public face.
     ("assets", &[]),
-    ("front", &["assets"]),
+    ("host", &[]),
+    ("log", &[]),
+    ("front", &["assets", "host"]),
     ("server", &["front", "assets"]),
     ("ice_args", &[]),
     ("bench_args", &[]),
     ("mounts", &["front"]),
-    ("cli", &["server", "front", "assets", "ice_args", "bench_args", "mounts"]),
+    ("cli", &["server", "front", "assets", "ice_args", "bench_args", "mounts", "log"]),
     ("main", &["cli"]),
     // The front door re-exports from everywhere.
     ("lib", &["message", "protocol", "session", "transport", "gateway", "hub", "apps", "client", "compare"]),

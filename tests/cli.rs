@@ -28,7 +28,11 @@ impl Running {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    fn spawn_with(command: &mut Command, stderr: Stdio) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("stdout is readable");
@@ -572,6 +576,33 @@ fn running_out_of_files_is_survived() {
     assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
 }
 
+/// RFC 9112, Request Target: two servers in a row that believe different `Host`s can be made to answer one site's client with another's
+/// page. On the gateway's paths, on those of pages, and for WebSockets; over HTTP/1.0 a request may have none.
+#[test]
+fn a_request_says_once_which_host_it_is_for() {
+    let server = Running::start(&[]);
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), 400),
+        ("GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), 400),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n".to_owned(), 400),
+        ("GET /healthz HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(), 400),
+        ("GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n".to_owned(), 400),
+        ("GET /healthz HTTP/1.1\r\nHost: a, b:80\r\n\r\n".to_owned(), 400),
+        ("GET /healthz HTTP/1.0\r\nHost: user@a\r\n\r\n".to_owned(), 400),
+        ("GET http://a/healthz HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), 400),
+        (format!("GET /echo/websocket HTTP/1.1\r\n{upgrade}\r\n"), 400),
+        ("GET /healthz HTTP/1.0\r\n\r\n".to_owned(), 200),
+        ("GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n".to_owned(), 200),
+        ("GET /healthz HTTP/1.1\r\nhost: [::1]:8080\r\nConnection: close\r\n\r\n".to_owned(), 200),
+    ] {
+        // Those that are refused end the connection, whatever they asked for.
+        let answer = server.exchange(&request);
+        assert_eq!(answer.status(), status, "{request:?}: {answer:?}");
+    }
+}
+
 #[test]
 fn signals_stop_the_server_with_success() {
     for name in ["TERM", "INT"] {
@@ -587,6 +618,54 @@ fn signals_stop_the_server_with_success() {
     }
 }
 
+/// A log collector that hangs: a pipe holds 64 KiB, and a write to a full one never returns. The server answers, tells how much of its
+/// log was lost once somebody reads again, and ends when it is told to, whether anybody does or not.
+#[cfg(unix)]
+#[test]
+fn a_stderr_that_is_not_read_stops_nothing() {
+    for read_again in [false, true] {
+        let mut command = sockeye(&["--log", "debug", "--listen", "127.0.0.1:0"]);
+        let mut server = Running::spawn_with(&mut command, Stdio::piped());
+        let mut stderr = BufReader::new(server.child.stderr.take().expect("piped"));
+        // A line for each refused payload: more than pipe and program hold together.
+        assert_eq!(server.post("/echo/000/one/xhr", "").body, "o\n");
+        let mut connection = BufReader::new(server.connect());
+        let host = server.addr;
+        let refused = format!("POST /echo/000/one/xhr_send HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx");
+        for _ in 0..60 {
+            connection.get_mut().write_all(refused.repeat(100).as_bytes()).expect("the server reads");
+            for _ in 0..100 {
+                let head = answer_head(&mut connection);
+                assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
+            }
+        }
+        assert_eq!(server.get("/healthz").body, "ok");
+        let mut line = String::new();
+        while read_again && !line.contains("lines of the log were dropped here") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).expect("UTF-8") > 0, "the rest is told");
+        }
+        server.signal("TERM");
+        assert_eq!(server.exit_code(), Some(0));
+        if read_again {
+            stderr.read_to_string(&mut line).expect("UTF-8");
+            assert!(line.contains("stopping"), "what came later is told again: {line}");
+        }
+    }
+}
+
+/// The head of a kept-alive connection's next answer, which is read to its end.
+fn answer_head(connection: &mut BufReader<TcpStream>) -> String {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(connection.read_line(&mut head).expect("an answer") > 0, "{head}");
+    }
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    connection.read_exact(&mut vec![0; length.expect("a length")]).expect("a body");
+    head
+}
+
+#[cfg(unix)]
 #[test]
 fn logs_go_to_stderr_and_can_be_turned_up_and_off() {
     for (arguments, variable, expected) in [
@@ -602,7 +681,8 @@ fn logs_go_to_stderr_and_can_be_turned_up_and_off() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        child.kill().expect("it runs until then");
+        let told = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+        assert!(told.expect("kill runs").success());
         let output = child.wait_with_output().expect("it ended");
         assert_eq!(text(&output.stderr).contains("listening"), expected, "{arguments:?} RUST_LOG={variable:?}");
     }
