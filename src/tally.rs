@@ -110,13 +110,15 @@ impl<T> Drop for Shared<T> {
 mod tests {
     use super::*;
 
-    fn tally() -> (Tally<&'static str>, Arc<Mutex<Vec<(u64, &'static str)>>>) {
-        let told = Arc::new(Mutex::new(Vec::new()));
+    type Told = Arc<Mutex<Vec<(u64, &'static str)>>>;
+
+    fn tally() -> (Tally<&'static str>, Told) {
+        let told = Told::default();
         let into = Arc::clone(&told);
         (Tally::new(move |count, latest| into.lock().expect("no panic").push((count, latest))), told)
     }
 
-    fn take(told: &Mutex<Vec<(u64, &'static str)>>) -> Vec<(u64, &'static str)> {
+    fn take(told: &Told) -> Vec<(u64, &'static str)> {
         mem::take(&mut *told.lock().expect("no panic"))
     }
 
