@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use http_body_util::combinators::MapFrame;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Frame, Incoming};
 use serde::Serialize;
-use sockeye::Gateway;
 use sockeye::apps::ice::Ice;
 use sockeye::apps::rooms::http::RoomsSite;
+use sockeye::{Chunk, Gateway};
 
 use crate::assets::{self, Assets};
 use crate::host;
@@ -55,7 +56,7 @@ pub(crate) struct Site {
 }
 
 /// The gateway's answer or one of the front's own.
-pub(crate) type Answer = Response<Either<sockeye::Body, Full<Bytes>>>;
+pub(crate) type Answer = Response<Either<sockeye::Body, MapFrame<Full<Bytes>, fn(Frame<Bytes>) -> Frame<Chunk>>>>;
 
 type Own = Response<Full<Bytes>>;
 
@@ -73,7 +74,10 @@ impl Future for Answering<'_> {
             Self::ByGateway(answering) => {
                 answering.as_mut().poll(cx).map(|answer| answer.map(|answer| answer.map(Either::Left)))
             }
-            Self::ByFront(answering) => answering.as_mut().poll(cx).map(|answer| Ok(answer.map(Either::Right))),
+            Self::ByFront(answering) => {
+                let to_chunk: fn(Frame<Bytes>) -> Frame<Chunk> = |frame| frame.map_data(Chunk::from);
+                answering.as_mut().poll(cx).map(|answer| Ok(answer.map(|body| Either::Right(body.map_frame(to_chunk)))))
+            }
         }
     }
 }

@@ -99,4 +99,4 @@ pub use protocol::close::CloseReason;
 pub use session::{
     ConnectInfo, EndedBy, SendError, Sender, Session, SessionEnd, SessionId, SessionIdError, TrySendError,
 };
-pub use transport::{Body, PeerWatch, WatchedStream};
+pub use transport::{Body, Chunk, PeerWatch, WatchedStream};

@@ -8,6 +8,7 @@ use axum::extract::{OriginalUri, Request as AxumRequest};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum::{Extension, Router};
+use http_body_util::BodyExt;
 use socket2::SockRef;
 use sockeye::apps::echo;
 use sockeye::{Gateway, Session};
@@ -146,11 +147,12 @@ async fn paths_arrive_as_they_were_sent() {
 
 #[tokio::test]
 async fn a_gateway_can_be_the_fallback() {
-    let app =
-        Router::new().route("/health", get(async || "well")).fallback_service(Gateway::new().endpoint("/echo", echo));
+    let app = Router::new()
+        .route("/health", get(async || "well"))
+        .fallback_service(Gateway::new().endpoint("/echo", echo).into_axum());
     let addr = serve(app).await;
     assert_eq!(page(addr, "/health").await, own(200, "well"));
-    assert_eq!(page(addr, "/nothing").await, own(404, "Not found.\n"));
+    assert_eq!(page(addr, "/nothing").await, own(404, ""));
     for transport in Transport::ALL {
         let mut client = Client::open(addr, "/echo", transport).await;
         client.send(&["hello"]).await;
@@ -203,7 +205,8 @@ async fn a_nested_gateway_complains() {
     let [line] = &lines[..] else { panic!("{lines:?} is not one line") };
     assert_eq!(line.level, tracing::Level::WARN);
     assert_eq!((line.field("original"), line.field("rewritten")), ("/api/echo/info", "/echo/info"));
-    for remedy in ["full path as prefix", "Router::merge(gateway.into_axum())", "fallback_service(gateway)"] {
+    for remedy in ["full path as prefix", "Router::merge(gateway.into_axum())", "fallback_service(gateway.into_axum())"]
+    {
         assert!(line.field("message").contains(remedy), "{line:?}");
     }
 }
@@ -214,6 +217,6 @@ async fn a_gateway_is_a_tower_service() {
     let gateway = Gateway::new().endpoint("/echo", echo);
     let request = AxumRequest::get("/echo").body(axum::body::Body::empty()).expect("a request");
     let answer = gateway.oneshot(request).await.expect("it can't fail");
-    let body = axum::body::to_bytes(axum::body::Body::new(answer.into_body()), 100).await.expect("a body");
+    let body = answer.into_body().collect().await.expect("infallible").to_bytes();
     assert_eq!(body, "Welcome to SockJS!\n");
 }

@@ -1,12 +1,22 @@
 //! Mounting in axum.
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::OriginalUri;
-use http::Request;
+use bytes::{Buf, Bytes};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::BodyExt;
+use tower_service::Service;
 
-use super::Gateway;
+use super::{Gateway, ResponseFuture};
+use crate::transport::Chunk;
 
 impl Gateway {
     /// A router that serves each prefix and nothing else, to be merged with others' routes and fallbacks.
@@ -14,6 +24,11 @@ impl Gateway {
     /// Merge it at the top. Under `nest` or `nest_service` axum takes the nest's path away and normalises the rest (`//` becomes `/`),
     /// which SockJS does not survive; the gateway logs a warning with the remedy when it meets that. A router that takes in prefixes with a
     /// segment that begins with `:` or `*` must allow them, by `without_v07_checks`; else axum panics in `merge`.
+    ///
+    /// axum boxes bodies, and hides with that how far a frame was written: a streaming session whose client is cut off in the last frame
+    /// of a response learns nothing of it, nor does a poll's of the last 16 KiB of its frame and what hyper had buffered before; what
+    /// was lost counts as delivered then, and the client's next request goes on behind it. Served by hyper, without axum in between, the
+    /// session ends with 1002 and counts what was lost.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -35,15 +50,49 @@ impl Gateway {
         S: Clone + Send + Sync + 'static,
     {
         let prefixes: Vec<String> = self.endpoints.iter().map(|endpoint| endpoint.prefix.to_string()).collect();
+        let gateway = InAxum(self);
         // What looked like a parameter or a wildcard before axum 0.8 is a prefix like any other.
         prefixes.into_iter().fold(Router::new().without_v07_checks(), |router, prefix| {
             // `{*rest}` does not match the bare slash.
             router
-                .route_service(&prefix, self.clone())
-                .route_service(&format!("{prefix}/"), self.clone())
-                .route_service(&format!("{prefix}/{{*rest}}"), self.clone())
+                .route_service(&prefix, gateway.clone())
+                .route_service(&format!("{prefix}/"), gateway.clone())
+                .route_service(&format!("{prefix}/{{*rest}}"), gateway.clone())
         })
     }
+}
+
+/// A gateway whose bodies are axum's.
+#[derive(Clone)]
+struct InAxum(Gateway);
+
+/// Its answer in the making.
+struct Answering(ResponseFuture);
+
+impl Service<Request<Body>> for InAxum {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answering {
+        Answering(Service::call(&mut self.0, request))
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map_ok(|response| response.map(|body| Body::new(body.map_frame(into_bytes))))
+    }
+}
+
+fn into_bytes(frame: Frame<Chunk>) -> Frame<Bytes> {
+    frame.map_data(|mut chunk| chunk.copy_to_bytes(chunk.remaining()))
 }
 
 /// Says once that a router in front has changed a path, and what to do.
@@ -57,6 +106,6 @@ pub(super) fn warn_when_rewritten<B>(request: &Request<B>) {
         original = original.path(),
         rewritten = request.uri().path(),
         "the gateway is nested under a router that rewrites paths, which breaks SockJS URLs; give each endpoint its full path as \
-         prefix, and mount with `Router::merge(gateway.into_axum())` or `fallback_service(gateway)` at the top"
+         prefix, and mount with `Router::merge(gateway.into_axum())` or `fallback_service(gateway.into_axum())` at the top"
     );
 }

@@ -145,6 +145,7 @@ impl Registry {
         if entry.ticket.is_some() || !Arc::ptr_eq(&entry.session, session) {
             return;
         }
+        let at = at.min(clock::now() + session.look_delay());
         tables.next_ticket += 1;
         entry.ticket = Some(tables.next_ticket);
         tables.dates.push(Reverse(Date { at, ticket: tables.next_ticket, segment: Arc::clone(segment) }));

@@ -239,7 +239,8 @@ mod tests {
     async fn a_payload_for_a_session_that_went_meanwhile_is_not_taken() {
         let gateway = Gateway::new().endpoint("/echo", apps::echo);
         let open = Request::post("/echo/000/late/xhr").body(Empty::<Bytes>::new()).expect("a request");
-        assert_eq!(gateway.handle(open).await.status(), StatusCode::OK);
+        let open = gateway.handle(open).await.into_body().collect().await.expect("infallible");
+        assert_eq!(open.to_bytes(), "o\n");
         for (late, status) in [(1, StatusCode::NO_CONTENT), (10, StatusCode::NOT_FOUND)] {
             let (arrive, body) = oneshot::channel();
             let send = Request::post("/echo/000/late/xhr_send").body(Later(body)).expect("a request");

@@ -27,6 +27,15 @@ impl Frame {
         line.slice(..line.len() - 1)
     }
 
+    /// How many messages it has, and how many bytes they are before they are encoded.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        match self {
+            Self::Message(message) => (1, message.len()),
+            Self::Messages(messages) => (messages.len(), messages.iter().map(Message::len).sum()),
+            Self::Open | Self::Heartbeat | Self::Close(_) => (0, 0),
+        }
+    }
+
     /// The frame's bytes, to be looked at: a message's are not even counted as shared.
     pub(crate) fn with_bytes<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         match self {

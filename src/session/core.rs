@@ -3,10 +3,12 @@
 //! **The driver's contract: call an input (`attach`, `detach`, `push_inbound`, `send`, `close`, …), then wake whoever waits for the
 //! outputs it may have changed (`poll_frame`, `pop_inbound`, `has_space`, `end`), and call `poll_frame` again no later than `next_timeout`.**
 
+mod flight;
 mod pings;
 
 use std::time::{Duration, Instant};
 
+use self::flight::Flight;
 pub(crate) use self::pings::Pause;
 use self::pings::Pings;
 use super::queue::{Queue, QueueLimit};
@@ -46,7 +48,14 @@ pub struct SessionEnd {
     pub reason: CloseReason,
     /// Whose doing it was.
     pub by: EndedBy,
-    /// Messages that the application sent and that were never handed to a transport.
+    /// Messages that the application sent and that were never handed to a transport; over HTTP those too that had not left in full,
+    /// as far as the server could tell when the session ended.
+    ///
+    /// What the server's system had taken counts as delivered, though the client may not have read it: a connection tells no more
+    /// (`TCP_NOTSENT_LOWAT` keeps that small). Behind a layer that copies bodies, as [`Gateway::into_axum`] is, what was copied
+    /// counts as delivered.
+    ///
+    /// [`Gateway::into_axum`]: crate::Gateway#method.into_axum
     pub undelivered: usize,
 }
 
@@ -102,10 +111,13 @@ pub(crate) struct Core {
     inbound: Queue,
     outbound: Queue,
     line: Line,
+    flight: Flight,
     /// A close frame has been taken: somebody knows of the end.
     told: bool,
     /// The client has gone, but what it sent before that is still being read, and taken.
     rest_comes: bool,
+    /// The driver has a date to look at the session, or will have when it has looked.
+    watched: bool,
     taken: u64,
     delivered: u64,
 }
@@ -146,8 +158,10 @@ impl Core {
             inbound: Queue::default(),
             outbound: Queue::default(),
             line: Line::Detached { expires_at: now + limits.disconnect_delay },
+            flight: Flight::new(now),
             told: false,
             rest_comes: false,
+            watched: false,
             taken: 0,
             delivered: 0,
         }
@@ -164,6 +178,7 @@ impl Core {
             Liveness::Heartbeats => None,
             Liveness::Pings => Some(Pings::new(now, limits)),
         };
+        self.flight.client_is_back(now);
         self.line = Line::Attached { backlog: self.outbound.len(), heartbeat_at: now + limits.heartbeat_delay, pings };
         Ok(())
     }
@@ -173,7 +188,7 @@ impl Core {
         if !self.is_attached() {
             return;
         }
-        self.line = Line::Detached { expires_at: now + limits.disconnect_delay };
+        self.line = Line::Detached { expires_at: self.returns_by(now, limits) };
         if how == Detach::Vanished {
             self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
         }
@@ -210,12 +225,50 @@ impl Core {
         if let Frame::Close(_) = frame {
             self.told = true;
             self.line = Line::Detached { expires_at: now + limits.disconnect_delay };
-            if let Phase::Closing { reason, by, .. } = &self.phase {
-                let (reason, by) = (reason.clone(), *by);
-                self.end(reason, by);
-            }
+            self.end_in_order();
         }
         Some(Step::Frame(frame))
+    }
+
+    /// A frame that was taken is on its way, with so many messages and about so many bytes: it will be told to have
+    /// [left](Self::frame_written) or to be [lost](Self::frame_lost). Nothing is counted for frames of which neither is told.
+    pub(crate) fn frame_handed_over(&mut self, now: Instant, limits: &Limits, messages: usize, bytes: usize) {
+        self.flight.handed_over(now, limits, messages, bytes);
+        if let Line::Detached { expires_at } = &mut self.line {
+            let due = self.flight.due();
+            *expires_at = if matches!(self.phase, Phase::Open) { due } else { due.min(now + limits.disconnect_delay) };
+        }
+    }
+
+    /// The connection took a part of a frame.
+    pub(crate) fn frame_moved(&mut self, now: Instant, limits: &Limits) {
+        self.flight.moved(now, limits);
+        let returns_by = self.returns_by(now, limits);
+        if let Line::Detached { expires_at } = &mut self.line {
+            *expires_at = returns_by;
+        }
+        if let Phase::Closing { until, .. } = &mut self.phase {
+            *until = now + limits.disconnect_delay;
+        }
+    }
+
+    /// The connection took a whole frame with so many messages.
+    pub(crate) fn frame_written(&mut self, now: Instant, limits: &Limits, messages: usize) {
+        self.flight.left(messages);
+        self.frame_moved(now, limits);
+        self.end_in_order();
+    }
+
+    /// The connection ended before it took the whole of a frame with so many messages. Its client can't know what was lost, so the
+    /// session ends, whoever is attached by now.
+    pub(crate) fn frame_lost(&mut self, messages: usize) {
+        self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
+        self.flight.left(messages);
+    }
+
+    /// Whether nobody looks at the session by the clock, though frames are on their way; the driver enters a date then.
+    pub(crate) fn watch(&mut self) -> bool {
+        !std::mem::replace(&mut self.watched, true)
     }
 
     /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone. A closing session that has a receiver
@@ -321,18 +374,23 @@ impl Core {
     /// Ends a session whose client did not come back in time, or closed and takes nothing any more. True when the session is over and may
     /// be forgotten.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        self.watched = false;
         let due = self.expires_at().is_some_and(|at| now >= at);
-        if due {
+        if due && self.flight.is_empty() {
             self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
+        } else if due {
+            self.end(CloseReason::NOT_READING, EndedBy::Gateway);
         }
         due
     }
 
-    /// When `expire` has something to do, unless a receiver comes, or takes what a closed session still has.
+    /// When `expire` has something to do, unless a receiver comes, or takes what a closed session still has, or a connection takes
+    /// bytes.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
         match (&self.line, &self.phase) {
             (Line::Detached { expires_at }, _) => Some(*expires_at),
             (Line::Attached { .. }, Phase::Closing { until, .. }) => Some(*until),
+            (Line::Attached { .. }, Phase::Open) if !self.flight.is_empty() => Some(self.flight.due()),
             (Line::Attached { .. }, _) => None,
         }
     }
@@ -359,7 +417,13 @@ impl Core {
                 self.inbound.clear();
                 self.rest_comes = false;
             }
-            self.phase = Phase::Closing { reason, by, until: now + limits.disconnect_delay };
+            let until = now + limits.disconnect_delay;
+            self.phase = Phase::Closing { reason, by, until };
+            if let Line::Detached { expires_at } = &mut self.line
+                && !self.flight.is_empty()
+            {
+                *expires_at = until.min(*expires_at);
+            }
         }
     }
 
@@ -416,6 +480,26 @@ impl Core {
         }
     }
 
+    /// Until when a client that has no receiver may come back, or take more of what is on its way.
+    fn returns_by(&self, now: Instant, limits: &Limits) -> Instant {
+        match (&self.phase, self.flight.is_empty()) {
+            (Phase::Open, false) => self.flight.due(),
+            (Phase::Open | Phase::Closing { .. }, true) => self.flight.read_by(now, limits) + limits.disconnect_delay,
+            _ => now + limits.disconnect_delay,
+        }
+    }
+
+    /// A close ends the session when its frame has been taken, and no message before it can get lost any more.
+    fn end_in_order(&mut self) {
+        if let Phase::Closing { reason, by, .. } = &self.phase
+            && self.told
+            && self.flight.messages() == 0
+        {
+            let (reason, by) = (reason.clone(), *by);
+            self.end(reason, by);
+        }
+    }
+
     /// The first end counts. A close that was under way keeps its own reason; only its queued messages are lost.
     fn end(&mut self, reason: CloseReason, by: EndedBy) {
         let (reason, by) = match &self.phase {
@@ -423,7 +507,8 @@ impl Core {
             Phase::Closing { reason, by, .. } => (reason.clone(), *by),
             Phase::Open => (reason, by),
         };
-        self.phase = Phase::Closed(SessionEnd { reason, by, undelivered: self.outbound.clear() });
+        let undelivered = self.outbound.clear() + self.flight.messages();
+        self.phase = Phase::Closed(SessionEnd { reason, by, undelivered });
     }
 }
 

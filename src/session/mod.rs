@@ -4,6 +4,7 @@ mod core;
 mod error;
 mod info;
 mod queue;
+mod receipt;
 mod receiver;
 mod shared;
 #[cfg(any(test, feature = "bench"))]
@@ -32,6 +33,7 @@ pub use self::info::{ConnectInfo, SessionId, SessionIdError};
 #[cfg(feature = "client")]
 pub(crate) use self::queue::Queue;
 pub(crate) use self::queue::QueueLimit;
+pub(crate) use self::receipt::Receipt;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::shared::{Carries, Inbound, Owner, Shared};
 use self::wakers::Waiter;

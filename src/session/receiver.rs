@@ -9,17 +9,21 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use super::core::{Detach, EndedBy, Liveness, Pause, Step};
+use super::core::{Core, Detach, EndedBy, Limits, Liveness, Pause, Step};
+use super::receipt::Receipt;
 use super::shared::{Shared, State, Wait};
 use super::wakers::{Waiter, register};
 use crate::Message;
 use crate::clock;
 use crate::protocol::close::CloseReason;
+use crate::protocol::frame::Frame;
 
 /// Pulls what a session has for its client. Dropping it means that the connection is gone.
 pub(crate) struct Receiver {
     shared: Arc<Shared>,
     attached: bool,
+    /// Frames are on their way, and nobody looks at the session by the clock.
+    unwatched: bool,
     /// Waiting for room in the inbound queue.
     waiter: Waiter,
     alarm: Alarm,
@@ -69,7 +73,7 @@ impl Receiver {
 
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
-        Self { shared, attached: true, waiter: Waiter::new(), alarm: Alarm::at(due) }
+        Self { shared, attached: true, unwatched: false, waiter: Waiter::new(), alarm: Alarm::at(due) }
     }
 
     /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
@@ -82,9 +86,45 @@ impl Receiver {
         step.map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// The next frame, and what tells the session what became of it. After a close frame the receiver is detached and must not be
+    /// polled again.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<(Frame, Receipt)> {
+        let mut handed = None;
+        let mut unwatched = false;
+        self.poll_core(cx, |core, now, limits, next| {
+            // Only a WebSocket can be pinged; receivers of single frames attach without pings.
+            let Step::Frame(frame) = next else { return ControlFlow::Continue(()) };
+            let (messages, bytes) = frame.load();
+            core.frame_handed_over(now, limits, messages, bytes);
+            unwatched = core.is_attached() && core.watch();
+            handed = Some((frame, messages));
+            ControlFlow::Break(())
+        });
+        self.unwatched |= unwatched;
+        let Some((frame, messages)) = handed else { return Poll::Pending };
+        Poll::Ready((frame, Receipt::new(Arc::clone(&self.shared), messages)))
+    }
+
+    /// The receiver stays, while frames of its are on their way: a connection that takes nothing does not ask for more, so that the
+    /// receiver's own timer would not be asked either.
+    pub(crate) fn stay(&mut self) {
+        if std::mem::take(&mut self.unwatched) {
+            // A date as early as any, at which the next one is told.
+            self.shared.owner.parked(&self.shared, clock::now() + self.shared.look_delay());
+        }
+    }
+
     /// What is to be done for the socket now, under one lock, as long as `take` goes on. If it never breaks off there is no more, and `cx`
     /// is woken when there is. After a close frame the receiver is detached and must not be polled again.
     pub(crate) fn poll_steps(&mut self, cx: &mut Context<'_>, mut take: impl FnMut(Step) -> ControlFlow<()>) {
+        self.poll_core(cx, |_, _, _, step| take(step));
+    }
+
+    fn poll_core(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut Core, Instant, &Limits, Step) -> ControlFlow<()>,
+    ) {
         loop {
             let now = clock::now();
             let shared = &self.shared;
@@ -92,7 +132,7 @@ impl Receiver {
             let (enough, attached, due) = shared.with(|state, wakes| {
                 let mut enough = false;
                 while !enough && let Some(step) = state.core.poll_frame(now, &shared.limits) {
-                    enough = take(step).is_break();
+                    enough = take(&mut state.core, now, &shared.limits, step).is_break();
                 }
                 state.wake_sender(&shared.limits, wakes);
                 if !enough {

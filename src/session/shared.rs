@@ -376,6 +376,44 @@ impl Shared {
         self.lock().core.expires_at()
     }
 
+    // The transport's side, for frames on their way to the client.
+
+    /// A frame's first bytes go by themselves.
+    pub(super) fn piece_handed_over(&self, bytes: usize) {
+        self.lock().core.frame_handed_over(clock::now(), &self.limits, 0, bytes);
+    }
+
+    /// The connection took a part of a frame.
+    pub(super) fn frame_moved(&self) {
+        self.lock().core.frame_moved(clock::now(), &self.limits);
+    }
+
+    /// The connection took a whole frame with so many messages.
+    pub(super) fn frame_written(&self, messages: usize) {
+        self.with(|state, _| state.core.frame_written(clock::now(), &self.limits, messages));
+    }
+
+    /// A frame with so many messages was not written, or not in full.
+    pub(super) fn frame_lost(self: &Arc<Self>, messages: usize) {
+        let over = self.with(|state, wakes| {
+            let had_ended = state.core.ended().is_some();
+            state.core.frame_lost(messages);
+            // A receiver that is there by now takes the close frame.
+            wakes.add(&mut state.receiver);
+            !had_ended && !state.core.is_attached()
+        });
+        if over {
+            self.owner.over(self);
+        }
+    }
+
+    /// How often a session is looked at by the clock, at the least, while there may be something to see: its dates move as its
+    /// connection takes bytes, and nothing tells whoever keeps them.
+    pub(crate) fn look_delay(&self) -> Duration {
+        // Not without a pause, where sessions wait for nothing.
+        self.limits.disconnect_delay.min(self.limits.write_timeout).max(Duration::from_millis(10))
+    }
+
     /// For all but the two operations that every message passes, which end no session and wake one task: runs `change` under the lock,
     /// then wakes; tells everyone who waits when the change has ended the session, and those who wait to attach when it has detached the
     /// receiver.

@@ -5,23 +5,32 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Frame as BodyFrame, SizeHint};
 
-use super::Source;
+use super::{Chunk, Source};
 use crate::protocol::frame::Frame;
 
 /// The body of a [`Gateway`](crate::Gateway)'s response.
 ///
 /// A streaming one yields one data frame for each SockJS frame, which HTTP/1.1 servers write as one chunk each (SockJS 0.3.3 wants it
-/// so) and at once. Dropping it before its end tells the session that its client is gone.
+/// so) and at once. Dropping it before its end tells the session that its client is gone; so does dropping a [`Chunk`] of it that was
+/// not written to its end, for a server drops the body as soon as it has the last one. A session that has lost a frame ends with 1002,
+/// and counts the frame's messages in [`SessionEnd::undelivered`](crate::SessionEnd::undelivered).
+///
+/// What the server's system had taken of a frame counts as written. And so does what a layer above has copied: one that boxes bodies
+/// turns each chunk into [`Bytes`], behind which nothing tells that they were lost.
 pub struct Body(Kind);
 
 enum Kind {
-    Whole(Option<Bytes>),
+    Whole(Option<Chunk>),
     // Boxed: most responses are whole, and theirs should be small.
     Streaming(Box<Streaming>),
 }
+
+/// A poll's frame goes out in pieces of this size, which its length header hides. Where chunks are copied as soon as they are taken, what was
+/// not taken yet is known to be lost at least.
+const PIECE: usize = 16 * 1024;
 
 /// Frames as they come, up to the response limit.
 pub(crate) struct Streaming {
@@ -39,7 +48,13 @@ impl Body {
     }
 
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self(Kind::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty())))
+        let bytes: Bytes = bytes.into();
+        Self(Kind::Whole((!bytes.is_empty()).then(|| bytes.into())))
+    }
+
+    /// One frame, which is not empty.
+    pub(super) fn one(frame: Chunk) -> Self {
+        Self(Kind::Whole(Some(frame)))
     }
 
     pub(crate) fn streaming(prelude: impl Into<Bytes>, source: Source, wrap: fn(Frame) -> Bytes, limit: usize) -> Self {
@@ -49,37 +64,39 @@ impl Body {
 }
 
 impl Streaming {
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
         if let Some(prelude) = self.prelude.take() {
-            return Poll::Ready(Some(prelude));
+            return Poll::Ready(Some(prelude.into()));
         }
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
         let Some(frame) = ready!(source.poll_frame(cx)) else {
             self.source = None;
             return Poll::Ready(None);
         };
-        let is_last = matches!(frame, Frame::Close(_));
-        let chunk = (self.wrap)(frame);
-        self.left = self.left.saturating_sub(chunk.len());
+        let is_last = matches!(frame.frame, Frame::Close(_));
+        let chunk = frame.wrap(self.wrap);
+        self.left = self.left.saturating_sub(chunk.remaining());
         if self.left == 0 || is_last {
             // Before the last chunk leaves: a client that has read it may be back before this body is polled again.
             source.finish();
             self.source = None;
+        } else {
+            source.stay();
         }
         Poll::Ready(Some(chunk))
     }
 }
 
 impl http_body::Body for Body {
-    type Data = Bytes;
+    type Data = Chunk;
     type Error = Infallible;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<BodyFrame<Chunk>, Infallible>>> {
         let chunk = match &mut self.0 {
-            Kind::Whole(bytes) => bytes.take(),
+            Kind::Whole(whole) => Chunk::next_piece(whole, PIECE),
             Kind::Streaming(streaming) => ready!(streaming.poll_chunk(cx)),
         };
         Poll::Ready(chunk.map(|chunk| Ok(BodyFrame::data(chunk))))
@@ -87,14 +104,14 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Whole(whole) => whole.is_none(),
             Kind::Streaming(streaming) => streaming.source.is_none() && streaming.prelude.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |whole| whole.remaining() as u64)),
             Kind::Streaming(_) => SizeHint::default(),
         }
     }

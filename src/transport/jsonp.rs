@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use percent_encoding::percent_decode_str;
 
@@ -45,14 +46,21 @@ impl fmt::Display for Callback {
 
 /// A call with one frame, and the end (SockJS 0.3.3, jsonp-polling). The comment in front keeps the answer from being taken for a Flash file.
 pub(crate) async fn poll(source: Source, callback: &Callback) -> Response<Body> {
-    let frame = source.one_frame().await.map(|frame| frame.bytes()).unwrap_or_default();
-    let mut script = format!("/**/{callback}(").into_bytes();
-    script.reserve(frame.len() + 32);
-    quote::quote_script_into(&frame, false, &mut script);
-    script.extend_from_slice(b");\r\n");
-    let mut response = ok("application/javascript; charset=UTF-8", Body::whole(script));
+    let body = match source.one_frame().await {
+        Some(frame) => Body::one(frame.wrap(|frame| script(callback, &frame.bytes()))),
+        None => Body::whole(script(callback, b"")),
+    };
+    let mut response = ok("application/javascript; charset=UTF-8", body);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+fn script(callback: &Callback, frame: &[u8]) -> Bytes {
+    let mut script = format!("/**/{callback}(").into_bytes();
+    script.reserve(frame.len() + 32);
+    quote::quote_script_into(frame, false, &mut script);
+    script.extend_from_slice(b");\r\n");
+    script.into()
 }
 
 fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {

@@ -1,6 +1,7 @@
 //! The transports: each turns a session's frames into what its client reads.
 
 mod body;
+mod chunk;
 pub(crate) mod eventsource;
 pub(crate) mod htmlfile;
 pub(crate) mod jsonp;
@@ -14,14 +15,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use tokio::time::timeout;
 
 pub use self::body::Body;
+pub use self::chunk::Chunk;
 pub use self::watch::{PeerWatch, WatchedStream};
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
-use crate::session::{Receiver, Step};
+use crate::session::{Receipt, Receiver};
 
 /// Where an HTTP response gets its frames from.
 pub(crate) enum Source {
@@ -41,24 +44,18 @@ impl Source {
     }
 
     /// The next frame; `None` when the client is gone.
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Handed>> {
         match self {
-            Self::Refused(reason) => Poll::Ready(Some(Frame::Close(reason.clone()))),
-            Self::Session { receiver, gone } => loop {
-                match receiver.poll_step(cx) {
-                    Poll::Ready(Step::Frame(frame)) => return Poll::Ready(Some(frame)),
-                    // Only a WebSocket can be pinged; HTTP receivers attach without pings.
-                    Poll::Ready(Step::Ping) => {}
-                    Poll::Pending => {
-                        break gone.as_mut().map_or(Poll::Pending, |gone| gone.as_mut().poll(cx).map(|()| None));
-                    }
-                }
+            Self::Refused(reason) => Poll::Ready(Some(Frame::Close(reason.clone()).into())),
+            Self::Session { receiver, gone } => match receiver.poll_frame(cx) {
+                Poll::Ready((frame, receipt)) => Poll::Ready(Some(Handed { frame, receipt: Some(receipt) })),
+                Poll::Pending => gone.as_mut().map_or(Poll::Pending, |gone| gone.as_mut().poll(cx).map(|()| None)),
             },
         }
     }
 
     /// The frame for a response that holds just one; the session then waits for its next receiver.
-    async fn one_frame(mut self) -> Option<Frame> {
+    async fn one_frame(mut self) -> Option<Handed> {
         let frame = std::future::poll_fn(|cx| self.poll_frame(cx)).await?;
         // Before the response leaves: the client may be back before this task runs again.
         self.finish();
@@ -66,10 +63,10 @@ impl Source {
     }
 
     /// The same; a heartbeat when there is no other frame for so long.
-    async fn one_frame_within(mut self, wait: Duration) -> Option<Frame> {
+    async fn one_frame_within(mut self, wait: Duration) -> Option<Handed> {
         // A frame that is there comes first, also when there is no time. And none is lost: what is dropped on the way has taken none.
         let frame = timeout(wait, std::future::poll_fn(|cx| self.poll_frame(cx))).await;
-        let frame = frame.unwrap_or(Some(Frame::Heartbeat))?;
+        let frame = frame.unwrap_or_else(|_| Some(Frame::Heartbeat.into()))?;
         self.finish();
         Some(frame)
     }
@@ -78,6 +75,32 @@ impl Source {
         if let Self::Session { receiver, .. } = self {
             receiver.finish();
         }
+    }
+
+    /// The response goes on behind the frame that was taken last.
+    fn stay(&mut self) {
+        if let Self::Session { receiver, .. } = self {
+            receiver.stay();
+        }
+    }
+}
+
+/// A frame, and what tells its session what became of it, if it is a session's.
+struct Handed {
+    frame: Frame,
+    receipt: Option<Receipt>,
+}
+
+impl Handed {
+    /// The frame's bytes as the transport wraps them.
+    fn wrap(self, wrap: impl FnOnce(Frame) -> Bytes) -> Chunk {
+        Chunk::new(wrap(self.frame), self.receipt)
+    }
+}
+
+impl From<Frame> for Handed {
+    fn from(frame: Frame) -> Self {
+        Self { frame, receipt: None }
     }
 }
 

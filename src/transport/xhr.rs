@@ -24,7 +24,7 @@ pub(crate) async fn poll(source: Source, wait: Option<Duration>) -> Response<Bod
         // Boxed: no other poll should reserve room for its timer.
         Some(wait) => Box::pin(source.one_frame_within(wait)).await,
     };
-    ok(TYPE, frame.map_or_else(Body::empty, |frame| Body::whole(frame.into_line())))
+    ok(TYPE, frame.map_or_else(Body::empty, |frame| Body::one(frame.wrap(Frame::into_line))))
 }
 
 /// A line for each frame (SockJS 0.3.3, xhr-streaming).

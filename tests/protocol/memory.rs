@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use sockeye::{Body, Gateway};
@@ -58,7 +58,8 @@ impl InMemory {
 
 /// The next piece of a body, `None` at its end.
 pub(crate) async fn frame(body: &mut Body) -> Option<String> {
-    let frame = soon(body.frame()).await?.expect("bodies don't fail").into_data().expect("bodies have no trailers");
+    let mut frame = soon(body.frame()).await?.expect("bodies don't fail").into_data().expect("bodies have no trailers");
+    let frame = frame.copy_to_bytes(frame.remaining());
     Some(String::from_utf8(frame.into()).expect("frames are UTF-8"))
 }
 

@@ -6,6 +6,7 @@
 mod common;
 
 mod connections;
+mod lost;
 mod memory;
 mod messages;
 mod receivers;

@@ -1,6 +1,6 @@
 //! A client without sockets: what races then are the gateway's own threads.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use sockeye::{Body, Gateway};
@@ -46,9 +46,10 @@ pub(crate) struct Stream(Body);
 
 impl Stream {
     pub(crate) async fn frame(&mut self) -> Option<String> {
-        let frame =
+        let mut frame =
             within("a frame", self.0.frame()).await?.expect("bodies don't fail").into_data().expect("no trailers");
-        Some(String::from_utf8(frame.to_vec()).expect("frames are UTF-8"))
+        let frame = frame.copy_to_bytes(frame.remaining());
+        Some(String::from_utf8(frame.into()).expect("frames are UTF-8"))
     }
 }
 

@@ -142,6 +142,11 @@ pub(crate) async fn a_client_that_does_not_read_stops_its_application(transport:
     tokio::join!(sending, reading);
 }
 
+/// The most frames that a server holds which its connection has not taken, and of which it tells: hyper's output has 16 places.
+fn on_the_way(transport: Transport) -> usize {
+    if transport.is_socket() { 0 } else { 16 }
+}
+
 pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
     let config = EndpointConfig { disconnect_delay: Duration::from_millis(300), ..config() };
     let (client, session) = Rig::with(transport, config).await.open().await;
@@ -159,7 +164,7 @@ pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
     let sent = sent.load(Ordering::Relaxed);
     let told = end_of(&session).await;
     assert_eq!(told, interrupted(told.3));
-    assert!(told.3 <= QUEUE.min(sent), "{told:?} of {sent} that were sent");
+    assert!(told.3 <= (QUEUE + on_the_way(transport)).min(sent), "{told:?} of {sent} that were sent");
     if transport.polls() {
         assert_eq!(told.3, sent, "nobody came for any of them");
     }
@@ -190,7 +195,7 @@ pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport
     tokio::join!(sending, closing);
     let told = end_of(&session).await;
     assert_eq!(told, end(3000, "slow", EndedBy::Application, told.3));
-    assert!(told.3 <= QUEUE, "{told:?}");
+    assert!(told.3 <= QUEUE + on_the_way(transport), "{told:?}");
     rig.empty().await;
     drop(client);
 }

@@ -65,7 +65,8 @@ impl Task {
                     None => return self.finish(&mut tables),
                 }
             };
-            // A date entered meanwhile is never earlier than this one: the delay is the same for all sessions of an endpoint.
+            // A date entered meanwhile is hardly ever earlier than this one, and never by more than the time between
+            // two looks (`Shared::look_delay`), which is the same for all sessions of an endpoint.
             tokio::time::sleep_until(next.into()).await;
             registry.expire_due(clock::now());
         }

@@ -1,5 +1,6 @@
 //! The state machine under a clock that stands still until a test moves it.
 
+mod flight;
 mod inbound;
 mod life_cycle;
 mod model;
