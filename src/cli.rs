@@ -124,7 +124,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
             listeners.push((mounts.tcp(app), listener, app));
         }
         let site = Site { assets: Assets::embedded(), rooms: mounts.rooms.map(RoomsSite::new), ice };
-        let directory = Directory::new(&site, endpoints.iter().map(Endpoint::info).collect());
+        let directory = Directory::new(&site, endpoints.iter().map(|endpoint| endpoint.info(&config)).collect());
 
         // Before the announcement: whoever reads it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;

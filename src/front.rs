@@ -135,6 +135,8 @@ pub(crate) struct EndpointInfo {
     pub(crate) app: &'static str,
     /// What the app does, in a few words.
     pub(crate) about: &'static str,
+    /// Seconds without another frame after which a heartbeat comes. Clients take a connection for lost when it stays out.
+    pub(crate) heartbeat_delay: f64,
 }
 
 impl Directory {

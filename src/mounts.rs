@@ -47,9 +47,14 @@ impl Mounted {
 }
 
 impl Endpoint {
-    /// How it is listed.
-    pub(crate) fn info(&self) -> EndpointInfo {
-        EndpointInfo { prefix: self.prefix.to_string(), app: self.app.name(), about: self.app.about() }
+    /// How it is listed when it is mounted with this configuration.
+    pub(crate) fn info(&self, config: &EndpointConfig) -> EndpointInfo {
+        EndpointInfo {
+            prefix: self.prefix.to_string(),
+            app: self.app.name(),
+            about: self.app.about(),
+            heartbeat_delay: config.heartbeat_delay.as_secs_f64(),
+        }
     }
 
     pub(crate) fn mount(&self, mounts: &mut Mounts, config: EndpointConfig) {

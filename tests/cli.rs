@@ -273,7 +273,8 @@ fn help_and_version_go_to_stdout() {
 
 #[test]
 fn what_is_served_is_announced_and_listed() {
-    let mut server = Running::start(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo"]);
+    let mut server =
+        Running::start(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo", "--heartbeat-delay", "12.5"]);
 
     let endpoints = server.get("/endpoints.json");
     assert_eq!(endpoints.status(), 200);
@@ -294,6 +295,7 @@ fn what_is_served_is_announced_and_listed() {
         assert_eq!((&endpoint["prefix"], &endpoint["app"]), (&prefix.into(), &app.into()));
         let about = endpoint["about"].as_str().expect("text");
         assert!(help.contains(&format!("{app:<13} {about}")), "{endpoint}");
+        assert_eq!(endpoint["heartbeat_delay"], 12.5, "clients watch for it");
     }
     for path in ["/echo", "/broadcast", "/ws", "/socket", "/signal", "/talk"] {
         let greeting = server.get(path);

@@ -151,7 +151,7 @@ describe('the pages in Chromium', () => {
     const shown = await page.locator('#endpoints tr').evaluateAll((rows) => rows.map((row) => ({
       prefix: row.cells[0].textContent, app: row.cells[1].textContent, about: row.cells[2].textContent,
     })));
-    assert.deepEqual(shown, listed);
+    assert.deepEqual(shown, listed.map(({ prefix, app, about }) => ({ prefix, app, about })));
     for (const card of await page.locator('.card:visible').all()) {
       assert.equal((await page.request.get(server.url + await card.getAttribute('href'))).status(), 200);
     }
