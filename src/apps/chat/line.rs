@@ -81,7 +81,7 @@ fn without_name<'l>(line: &'l str, name: &Label) -> &'l str {
 /// An event as a line.
 pub(super) fn write(event: &Event<'_>, headline: &str) -> String {
     match event {
-        Event::Said { name, message } => {
+        Event::Said { name, message, .. } => {
             let line = format!("[{name}]{}", unbroken(message));
             let bytes = modified_utf8::encoded_len(&line);
             // Possible only where `message_chars` is far above its default; then it shall not pass in silence.
@@ -94,7 +94,9 @@ pub(super) fn write(event: &Event<'_>, headline: &str) -> String {
         Event::Joined { name } => format!("#{name} join!"),
         Event::Left { name } => format!("#{name} exit!"),
         Event::Refused(refusal) => format!("#Not sent : {}", refusal.text),
-        Event::Renamed { .. } | Event::Welcome { .. } | Event::Roster { .. } => format!("#{headline}"),
+        Event::Renamed { .. } | Event::Welcome { .. } | Event::Roster { .. } | Event::Pong { .. } => {
+            format!("#{headline}")
+        }
     }
 }
 
@@ -140,7 +142,7 @@ mod tests {
     #[test]
     fn what_no_line_can_hold_is_told_instead() {
         let name = Label::own("ann");
-        let said = |message: &str| write(&Event::Said { name: &name, message }, "");
+        let said = |message: &str| write(&Event::Said { name: &name, message, id: None }, "");
         assert_eq!(said(&"x".repeat(65_530)).len(), 65_535);
         assert_eq!(said(&"x".repeat(65_531)), "#ann said more than a line can hold: 65536 bytes");
     }

@@ -41,6 +41,9 @@ pub struct ChatConfig {
     pub forget_after: Duration,
     /// Names that a roster lists; it always tells how many there are. Default: 500.
     pub roster_names: usize,
+    /// Ids of messages that a room remembers, so that a message which comes again is said once; the oldest go first.
+    /// Each takes 16 bytes. Default: 1,000.
+    pub message_ids: usize,
     /// The least time between two rosters of a room; what changes in between is told by the next one. Default: 500 ms.
     pub roster_interval: Duration,
 }
@@ -56,6 +59,7 @@ impl Default for ChatConfig {
             rooms: 1_000,
             forget_after: Duration::from_secs(600),
             roster_names: 500,
+            message_ids: 1_000,
             roster_interval: Duration::from_millis(500),
         }
     }
@@ -68,6 +72,12 @@ impl Default for ChatConfig {
 /// lobby to another room, with `"roster": true` it asks who is there. Who has sent a name or a room is told more of each
 /// event: its `type`, the `room`, the time `at`, and on arrival what was said before. A request that can't be done is answered
 /// to its sender alone, with the type `error`, and nothing of it is done.
+///
+/// A connection can be lost without a sign, and what was said on it may have arrived or not. So a client may give a message an
+/// `id` of 16 to 64 random characters, with which everybody sees it. A message whose id the room remembers was said already:
+/// when it comes again, also from another session, only its sender gets it, with the time of the first. `{"ping": "text"}`
+/// is answered to its sender alone, with the type `pong` and the same `ping`, for clients that want to know whether the
+/// connection lives.
 ///
 /// Names, rosters and histories are this process's own, also when its hub is joined to others.
 ///

@@ -2,6 +2,7 @@
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -14,6 +15,10 @@ use crate::Message;
 
 /// The name under which the chat itself speaks, so that a page which prints names has one to print.
 const NOTICES: &str = "*";
+/// Characters in the id of a message. Fewer could be a counter, which two clients would have in common.
+const ID_CHARS: RangeInclusive<usize> = 16..=64;
+/// Characters in a `ping`.
+const LONGEST_PING: usize = 64;
 
 /// What a client asks for; all of it is done, or nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,12 +31,16 @@ pub(super) struct Request {
     pub(super) roster: Option<bool>,
     /// Say this.
     pub(super) message: Option<Box<str>>,
+    /// The message's own, by which it is known when it comes again.
+    pub(super) id: Option<Box<str>>,
+    /// Answer with this.
+    pub(super) ping: Option<Box<str>>,
 }
 
 /// A client's message, as far as it makes sense.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// It has a `name` or a `room`, whatever these are worth: the client is one that wants to be told more.
+    /// It has a `name`, a `room` or an `id`, whatever these are worth: the client is one that wants to be told more.
     pub(super) introduces: bool,
     pub(super) request: Result<Request, Refusal>,
 }
@@ -42,7 +51,7 @@ impl Asked {
         let members = message.as_text().ok_or_else(|| Refusal::new(Code::BadJson, "a request is text"));
         match members.and_then(Members::parse) {
             Ok(members) => Self {
-                introduces: members.name.is_some() || members.room.is_some(),
+                introduces: members.name.is_some() || members.room.is_some() || members.id.is_some(),
                 request: Request::new(members, limits),
             },
             Err(refusal) => Self { introduces: false, request: Err(refusal) },
@@ -59,9 +68,18 @@ impl Request {
                 .transpose()?,
             roster: boolean("roster", members.roster)?,
             message: string("message", members.message)?.map(String::into_boxed_str),
+            id: string("id", members.id)?.map(String::into_boxed_str),
+            ping: string("ping", members.ping)?.map(String::into_boxed_str),
         };
         if request == Self::default() {
-            return Err(Refusal::new(Code::BadRequest, "a request has a `message`, `name`, `room` or `roster`"));
+            let expected = "a request has a `message`, `name`, `room`, `roster` or `ping`";
+            return Err(Refusal::new(Code::BadRequest, expected));
+        }
+        if let Some(id) = &request.id {
+            check_id(id, request.message.is_some())?;
+        }
+        if let Some(ping) = &request.ping {
+            not_longer("ping", ping, LONGEST_PING)?;
         }
         if let Some(message) = &request.message {
             check_message(message, limits)?;
@@ -182,13 +200,14 @@ impl Form {
 /// Something that is told to members of a room.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event<'a> {
-    Said { name: &'a Label, message: &'a str },
+    Said { name: &'a Label, message: &'a str, id: Option<&'a str> },
     Joined { name: &'a Label },
     Left { name: &'a Label },
     Renamed { from: &'a Label, to: &'a Label },
     Welcome { you: &'a Label, history: &'a [&'a Said] },
     Roster { names: &'a [&'a Label], count: usize },
     Refused(&'a Refusal),
+    Pong { ping: &'a str },
 }
 
 /// What somebody said, as the history keeps it.
@@ -197,12 +216,14 @@ pub(super) struct Said {
     pub(super) name: Label,
     pub(super) message: Box<str>,
     pub(super) at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<Box<str>>,
 }
 
 impl Said {
     /// The memory it takes, roughly.
     pub(super) fn size(&self) -> usize {
-        size_of::<Self>() + self.name.as_str().len() + self.message.len()
+        size_of::<Self>() + self.name.as_str().len() + self.message.len() + self.id.as_deref().map_or(0, str::len)
     }
 }
 
@@ -228,25 +249,27 @@ impl Event<'_> {
     /// Type, name and message.
     fn headline(&self, room: &Label) -> (&'static str, &str, Cow<'_, str>) {
         let (kind, text) = match self {
-            Self::Said { name, message } => return ("message", name.as_str(), Cow::Borrowed(message)),
+            Self::Said { name, message, .. } => return ("message", name.as_str(), Cow::Borrowed(message)),
             Self::Refused(refusal) => return ("error", NOTICES, Cow::Borrowed(&refusal.text)),
             Self::Joined { name } => ("join", format!("{name} joined")),
             Self::Left { name } => ("leave", format!("{name} left")),
             Self::Renamed { from, to } => ("rename", format!("{from} is now {to}")),
             Self::Welcome { you, .. } => ("welcome", format!("you are {you} in {room}")),
             Self::Roster { count, .. } => ("roster", format!("{count} in {room}")),
+            Self::Pong { .. } => return ("pong", NOTICES, Cow::Borrowed("pong")),
         };
         (kind, NOTICES, Cow::Owned(text))
     }
 
     fn detail(&self) -> Detail<'_> {
         match *self {
-            Self::Said { .. } => Detail::None {},
+            Self::Said { id, .. } => Detail::Said { id },
             Self::Joined { name } | Self::Left { name } => Detail::Who { who: name },
             Self::Renamed { from, to } => Detail::Renamed { from, to },
             Self::Welcome { you, history } => Detail::Welcome { you, history },
             Self::Roster { names, count } => Detail::Roster { names, count },
             Self::Refused(refusal) => Detail::Refused { code: refusal.code },
+            Self::Pong { ping } => Detail::Pong { ping },
         }
     }
 }
@@ -273,12 +296,31 @@ struct Context<'e> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Detail<'e> {
-    None {},
-    Who { who: &'e Label },
-    Renamed { from: &'e Label, to: &'e Label },
-    Welcome { you: &'e Label, history: &'e [&'e Said] },
-    Roster { names: &'e [&'e Label], count: usize },
-    Refused { code: Code },
+    Said {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'e str>,
+    },
+    Who {
+        who: &'e Label,
+    },
+    Renamed {
+        from: &'e Label,
+        to: &'e Label,
+    },
+    Welcome {
+        you: &'e Label,
+        history: &'e [&'e Said],
+    },
+    Roster {
+        names: &'e [&'e Label],
+        count: usize,
+    },
+    Refused {
+        code: Code,
+    },
+    Pong {
+        ping: &'e str,
+    },
 }
 
 /// A request's members before their types are known: a wrong one is to be named.
@@ -288,6 +330,8 @@ struct Members {
     room: Option<Value>,
     roster: Option<Value>,
     message: Option<Value>,
+    id: Option<Value>,
+    ping: Option<Value>,
 }
 
 impl Members {
@@ -324,6 +368,20 @@ fn boolean(member: &str, value: Option<Value>) -> Result<Option<bool>, Refusal> 
 fn check_message(message: &str, limits: &ChatConfig) -> Result<(), Refusal> {
     not_blank("message", message)?;
     not_longer("message", message, limits.message_chars)
+}
+
+fn check_id(id: &str, has_message: bool) -> Result<(), Refusal> {
+    if !has_message {
+        return Err(Refusal::new(Code::BadRequest, "an `id` belongs to a `message`"));
+    }
+    let (least, most) = (ID_CHARS.start(), ID_CHARS.end());
+    if ID_CHARS.contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::BadRequest,
+        format!("`id` is not {least} to {most} visible ASCII characters, chosen at random"),
+    ))
 }
 
 fn not_blank(member: &str, text: &str) -> Result<(), Refusal> {

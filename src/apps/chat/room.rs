@@ -1,6 +1,7 @@
 //! One room: who is in it, what was said last, and the order in which everybody hears of it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ pub(super) struct Room {
 struct State {
     names: BTreeSet<Label>,
     history: History,
+    said: SaidIds,
     rosters: RosterPace,
 }
 
@@ -78,11 +80,23 @@ impl Floor<'_> {
         self.room.rosters.join(sender.clone())
     }
 
-    /// Says something to everybody, and keeps it.
-    pub(super) fn say(&mut self, name: &Label, message: Box<str>) {
-        self.publish(&Event::Said { name, message: &message }, None);
-        let said = Said { name: name.clone(), message, at: self.at };
+    /// Says something to everybody, and keeps it. What was said before under the same id is told to its sender alone, which
+    /// has asked because it doesn't know.
+    pub(super) fn say(&mut self, sender: &Sender, form: Form, name: &Label, message: Box<str>, id: Option<Box<str>>) {
+        let event = Event::Said { name, message: &message, id: id.as_deref() };
+        let known = id.as_deref().and_then(|id| self.state.said.remember(id, self.at, self.config.message_ids));
+        if let Some(at) = known {
+            self.room.hub.send_to(sender, event.write(form, &self.room.name, at));
+            return;
+        }
+        self.publish(&event, None);
+        let said = Said { name: name.clone(), message, at: self.at, id };
         self.state.history.keep(said, self.config.history, self.config.history_bytes);
+    }
+
+    /// Tells a session that it is heard.
+    pub(super) fn answer(&self, sender: &Sender, ping: &str) {
+        self.tell(sender, Form::Full, &Event::Pong { ping });
     }
 
     /// Tells everybody but one session what has happened.
@@ -164,6 +178,31 @@ impl History {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.bytes -= oldest.size();
         }
+    }
+}
+
+/// The ids under which something was said, and when, bounded by count.
+///
+/// They outlive the history, which a busy room forgets faster than a client notices that its connection was lost. A hash
+/// stands for an id: its key is this room's own, so that no client can make two ids meet.
+#[derive(Default)]
+struct SaidIds {
+    key: RandomState,
+    ids: VecDeque<(u64, u64)>,
+}
+
+impl SaidIds {
+    /// When something was said under this id; if never, it is from now on.
+    fn remember(&mut self, id: &str, now: u64, limit: usize) -> Option<u64> {
+        let hash = self.key.hash_one(id);
+        if let Some((_, at)) = self.ids.iter().rev().find(|(known, _)| *known == hash) {
+            return Some(*at);
+        }
+        self.ids.push_back((hash, now));
+        while self.ids.len() > limit {
+            self.ids.pop_front();
+        }
+        None
     }
 }
 

@@ -65,7 +65,7 @@ impl Seat {
 
     /// Does what is asked for, or nothing.
     pub(super) fn act(&mut self, request: Request) -> Result<(), Refusal> {
-        let Request { name, room, roster, message } = request;
+        let Request { name, room, roster, message, id, ping } = request;
         let target = room.as_ref().filter(|room| *room != self.place.room.name());
         let target = target.map(|target| self.chat.enter(target)).transpose()?;
         let claimed = self.claim(target.as_ref(), name.as_ref()).inspect_err(|_| {
@@ -110,7 +110,10 @@ impl Seat {
             floor.tell_roster(sender);
         }
         if let Some(message) = message {
-            floor.say(&self.name, message);
+            floor.say(sender, self.form, &self.name, message, id);
+        }
+        if let Some(ping) = ping {
+            floor.answer(sender, &ping);
         }
         Ok(())
     }

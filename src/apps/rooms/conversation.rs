@@ -97,6 +97,7 @@ impl Conversation {
             Incoming::JoinTwo { room, way } => self.join_two(room, way),
             Incoming::Signal(signal) => self.signal(&signal),
             Incoming::Leave { room } => self.leave(room),
+            Incoming::Ping { reference } => self.answer(reference),
         }
     }
 
@@ -168,6 +169,14 @@ impl Conversation {
         directory.within(cell, |room, now| room.leave(id, session, now));
         self.seat = None;
         Ok((!is_one).then(|| outgoing::left(number)))
+    }
+
+    /// Answers whether in a room or not, and without a place in the numbering: what is asked for is a sign of life.
+    fn answer(&self, reference: Option<&RawValue>) -> Result<Option<Message>, Refusal> {
+        match self.dialect {
+            Dialect::Undecided(_) | Dialect::Two => Ok(Some(outgoing::pong(reference))),
+            Dialect::Event(_) | Dialect::One => Err(self.wrong_dialect()),
+        }
     }
 
     fn check_standing(&self) -> Result<(), Refusal> {

@@ -14,7 +14,7 @@ pub(super) enum Refusal {
     BadName,
     #[error("the name `Server` is the server's own")]
     ReservedName,
-    #[error("type {0:?} is unknown: it is one of join, leave, offer, answer, ice, text")]
+    #[error("type {0:?} is unknown: it is one of join, leave, offer, answer, ice, text, ping")]
     UnknownType(String),
     #[error("protocol {0} is unknown: it is 1 or 2")]
     UnknownProtocol(String),

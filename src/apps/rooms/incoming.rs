@@ -31,6 +31,10 @@ pub(super) enum Incoming<'m> {
     Leave {
         room: Option<RoomNumber>,
     },
+    /// Asks whether somebody listens.
+    Ping {
+        reference: Option<&'m RawValue>,
+    },
 }
 
 /// How a participant of protocol 2 comes into a room.
@@ -138,6 +142,7 @@ impl<'m> Object<'m> {
         let kind = match &*name {
             "join" => return self.join(),
             "leave" => return self.leave(),
+            "ping" => return Ok(Incoming::Ping { reference: self.reference()? }),
             "offer" => Kind::Offer,
             "answer" => Kind::Answer,
             "ice" => Kind::Ice,
@@ -205,12 +210,19 @@ impl<'m> Object<'m> {
         if to_incarnation.is_some() && to.is_none() {
             return Err(wanted("to", "the participant whose incarnation toIncarnation is"));
         }
-        if self.r#ref.is_some_and(|reference| !is_reference(reference.get())) {
-            return Err(wanted("ref", "a string or number of up to 256 bytes"));
-        }
+        let reference = self.reference()?;
         let from = member("from", self.from, "a string")?;
-        let Self { data, candidate, sdp, r#ref: reference, .. } = self;
+        let Self { data, candidate, sdp, .. } = self;
         Ok(Signal { kind, data, candidate, sdp, from, to, to_incarnation, reference })
+    }
+
+    fn reference(&self) -> Result<Option<&'m RawValue>, Refusal> {
+        match self.r#ref {
+            Some(reference) if !is_reference(reference.get()) => {
+                Err(wanted("ref", "a string or number of up to 256 bytes"))
+            }
+            reference => Ok(reference),
+        }
     }
 }
 
@@ -337,6 +349,7 @@ mod tests {
             (&long_ref, "bad_message ref:"),
             (r#"{"type":"text","data":"","from":7}"#, "bad_message from:"),
             (r#"{"type":"leave","data":"here"}"#, "bad_message data:"),
+            (r#"{"type":"ping","ref":[1]}"#, "bad_message ref:"),
         ] {
             let refusal = refused(text);
             assert!(refusal.starts_with(start), "{text}: {refusal}");

@@ -153,6 +153,17 @@ pub(super) fn left(room: RoomNumber) -> Message {
     json(&Left { room })
 }
 
+/// The answer to a `ping`.
+pub(super) fn pong(reference: Option<&RawValue>) -> Message {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename = "pong")]
+    struct Pong<'r> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        r#ref: Option<&'r RawValue>,
+    }
+    json(&Pong { r#ref: reference })
+}
+
 /// An error for a session that speaks protocol 2.
 pub(super) fn error_two(refusal: &Refusal, reference: Option<&RawValue>, to: Option<&[&str]>) -> Message {
     #[derive(Serialize)]

@@ -197,6 +197,32 @@ async fn a_session_speaks_one_dialect() {
     }
 }
 
+/// A page that has slept asks whether its connection still lives: in the room and before, and without a number, for the
+/// answer is nothing that a client could miss. Pages of the older dialects know no such message.
+#[tokio::test(start_paused = true)]
+async fn a_ping_is_answered_to_its_sender_alone() {
+    let rooms = Rooms::new(RoomsConfig::default());
+    let (mut ann, mut bob) = (visit(&rooms), visit(&rooms));
+    say(&ann, json!({"type": "ping", "ref": "before"})).await;
+    assert_eq!(one(&mut ann).await, json!({"type": "pong", "ref": "before"}));
+    for client in [&mut ann, &mut bob] {
+        say(client, join_two(1)).await;
+    }
+    all(&mut bob).await;
+    all(&mut ann).await;
+    say(&ann, json!({"type": "ping", "ref": 7})).await;
+    assert_eq!(one(&mut ann).await, json!({"type": "pong", "ref": 7}));
+    say(&ann, json!({"type": "ping"})).await;
+    assert_eq!(one(&mut ann).await, json!({"type": "pong"}));
+    assert!(all(&mut bob).await.is_empty());
+
+    let mut old = visit(&rooms);
+    say(&old, join_one("u", 2)).await;
+    all(&mut old).await;
+    say(&old, json!({"type": "ping"})).await;
+    assert_eq!(one(&mut old).await["code"], "wrong_dialect");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_survives_five_seconds_without_signaling() {
     let rooms = Rooms::default();

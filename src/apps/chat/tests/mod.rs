@@ -1,5 +1,6 @@
 //! Transcripts, over sessions without sockets.
 
+mod again;
 mod crowds;
 mod lines;
 mod requests;

@@ -33,7 +33,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
     let mut ann = introduced(&chat, "ann", "lobby").await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     heard(&mut ann).await;
-    let table: [(Message, &str, &str); 24] = [
+    let table: [(Message, &str, &str); 32] = [
         ("hello".into(), "bad_json", "not valid JSON: "),
         ("".into(), "bad_json", "not valid JSON: "),
         (r#"{"message":"unfinished"#.into(), "bad_json", "not valid JSON: "),
@@ -44,9 +44,17 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
         (r#""hello""#.into(), "bad_request", "a request is a JSON object"),
         (r#"["ann","tea",true,"hello"]"#.into(), "bad_request", "a request is a JSON object"),
         ("7".into(), "bad_request", "a request is a JSON object"),
-        ("{}".into(), "bad_request", "a request has a `message`, `name`, `room` or `roster`"),
-        (r#"{"msg":"x"}"#.into(), "bad_request", "a request has a `message`, `name`, `room` or `roster`"),
-        (r#"{"message":null}"#.into(), "bad_request", "a request has a `message`, `name`, `room` or `roster`"),
+        ("{}".into(), "bad_request", "a request has a `message`, `name`, `room`, `roster` or `ping`"),
+        (r#"{"msg":"x"}"#.into(), "bad_request", "a request has a `message`, `name`, `room`, `roster` or `ping`"),
+        (r#"{"message":null}"#.into(), "bad_request", "a request has a `message`, `name`, `room`, `roster` or `ping`"),
+        (r#"{"message":"x","id":7}"#.into(), "bad_request", "`id` is not a string"),
+        (r#"{"message":"x","id":"short"}"#.into(), "bad_request", "`id` is not 16 to 64 visible ASCII characters"),
+        (r#"{"message":"x","id":"with a space in it"}"#.into(), "bad_request", "`id` is not 16 to 64"),
+        (r#"{"message":"x","id":"안녕하세요안녕하세요"}"#.into(), "bad_request", "`id` is not 16 to 64"),
+        (format!(r#"{{"message":"x","id":"{}"}}"#, "x".repeat(65)).into(), "bad_request", "`id` is not 16 to 64"),
+        (r#"{"name":"bob","id":"0123456789abcdef"}"#.into(), "bad_request", "an `id` belongs to a `message`"),
+        (r#"{"ping":1}"#.into(), "bad_request", "`ping` is not a string"),
+        (format!(r#"{{"ping":"{}"}}"#, "x".repeat(65)).into(), "too_long", "`ping` is longer than 64 characters"),
         (r#"{"message":7}"#.into(), "bad_request", "`message` is not a string"),
         (r#"{"message":["x"]}"#.into(), "bad_request", "`message` is not a string"),
         (r#"{"name":{}}"#.into(), "bad_request", "`name` is not a string"),
