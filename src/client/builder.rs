@@ -11,6 +11,7 @@ use super::drive::DriveLimits;
 use super::error::ConnectError;
 use super::frame::FrameLimits;
 use super::link::LinkLimits;
+use super::silence::Silence;
 use super::{Transport, negotiate};
 use crate::session::QueueLimit;
 
@@ -41,7 +42,8 @@ pub struct Builder {
     pub(super) minimum_open_timeout: Duration,
     pub(super) send_timeout: Duration,
     pub(super) send_pause: Duration,
-    pub(super) silence_timeout: Duration,
+    pub(super) heartbeat_delay: Option<Duration>,
+    pub(super) silence_timeout: Option<Duration>,
     pub(super) close_timeout: Duration,
     pub(super) frame_size: usize,
     pub(super) messages_per_frame: usize,
@@ -64,7 +66,8 @@ impl Default for Builder {
             minimum_open_timeout: Duration::ZERO,
             send_timeout: Duration::from_secs(30),
             send_pause: Duration::from_millis(25),
-            silence_timeout: Duration::from_secs(60),
+            heartbeat_delay: None,
+            silence_timeout: None,
             close_timeout: Duration::from_secs(5),
             frame_size: 16 * 1024 * 1024,
             messages_per_frame: 65_536,
@@ -133,10 +136,21 @@ impl Builder {
         self
     }
 
-    /// How long a server may say nothing, not even a heartbeat, before it is taken for dead. A WebSocket is pinged twice in this time.
-    /// Keep it above the server's heartbeat delay. Default: 60 s.
+    /// The server's own heartbeat delay; a `sockeye` lists it in `/endpoints.json`. When nothing comes for ten seconds longer, the
+    /// connection is lost and ends with [`TransportError::Silent`](super::TransportError::Silent).
+    ///
+    /// Default: unknown. Then silence lasts up to 35 s: over a WebSocket, which is pinged twice in this time, from the start, and over
+    /// HTTP from the first heartbeat, for there are servers that send none.
+    pub fn heartbeat_delay(mut self, delay: Duration) -> Self {
+        self.heartbeat_delay = Some(delay);
+        self
+    }
+
+    /// How long a server may say nothing, not even a heartbeat, before it is taken for dead, whatever its
+    /// [`heartbeat_delay`](Self::heartbeat_delay) is. Every byte from it counts. A WebSocket is pinged twice in this time. Default: by
+    /// the heartbeats.
     pub fn silence_timeout(mut self, limit: Duration) -> Self {
-        self.silence_timeout = limit;
+        self.silence_timeout = Some(limit);
         self
     }
 
@@ -235,7 +249,8 @@ impl Builder {
     }
 
     pub(super) fn drive_limits(&self) -> DriveLimits {
-        DriveLimits { silence: self.silence_timeout, close: self.close_timeout }
+        let silence = Silence::new(self.silence_timeout, self.heartbeat_delay);
+        DriveLimits { silence, close: self.close_timeout }
     }
 }
 

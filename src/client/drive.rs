@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::error::{EndedBy, TransportError};
 use super::frame::Frame;
 use super::link::{Link, Work};
+use super::silence::{Silence, Stopped as Silent, Watch};
 use super::{http, websocket};
 use crate::CloseReason;
 
@@ -30,8 +31,8 @@ pub(super) enum Uplink {
 /// The limits of a session that is open.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DriveLimits {
-    /// From one frame to the next.
-    pub(super) silence: Duration,
+    /// From one byte to the next.
+    pub(super) silence: Silence,
     /// From the wish to leave to the end.
     pub(super) close: Duration,
 }
@@ -43,6 +44,13 @@ impl Downlink {
             Self::WebSocket(downlink) => downlink.next().await,
         }
     }
+
+    fn watch(&self, silence: Silence) -> Watch {
+        match self {
+            Self::Http(downlink) => Watch::new(downlink.pulse.clone(), silence),
+            Self::WebSocket(downlink) => Watch::new(downlink.pulse.clone(), Silence::Limit(silence.with_pings())),
+        }
+    }
 }
 
 /// Moves messages until the session ends.
@@ -51,10 +59,12 @@ impl Downlink {
 pub(super) async fn drive(link: Arc<Link>, mut downlink: Downlink, mut uplink: Uplink, limits: DriveLimits) {
     let stopped = Stopped(&link);
     let outcome = {
-        let mut receiving = std::pin::pin!(receive(&mut downlink, &link, limits.silence));
+        let watch = downlink.watch(limits.silence);
+        let ping_after = (limits.silence.with_pings() / 2).max(SHORTEST_INTERVAL);
+        let mut receiving = std::pin::pin!(receive(&mut downlink, &link, watch));
         tokio::select! {
             outcome = &mut receiving => outcome,
-            outcome = send(&mut uplink, &link, (limits.silence / 2).max(SHORTEST_INTERVAL)) => match outcome {
+            outcome = send(&mut uplink, &link, ping_after) => match outcome {
                 Outcome::Lost(error) => match tokio::time::timeout(LAST_WORDS, receiving).await {
                     Ok(closed @ Outcome::Closed(_)) => closed,
                     _ => Outcome::Lost(error),
@@ -82,15 +92,15 @@ enum Outcome {
     Lost(TransportError),
 }
 
-async fn receive(downlink: &mut Downlink, link: &Link, limit: Duration) -> Outcome {
+async fn receive(downlink: &mut Downlink, link: &Link, mut watch: Watch) -> Outcome {
     loop {
-        let frame = match tokio::time::timeout(limit, downlink.next()).await {
+        let frame = match watch.over(downlink.next()).await {
             Ok(Ok(frame)) => frame,
             Ok(Err(error)) => return Outcome::Lost(error),
-            Err(_) => return Outcome::Lost(TransportError::Silent { limit }),
+            Err(Silent { limit }) => return Outcome::Lost(TransportError::Silent { limit }),
         };
         match frame {
-            Frame::Heartbeat => {}
+            Frame::Heartbeat => watch.heartbeat(),
             Frame::Open => return Outcome::Lost(TransportError::SessionLost),
             Frame::Messages(mut messages) => poll_fn(|cx| link.poll_deliver(&mut messages, cx)).await,
             Frame::Close(reason) => return Outcome::Closed(reason),

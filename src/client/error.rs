@@ -113,10 +113,11 @@ pub enum TransportError {
         /// How long it was waited.
         limit: Duration,
     },
-    /// Nothing at all came from the server for [`silence_timeout`](super::Builder::silence_timeout).
-    #[error("the server was silent for {limit:?} (silence_timeout): set it above the server's heartbeat delay")]
+    /// Nothing at all came from the server for so long that the connection is lost (1006): its heartbeats have stopped, see
+    /// [`heartbeat_delay`](super::Builder::heartbeat_delay), or [`silence_timeout`](super::Builder::silence_timeout) is over.
+    #[error("the server was silent for {limit:?}: if it lives, set heartbeat_delay to its own, or silence_timeout")]
     Silent {
-        /// The setting.
+        /// How long it was waited.
         limit: Duration,
     },
     /// A request was not answered in time.

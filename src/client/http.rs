@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use super::error::TransportError;
 use super::frame::{Frame, FrameLimits};
 use super::link::json;
+use super::silence::Pulse;
 use super::unwrap::{Unwrapper, Wrapping};
 use super::wire::Wire;
 use crate::Message;
@@ -28,12 +29,14 @@ pub(super) struct Downlink {
     response: Option<Incoming>,
     /// The last response has brought a frame.
     fruitful: bool,
+    /// Of what comes to the receiving side: an answer to a payload comes on another connection and shows nothing of this one.
+    pub(super) pulse: Pulse,
 }
 
 impl Downlink {
     pub(super) fn new(wire: Wire, uri: Uri, wrapping: Wrapping, limits: FrameLimits) -> Self {
         let unwrapper = Unwrapper::new(wrapping, limits.size);
-        Self { wire, uri, unwrapper, wrapping, limits, response: None, fruitful: true }
+        Self { wire, uri, unwrapper, wrapping, limits, response: None, fruitful: true, pulse: Pulse::new() }
     }
 
     /// The next frame; when a response ends, the next one is asked for.
@@ -53,10 +56,12 @@ impl Downlink {
                     tokio::time::sleep(PAUSE_AFTER_NOTHING).await;
                 }
                 self.response = Some(self.ask().await?);
+                self.pulse.beat();
                 continue;
             };
             match response.frame().await {
                 Some(Ok(part)) => {
+                    self.pulse.beat();
                     if let Some(bytes) = part.data_ref() {
                         self.unwrapper.push(bytes);
                     }

@@ -48,6 +48,7 @@ mod frame;
 mod http;
 mod link;
 mod negotiate;
+mod silence;
 mod unwrap;
 mod url;
 mod websocket;

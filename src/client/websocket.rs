@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::{self, Bytes, Error};
 use super::error::{FrameError, TransportError};
 use super::frame::{Frame, FrameLimits};
 use super::link::json;
+use super::silence::Pulse;
 use super::url::port;
 use super::wire::{Stream, Wire};
 use crate::{CloseReason, Message};
@@ -50,6 +51,7 @@ pub(super) async fn open(
     }
     wire.add_headers(uri, request.headers_mut());
     let stream = wire.connect(uri).await?;
+    let pulse = stream.pulse().clone();
     // A write buffer is emptied before the next message enters, so one message and what is left of another is the most it holds.
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
@@ -61,7 +63,7 @@ pub(super) async fn open(
     let (socket, response) = handshake.await.map_err(|error| failed(error, &limits))?;
     wire.keep_cookies(uri, response.headers());
     let (sink, stream) = socket.split();
-    Ok((Downlink { stream, raw, limits }, Uplink { sink, raw, limit: send_limit }))
+    Ok((Downlink { stream, raw, limits, pulse }, Uplink { sink, raw, limit: send_limit }))
 }
 
 /// tungstenite wants the scheme of WebSocket; the request line holds only path and query.
@@ -77,6 +79,8 @@ pub(super) struct Downlink {
     stream: SplitStream<Socket>,
     raw: bool,
     limits: FrameLimits,
+    /// Of the socket: a message that is still arriving counts.
+    pub(super) pulse: Pulse,
 }
 
 impl Downlink {

@@ -22,6 +22,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::error::{ConnectError, TransportError};
+use super::silence::Pulse;
 use super::url::{Origin, port};
 
 /// Below the keep-alive time of common servers (Node's 5 s is the shortest): a request over a connection that the server is
@@ -228,7 +229,10 @@ impl tower_service::Service<Uri> for Connector {
 }
 
 /// A connection, with or without TLS.
-pub(super) struct Stream(Box<dyn Duplex>);
+pub(super) struct Stream {
+    io: Box<dyn Duplex>,
+    pulse: Pulse,
+}
 
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -236,7 +240,12 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl Stream {
     fn new(stream: impl Duplex + 'static) -> Self {
-        Self(Box::new(stream))
+        Self { io: Box::new(stream), pulse: Pulse::new() }
+    }
+
+    /// Beats when bytes are read.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 }
 
@@ -248,13 +257,18 @@ impl Connection for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.pulse.beat();
+        }
+        outcome
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -262,19 +276,19 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, slices)
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -180,6 +180,36 @@ async fn an_open_session_ends_with_what_went_wrong() {
     }
 }
 
+/// A NAT forgets a connection, a phone sleeps: no byte comes any more, and no reset. What is known of the server's heartbeats
+/// says how long that is believed: by default 35 s from the first one, and for ever where none came.
+#[tokio::test]
+async fn a_connection_that_is_lost_without_a_sign_ends() {
+    let seconds = Duration::from_secs;
+    let cases = [
+        (patient(), "h\na[\"x\"]\n", Some(seconds(35))),
+        (patient().heartbeat_delay(seconds(3)), "a[\"x\"]\n", Some(seconds(13))),
+        (patient(), "a[\"x\"]\n", None),
+        (patient(), "hhhh\na[\"x\"]\n", None),
+    ];
+    for (builder, rest, expected) in cases {
+        let server = open_then(rest).await;
+        let mut connection = connect(builder, server.addr).await;
+        assert_eq!(text(&mut connection).await, "x");
+        // From here on nothing but time passes.
+        tokio::time::pause();
+        let silence = tokio::time::timeout(seconds(24 * 3600), connection.ended()).await;
+        tokio::time::resume();
+        let limit = silence.ok().map(|end| match &end.by {
+            EndedBy::Transport(error) => match **error {
+                TransportError::Silent { limit } => limit,
+                _ => panic!("{error}"),
+            },
+            by => panic!("{by:?}"),
+        });
+        assert_eq!(limit, expected, "{rest}");
+    }
+}
+
 /// Heartbeats count, so an idle session lives.
 #[tokio::test]
 async fn heartbeats_are_no_silence() {
