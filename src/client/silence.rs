@@ -105,7 +105,7 @@ impl Watch {
 mod tests {
     use std::future::{pending, ready};
 
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
 
     use super::*;
 
@@ -117,9 +117,9 @@ mod tests {
 
     /// How long silence lasts until the server is taken for dead.
     async fn patience(watch: &Watch) -> Duration {
-        let start = Instant::now();
+        let start = clock::now();
         let stopped = watch.over(pending::<()>()).await.expect_err("nothing comes");
-        assert_eq!(start.elapsed(), stopped.limit);
+        assert_eq!(clock::now().duration_since(start), stopped.limit);
         stopped.limit
     }
 
@@ -143,7 +143,7 @@ mod tests {
     async fn bytes_are_a_sign_of_life_and_their_end_is_noticed() {
         let watch = watch(None, Some(25 * SECOND));
         let pulse = watch.pulse.clone();
-        let start = Instant::now();
+        let start = clock::now();
         let trickle = async {
             for _ in 0..10 {
                 sleep(30 * SECOND).await;
@@ -152,7 +152,7 @@ mod tests {
             pending::<()>().await;
         };
         assert_eq!(watch.over(trickle).await, Err(Stopped { limit: 35 * SECOND }));
-        assert_eq!(start.elapsed(), 335 * SECOND);
+        assert_eq!(clock::now().duration_since(start), 335 * SECOND);
     }
 
     /// An application that does not receive stops the reading, which is no fault of the server.
