@@ -29,9 +29,10 @@ pub struct EndpointConfig {
     /// SockJS framing. It holds the messages as JSON, up to six bytes for each byte of text. More closes the session with 1009.
     /// Default: 1 MiB.
     pub payload_size: usize,
-    /// How many times `payload_size` is read of a payload over HTTP that is refused for its size, and thrown away: clients read an answer
-    /// only when they have sent everything. When there is more, the connection ends with the answer, which may not arrive then. 0 reads
-    /// nothing. Default: 8.
+    /// How many times `payload_size` is read, and thrown away as it comes, of a body over HTTP that is refused for its size, is sent to a
+    /// session that doesn't exist or has closed, or comes with a poll: clients read an answer only when they have sent everything. When there is
+    /// more, the connection ends with the answer, which may not arrive then; a poll is answered with 413. 0 reads nothing, of polls
+    /// `payload_size`. Clients that wait with `Expect: 100-continue` are answered at once. Default: 8.
     pub discarded_payloads: usize,
     /// How long the body of a request may take to arrive, the part of it that is thrown away included; then the request is answered with
     /// 408, and its connection ends. Nothing of it reaches the application. Default: 60 s.
@@ -52,8 +53,9 @@ pub struct EndpointConfig {
     /// How long a payload waits for room in the inbound queue; then it is answered with 503, and the session closes with 1008
     /// "inbound queue full". Default: 10 s.
     pub send_wait: Duration,
-    /// Payloads of one session that may wait at the same time; one more is answered with 503. SockJS clients send one at a time; 0 lets none wait.
-    /// Default: 4.
+    /// Payloads of one session that may arrive or wait for room at the same time; at the least one may arrive, and 0 lets none wait for room.
+    /// One more is not read until another has been taken; after `message_timeout` it is answered with 503, and its connection ends. The session
+    /// goes on. SockJS clients send one at a time. Default: 4.
     pub waiting_payloads: usize,
     /// Bytes of frames after which a streaming response ends, so that the client's buffer and those on the way can be freed; the client
     /// comes again at once. Default: 128 KiB.
@@ -232,6 +234,7 @@ impl EndpointConfig {
         Limits {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
+            payloads: self.waiting_payloads,
             heartbeat_delay: self.heartbeat_delay.min(LONGEST_DELAY),
             disconnect_delay: self.disconnect_delay.min(LONGEST_DELAY),
             pong_timeout: self.pong_timeout.min(LONGEST_DELAY / 2),

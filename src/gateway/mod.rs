@@ -1,5 +1,6 @@
 //! The gateway: from a request to the session it belongs to.
 
+mod arrival;
 #[cfg(feature = "axum")]
 mod axum;
 pub(crate) mod config;

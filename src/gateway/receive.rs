@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Request, Response, Uri};
 
+use super::arrival;
 use super::endpoint::{BoxError, Endpoint};
 use super::handler::Contained;
 use super::refusal::Refusal;
@@ -163,7 +164,12 @@ where
 
     pub(super) async fn answer(self) -> Result<Response<Body>, Refusal> {
         let Self { endpoint, parts, body, segment, form } = self;
-        endpoint.read(body).await?;
+        // A body of a payload's size is a fault of nobody's, however little is read of those that are refused.
+        let limit = endpoint.discarded().max(endpoint.config.payload_size);
+        let expects = body.size_hint().lower() > limit as u64 && arrival::expects(&parts.headers);
+        if !endpoint.discard(body, limit, expects).await? {
+            return Err(Refusal::PayloadTooLarge { limit, read: false });
+        }
         Ok(match endpoint.attach(parts, &segment, form)? {
             Begun::Receiving(receiving) => receiving.answer().await,
             Begun::Attaching(attaching) => attaching.answer().await,

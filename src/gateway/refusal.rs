@@ -16,6 +16,9 @@ use crate::transport::jsonp::CallbackError;
 pub(super) enum Refusal {
     #[error("Not found.\n")]
     NotFound,
+    /// `read`, here and below: the body has been read to its end.
+    #[error("Not found.\n")]
+    NoSession { read: bool },
     #[error("")]
     MethodNotAllowed { allow: &'static str },
     #[error(transparent)]
@@ -37,7 +40,7 @@ pub(super) enum Refusal {
     #[error("The application took no messages for send_wait ({waited:?}): the session is closed.\n")]
     InboundFull { waited: Duration },
     #[error("Too many payloads of this session wait already: waiting_payloads is {limit}. Send one at a time.\n")]
-    Crowded { limit: usize },
+    Crowded { limit: usize, read: bool },
     #[error("Path and query are too long: target_size is {limit} bytes.\n")]
     TargetTooLong { limit: usize },
     #[error("The headers that a session keeps are too large: kept_header_bytes is {limit}. Send fewer cookies.\n")]
@@ -59,7 +62,7 @@ pub(super) enum Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoSession { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Payload(error) if error.is_limit() => StatusCode::PAYLOAD_TOO_LARGE,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -99,13 +102,17 @@ impl From<Refusal> for Response<Body> {
                 response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 response
             }
-            Refusal::PayloadTooLarge { read: false, .. } | Refusal::BodyLate { .. } => {
-                let mut response = plain(status, refusal.to_string());
-                // The rest of the body stands where the next request would begin.
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-                response
-            }
+            Refusal::NoSession { read: false }
+            | Refusal::PayloadTooLarge { read: false, .. }
+            | Refusal::Crowded { read: false, .. }
+            | Refusal::BodyLate { .. } => last_on_its_connection(plain(status, refusal.to_string())),
             _ => plain(status, refusal.to_string()),
         }
     }
+}
+
+/// For a request whose body was not read to its end: the rest of it stands where the next request would begin.
+pub(super) fn last_on_its_connection(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

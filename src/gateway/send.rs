@@ -1,17 +1,13 @@
 //! Requests that bring messages: xhr_send and jsonp_send.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 
-use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
 
+use super::arrival::{self, Arrived};
 use super::endpoint::{BoxError, Endpoint};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, last_on_its_connection};
 use super::route::Resource;
 use super::{PLAIN, plain};
 use crate::Message;
@@ -28,6 +24,8 @@ pub(super) struct Sending<B> {
     session: Option<Arc<Shared>>,
     resource: Resource,
     is_form: bool,
+    /// The client has not sent its body yet, and is not to: it will be refused.
+    expects: bool,
 }
 
 impl<B> Sending<B>
@@ -38,87 +36,48 @@ where
     pub(super) fn new(endpoint: Arc<Endpoint>, request: Request<B>, segment: &str, resource: Resource) -> Self {
         let is_form = resource == Resource::JsonpSend && is_form(request.headers());
         let session = endpoint.registry.find(segment);
-        Self { endpoint, body: request.into_body(), session, resource, is_form }
+        let refused = session.is_none() || request.body().size_hint().lower() > endpoint.config.payload_size as u64;
+        let expects = refused && arrival::expects(request.headers());
+        Self { endpoint, body: request.into_body(), session, resource, is_form, expects }
     }
 
+    /// The session comes before the payload: of a payload for nobody nothing is kept.
     pub(super) async fn answer(self) -> Result<Response<Body>, Refusal> {
-        let Self { endpoint, body, session, resource, is_form } = self;
-        let read = endpoint.read(body).await;
-        // The payload comes before the session: a bad one is told also to a client whose session is gone, as sockjs-node does.
-        let messages = match read.and_then(|body| Ok(endpoint.parse(&body, is_form)?)) {
-            Ok(messages) => messages,
+        let Self { endpoint, body, session, resource, is_form, expects } = self;
+        let Some(session) = session else {
+            return Err(Refusal::NoSession { read: endpoint.discard(body, endpoint.discarded(), expects).await? });
+        };
+        let taken = match endpoint.arrive(body, &session, expects).await {
+            Ok(Arrived::Whole(body, place)) => {
+                endpoint.parse(&body, is_form).map(|messages| Some((messages, place))).map_err(Refusal::from)
+            }
+            Ok(Arrived::Closed { read }) if !endpoint.still_has(&session) => return Err(Refusal::NoSession { read }),
+            Ok(Arrived::Closed { read: true }) => Ok(None),
+            Ok(Arrived::Closed { read: false }) => return Ok(last_on_its_connection(done(resource))),
+            Err(refusal) => Err(refusal),
+        };
+        match taken {
+            Ok(Some(_)) if !endpoint.still_has(&session) => return Err(Refusal::NoSession { read: true }),
+            Ok(Some((messages, _place))) if !messages.is_empty() => endpoint.deliver(&session, messages).await?,
+            Ok(_) => {}
             Err(refusal) => {
                 tracing::debug!(prefix = %endpoint.prefix, error = %Escaped(&refusal), "payload refused");
-                end_for_size(session.as_ref(), &refusal);
+                end_for_size(&session, &refusal);
                 return Err(refusal);
             }
-        };
-        let session = session.filter(|session| endpoint.still_has(session)).ok_or(Refusal::NotFound)?;
-        if !messages.is_empty() {
-            endpoint.deliver(&session, messages).await?;
         }
-        Ok(match resource {
-            Resource::JsonpSend => plain(StatusCode::OK, "ok"),
-            _ => with_status(StatusCode::NO_CONTENT, PLAIN, Body::empty()),
-        })
+        Ok(done(resource))
+    }
+}
+
+fn done(resource: Resource) -> Response<Body> {
+    match resource {
+        Resource::JsonpSend => plain(StatusCode::OK, "ok"),
+        _ => with_status(StatusCode::NO_CONTENT, PLAIN, Body::empty()),
     }
 }
 
 impl Endpoint {
-    /// A request's body, up to `payload_size`.
-    pub(super) async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
-    where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
-        B::Data: Send,
-    {
-        let limit = self.config.message_timeout;
-        let mut whole = pin!(self.read_whole(body));
-        // As a rule it is there by now, and needs no timer; so the timer is boxed, for no request that needs none should reserve it.
-        if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(whole.as_mut().poll(cx))).await {
-            return read;
-        }
-        Box::pin(tokio::time::timeout(limit, whole)).await.unwrap_or_else(|_| {
-            tracing::debug!(prefix = %self.prefix, message_timeout = ?limit, "request body did not arrive in time");
-            Err(Refusal::BodyLate { limit })
-        })
-    }
-
-    async fn read_whole<B>(&self, body: B) -> Result<Bytes, Refusal>
-    where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
-        B::Data: Send,
-    {
-        let limit = self.config.payload_size;
-        let mut body = pin!(body);
-        let mut read = Pieces::default();
-        loop {
-            if body.is_end_stream() {
-                return Ok(read.join());
-            }
-            if body.size_hint().lower().saturating_add(read.len() as u64) > limit as u64 {
-                break;
-            }
-            match body.frame().await {
-                None => return Ok(read.join()),
-                Some(Ok(frame)) => {
-                    if let Ok(mut data) = frame.into_data() {
-                        read.push(data.copy_to_bytes(data.remaining()));
-                    }
-                    if read.len() > limit {
-                        break;
-                    }
-                }
-                Some(Err(error)) => {
-                    let error: BoxError = error.into();
-                    tracing::debug!(prefix = %self.prefix, error = %Escaped(error), "request body could not be read");
-                    return Err(Refusal::BodyBroken);
-                }
-            }
-        }
-        let read = Box::pin(discard(body, limit.saturating_mul(self.config.discarded_payloads))).await;
-        Err(Refusal::PayloadTooLarge { limit, read })
-    }
-
     fn parse(&self, body: &[u8], is_form: bool) -> Result<Vec<Message>, payload::PayloadError> {
         let limits = &self.websocket.payload;
         if is_form { payload::parse_form(body, limits) } else { payload::parse(body, limits) }
@@ -139,64 +98,21 @@ impl Endpoint {
         match session.deliver(messages, waited, limit).await {
             Inbound::Taken => Ok(()),
             Inbound::Full => Err(Refusal::InboundFull { waited }),
-            Inbound::Crowded => Err(Refusal::Crowded { limit }),
+            Inbound::Crowded => Err(Refusal::Crowded { limit, read: true }),
         }
-    }
-}
-
-/// A body as it comes: as a rule in one piece, which is not copied.
-#[derive(Default)]
-struct Pieces {
-    first: Bytes,
-    more: BytesMut,
-}
-
-impl Pieces {
-    fn push(&mut self, piece: Bytes) {
-        if self.len() == 0 {
-            self.first = piece;
-        } else {
-            self.more.extend_from_slice(&std::mem::take(&mut self.first));
-            self.more.extend_from_slice(&piece);
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.first.len() + self.more.len()
-    }
-
-    fn join(self) -> Bytes {
-        if self.more.is_empty() { self.first } else { self.more.freeze() }
     }
 }
 
 /// What was refused for its size is lost, and the client will not send it again: the session must not go on as if nothing had been.
-fn end_for_size(session: Option<&Arc<Shared>>, refusal: &Refusal) {
+fn end_for_size(session: &Arc<Shared>, refusal: &Refusal) {
     let for_size = match refusal {
         Refusal::PayloadTooLarge { .. } => true,
         Refusal::Payload(error) => error.is_limit(),
         _ => false,
     };
-    if for_size && let Some(session) = session {
+    if for_size {
         session.close(CloseReason::TOO_LARGE, EndedBy::Gateway);
     }
-}
-
-/// Reads on to the end of a refused body, up to a limit, and keeps nothing of it. True when that was the end.
-///
-/// Clients send first and read then: a connection closed on them while they send is reset, and their answer may be lost with it.
-async fn discard<B: http_body::Body>(mut body: Pin<&mut B>, mut left: usize) -> bool {
-    while body.size_hint().lower() <= left as u64 {
-        match body.frame().await {
-            None => return true,
-            Some(Err(_)) => return false,
-            Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
-                Some(rest) => left = rest,
-                None => return false,
-            },
-        }
-    }
-    false
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -207,10 +123,13 @@ fn is_form(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::task::{Context, ready};
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
 
+    use bytes::Bytes;
     use http_body::Frame;
-    use http_body_util::Empty;
+    use http_body_util::{BodyExt, Empty};
     use tokio::sync::oneshot;
 
     use super::*;

@@ -251,6 +251,7 @@ impl TcpConfig {
         Limits {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
+            payloads: 1,
             heartbeat_delay: NO_HEARTBEATS,
             disconnect_delay: self.linger.min(LONGEST_DELAY),
             // Nobody is pinged here.

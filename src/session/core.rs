@@ -21,6 +21,8 @@ use crate::protocol::frame::Frame;
 pub(crate) struct Limits {
     pub(crate) inbound: QueueLimit,
     pub(crate) outbound: QueueLimit,
+    /// Payloads over HTTP that may arrive or wait for room at the same time; at the least one.
+    pub(crate) payloads: usize,
     pub(crate) heartbeat_delay: Duration,
     pub(crate) disconnect_delay: Duration,
     pub(crate) pong_timeout: Duration,

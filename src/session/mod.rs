@@ -35,7 +35,7 @@ pub(crate) use self::queue::Queue;
 pub(crate) use self::queue::QueueLimit;
 pub(crate) use self::receipt::Receipt;
 pub(crate) use self::receiver::Receiver;
-pub(crate) use self::shared::{Carries, Inbound, Owner, Shared};
+pub(crate) use self::shared::{Carries, Inbound, Owner, Place, Shared};
 use self::wakers::Waiter;
 
 /// One client, over whatever transport it came.

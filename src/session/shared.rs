@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::core::{Core, EndedBy, Limits, SessionEnd};
 use super::wakers::{Turns, Waiter, Waiting, Wakes, register};
@@ -56,6 +56,9 @@ pub(crate) enum Inbound {
     Crowded,
 }
 
+/// Held for a payload from before its first byte is read until its session has it.
+pub(crate) type Place<'s> = SemaphorePermit<'s>;
+
 /// One session.
 pub(crate) struct Shared {
     info: ConnectInfo,
@@ -67,6 +70,8 @@ pub(crate) struct Shared {
     created: Instant,
     /// Payloads that wait for room do so in the order they came (a fair semaphore), else a small late one would overtake a large early one.
     turn: Semaphore,
+    /// Places for payloads that arrive or wait for room, in the order they came; closed with the session.
+    places: Semaphore,
     // `std::sync`: held for a push or a pop, never across an await. Order: hub before session; wakers are called after unlocking.
     state: Mutex<State>,
 }
@@ -101,6 +106,7 @@ impl Shared {
             others: Waiting::default(),
             waiting_payloads: 0,
         };
+        let places = limits.payloads.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             info,
             segment,
@@ -109,6 +115,7 @@ impl Shared {
             owner,
             created,
             turn: Semaphore::const_new(1),
+            places: Semaphore::const_new(places),
             state: Mutex::new(state),
         })
     }
@@ -247,6 +254,9 @@ impl Shared {
             wakes.add_all(&mut state.others);
             true
         });
+        if closed {
+            self.places.close();
+        }
         // An attached HTTP receiver may be stuck in a connection that takes nothing, and then nobody asks it for anything any more. A
         // WebSocket's task has a timer of its own for that.
         if closed
@@ -305,6 +315,24 @@ impl Shared {
 
     // The transport's side, for what comes from the client.
 
+    /// A place for one more payload, as soon as one is free; `None` when the session is closed.
+    ///
+    /// Who has none must not have read anything of its payload: so much is bounded for each session.
+    pub(crate) async fn place(&self) -> Option<Place<'_>> {
+        self.places.acquire().await.ok()
+    }
+
+    /// Waits until the session takes no more messages.
+    pub(crate) async fn closed(&self) {
+        let mut wait = Wait::new(self, |state| &mut state.others);
+        poll_fn(|cx| {
+            let mut stale = None;
+            let mut state = self.lock();
+            if state.core.is_open() { wait.among(&mut state, cx, &mut stale) } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
     /// Queues a whole payload for the application, waiting for room up to `patience`.
     pub(crate) async fn deliver(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
         let mut messages = messages;
@@ -316,7 +344,7 @@ impl Shared {
     }
 
     /// Queues a whole payload if there is room and no other waits for it; else takes a place for it, before a later one can find room.
-    fn deliver_now(&self, messages: &mut Vec<Message>, crowd: usize) -> Result<Inbound, Place<'_>> {
+    fn deliver_now(&self, messages: &mut Vec<Message>, crowd: usize) -> Result<Inbound, InLine<'_>> {
         let delivered = self.with(|state, wakes| {
             if state.waiting_payloads == 0 && state.core.push_inbound(&self.limits, messages) {
                 wakes.add(&mut state.application);
@@ -326,20 +354,24 @@ impl Shared {
                 return Ok(Inbound::Crowded);
             }
             state.waiting_payloads += 1;
-            Err(Place(self))
+            Err(InLine(self))
         });
         if let Ok(Inbound::Crowded) = delivered {
-            let session = self.info.id();
-            tracing::debug!(%session, waiting = crowd, "payload refused: too many of its session wait already (`waiting_payloads`)");
+            self.log_crowded(crowd);
         }
         delivered
+    }
+
+    pub(crate) fn log_crowded(&self, crowd: usize) {
+        let session = self.info.id();
+        tracing::debug!(%session, waiting = crowd, "payload refused: too many of its session wait already (`waiting_payloads`)");
     }
 
     async fn deliver_in_turn(
         self: &Arc<Self>,
         messages: Vec<Message>,
         patience: Duration,
-        _place: Place<'_>,
+        _place: InLine<'_>,
     ) -> Inbound {
         let mut messages = messages;
         // Pinned here, so that its turn ends after the close: the payload behind this one must not be taken when this one was not.
@@ -441,6 +473,7 @@ impl Shared {
         };
         wakes.wake();
         if let Some((end, counts)) = ended {
+            self.places.close();
             self.log_end(&end, counts);
         }
         result
@@ -537,10 +570,10 @@ impl Drop for Wait<'_> {
     }
 }
 
-/// One payload's place among those that wait, counted when it is made.
-struct Place<'s>(&'s Shared);
+/// One payload among those that wait for room, counted when it is made.
+struct InLine<'s>(&'s Shared);
 
-impl Drop for Place<'_> {
+impl Drop for InLine<'_> {
     fn drop(&mut self) {
         self.0.lock().waiting_payloads -= 1;
     }

@@ -20,6 +20,7 @@ pub(crate) fn limits() -> Limits {
     Limits {
         inbound: queue,
         outbound: queue,
+        payloads: 4,
         heartbeat_delay: Duration::from_secs(25),
         disconnect_delay: Duration::from_secs(5),
         pong_timeout: Duration::from_secs(10),

@@ -318,7 +318,12 @@ async fn transports_can_be_switched_off_one_by_one() {
         assert_eq!(raw == 101, off != "../websocket");
         let info: serde_json::Value = serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
         assert_eq!(info["websocket"], off != "websocket");
-        let jsonp_send = server.post(&format!("{}/jsonp_send", fresh("/echo")), "").await.status();
+        let session = fresh("/echo");
+        let open = if off == "xhr" { "eventsource" } else { "xhr" };
+        let open = Request::new(if off == "xhr" { "GET" } else { "POST" }, format!("{session}/{open}")).body("");
+        let mut receiver = server.connect().await;
+        assert_eq!(receiver.start(&open).await.status, 200);
+        let jsonp_send = server.post(&format!("{session}/jsonp_send"), "[]").await.status();
         assert_eq!(jsonp_send == 404, off == "jsonp?c=x");
     }
 }
@@ -383,6 +388,7 @@ async fn a_refused_body_is_read_so_that_the_answer_arrives() {
     connection.ends().await;
 
     let server = echo_with(EndpointConfig { payload_size: 1000, ..EndpointConfig::default() }).await;
+    let session = server.open("/echo").await;
     let endless = Request::post(format!("{session}/xhr_send")).without_body().header("Transfer-Encoding", "chunked");
     let mut connection = server.connect().await;
     let chunk = format!("{:x}\r\n{}", 100_000, "x".repeat(100_000));

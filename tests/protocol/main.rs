@@ -23,6 +23,8 @@
 //! * **Heartbeats count from the last frame**, not from when the receiver came: a busy line needs none.
 //! * **What is over a limit is answered**: 413 and close code 1009 for sizes, 503 for room, 408 for a body that does not arrive. sockjs-node
 //!   has no such limits.
+//! * **Sends to an unknown session are 404 whatever they hold**: sockjs-node reads the payload first, and answers a bad one with 500. What is
+//!   read for nobody would fill the memory.
 //! * **Elements of an array that are no strings are refused**, as the protocol knows none; sockjs-node delivers them as they are.
 //! * **Bytes that are no UTF-8 are malformed JSON**, where sockjs-node replaces them, and delivers what nobody has sent.
 //! * **A binary WebSocket message closes its session with 1003**, unless the WebSocket is raw and the endpoint takes binary. The protocol has
@@ -41,6 +43,7 @@ mod common;
 #[path = "../../examples/conformance/endpoints.rs"]
 mod endpoints;
 
+mod bodies;
 mod cors;
 mod delays;
 mod frames;

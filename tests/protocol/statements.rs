@@ -103,7 +103,7 @@ const STATEMENTS: &[Statement] = &[
     ("7.1", Node, "JSON that is no array: 500", &["send::bad_payloads_are_500_and_the_session_goes_on"]),
     ("7.1", Suite, "`[]` delivers nothing", &["send::an_empty_array_delivers_nothing"]),
     ("7.1", Suite, "unknown session: 404, and none is opened", &["send::sending_to_an_unknown_session_is_404_and_opens_none"]),
-    ("7.1", Node, "the payload is looked at before the session", &["send::a_bad_payload_to_an_unknown_session_is_500"]),
+    ("7.1", Own, "the session is looked for before the payload is read, or it would be kept for nobody; sockjs-node reads it first", &["send::a_bad_payload_to_an_unknown_session_is_404"]),
     ("7.1", Suite, "content types that must be taken; here all are", &["send::xhr_send_takes_every_content_type"]),
     ("7.1", Advice, "elements that are no strings are refused, the payload in whole", &["send::elements_that_are_no_strings_are_refused"]),
     ("7.1", Own, "lone surrogates are replaced", &["send::lone_surrogates_are_replaced"]),
@@ -190,6 +190,8 @@ const STATEMENTS: &[Statement] = &[
 
     // 13. What sockjs-client needs besides
     ("13.2", Client, "the query of a base URL comes with every request", &["routes::queries_are_ignored", "websocket::handshakes_of_all_browsers_are_understood"]),
+    ("12", Own, "bodies that nobody wants are read to their end, up to a limit", &["bodies::a_body_for_nobody_is_read_so_that_its_answer_arrives", "bodies::a_poll_may_have_a_body"]),
+    ("12", Own, "a client that asks before it sends is told at once", &["bodies::a_client_that_asks_before_it_sends_is_told_at_once"]),
     ("12", Own, "what a session keeps of its request is bounded: 414 for its path and query, 431 for its headers", &["limits::a_session_keeps_no_more_of_its_request_than_is_set"]),
     ("13.4", Client, "who can't be served is refused by status, before `o`", &["limits::a_client_over_the_limit_of_sessions_is_503_before_any_frame"]),
     ("13.8", Client, "heartbeats come within 35 s", &["limits::heartbeats_are_faster_than_the_patience_of_jsonp_clients", "delays::heartbeats_come_each_25_seconds"]),

@@ -94,8 +94,13 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
         return;
     }
     let patient = Duration::from_secs(60);
-    let config =
-        EndpointConfig { inbound_messages: 1, waiting_payloads: 2, send_wait: patient, ..EndpointConfig::default() };
+    let config = EndpointConfig {
+        inbound_messages: 1,
+        waiting_payloads: 2,
+        message_timeout: Duration::from_secs(1),
+        send_wait: patient,
+        ..EndpointConfig::default()
+    };
     let log = log();
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     client.send(&["fills the queue"]).await;

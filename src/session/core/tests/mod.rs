@@ -28,6 +28,7 @@ impl Bench {
         let limits = Limits {
             inbound: queue,
             outbound: queue,
+            payloads: 1,
             heartbeat_delay: HEARTBEAT,
             disconnect_delay: DISCONNECT,
             pong_timeout: PONG,

@@ -1,0 +1,201 @@
+//! Bodies of requests as they arrive: kept up to a limit for who wants them, or thrown away piece by piece.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{self, HeaderMap};
+use http_body_util::BodyExt;
+
+use super::endpoint::{BoxError, Endpoint};
+use super::headers;
+use super::refusal::Refusal;
+use crate::escape::Escaped;
+use crate::session::{Place, Shared};
+
+/// What became of a payload's body.
+pub(super) enum Arrived<'s> {
+    /// All of it, and the place that it takes until its session has it.
+    Whole(Bytes, Place<'s>),
+    /// Its session was closed before that, and nothing of it is kept. Whether it was read to its end.
+    Closed { read: bool },
+}
+
+impl Endpoint {
+    /// The body of a payload, up to `payload_size`. While its session has as many on their way as it may, this one is not touched: what
+    /// nobody reads stays with the client, or in the kernel.
+    ///
+    /// `expects`: the client waits to be told that its body is wanted.
+    pub(super) async fn arrive<'s, B>(
+        &self,
+        body: B,
+        session: &'s Shared,
+        expects: bool,
+    ) -> Result<Arrived<'s>, Refusal>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        let Some(place) = in_time(self.config.message_timeout, session.place()).await else {
+            let limit = self.config.waiting_payloads;
+            session.log_crowded(limit);
+            return Err(Refusal::Crowded { limit, read: false });
+        };
+        if let Some(place) = place {
+            return self.unless_late(self.collect(pin!(body), session, place, expects)).await;
+        }
+        let limit = self.config.payload_size;
+        let too_large = body.size_hint().lower() > limit as u64;
+        let read = self.discard(body, self.discarded(), expects).await?;
+        if too_large { Err(Refusal::PayloadTooLarge { limit, read }) } else { Ok(Arrived::Closed { read }) }
+    }
+
+    /// Reads a body that nobody wants, up to a limit, and keeps nothing of it. True when that was all of it, and the connection is free for
+    /// another request.
+    ///
+    /// Clients send first and read then: a connection closed on them while they send is reset, and their answer may be lost with it.
+    pub(super) async fn discard<B>(&self, body: B, limit: usize, expects: bool) -> Result<bool, Refusal>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        if body.is_end_stream() {
+            return Ok(true);
+        }
+        if expects {
+            // Whoever polls the body has told the client to send it.
+            return Ok(false);
+        }
+        self.unless_late(self.discard_pieces(pin!(body), limit)).await
+    }
+
+    /// How much is read of a body that is refused.
+    pub(super) fn discarded(&self) -> usize {
+        self.config.payload_size.saturating_mul(self.config.discarded_payloads)
+    }
+
+    async fn collect<'s, B>(
+        &self,
+        mut body: Pin<&mut B>,
+        session: &'s Shared,
+        place: Place<'s>,
+        expects: bool,
+    ) -> Result<Arrived<'s>, Refusal>
+    where
+        B: http_body::Body<Error: Into<BoxError>> + Send,
+        B::Data: Send,
+    {
+        let limit = self.config.payload_size;
+        let mut pieces = Pieces::default();
+        let mut closed = pin!(session.closed());
+        let too_large = loop {
+            if body.is_end_stream() {
+                return Ok(Arrived::Whole(pieces.join(), place));
+            }
+            if body.size_hint().lower().saturating_add(pieces.len() as u64) > limit as u64 {
+                break true;
+            }
+            if pieces.len() > 0 && session.is_closed() {
+                break false;
+            }
+            // The session is asked only when the body lets wait: as a rule it is there by now.
+            let next = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
+                Poll::Ready(frame) => Poll::Ready(Some(frame)),
+                Poll::Pending => closed.as_mut().poll(cx).map(|()| None),
+            });
+            match next.await {
+                Some(Some(Ok(frame))) => {
+                    if let Ok(mut data) = frame.into_data() {
+                        pieces.push(data.copy_to_bytes(data.remaining()));
+                    }
+                    if pieces.len() > limit {
+                        break true;
+                    }
+                }
+                Some(Some(Err(error))) => return Err(self.broken(error.into())),
+                Some(None) => return Ok(Arrived::Whole(pieces.join(), place)),
+                None => break false,
+            }
+        };
+        drop((pieces, place));
+        // Once asked for, the rest of the body comes.
+        let read = !expects && Box::pin(self.discard_pieces(body, self.discarded())).await?;
+        if too_large { Err(Refusal::PayloadTooLarge { limit, read }) } else { Ok(Arrived::Closed { read }) }
+    }
+
+    async fn discard_pieces<B>(&self, mut body: Pin<&mut B>, limit: usize) -> Result<bool, Refusal>
+    where
+        B: http_body::Body<Error: Into<BoxError>>,
+    {
+        let mut left = limit;
+        while body.size_hint().lower() <= left as u64 {
+            match body.frame().await {
+                None => return Ok(true),
+                Some(Err(error)) => return Err(self.broken(error.into())),
+                Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
+                    Some(rest) => left = rest,
+                    None => return Ok(false),
+                },
+            }
+        }
+        Ok(false)
+    }
+
+    async fn unless_late<T>(&self, arriving: impl Future<Output = Result<T, Refusal>> + Send) -> Result<T, Refusal> {
+        let limit = self.config.message_timeout;
+        in_time(limit, arriving).await.unwrap_or_else(|| {
+            tracing::debug!(prefix = %self.prefix, message_timeout = ?limit, "request body did not arrive in time");
+            Err(Refusal::BodyLate { limit })
+        })
+    }
+
+    fn broken(&self, error: BoxError) -> Refusal {
+        tracing::debug!(prefix = %self.prefix, error = %Escaped(error), "request body could not be read");
+        Refusal::BodyBroken
+    }
+}
+
+/// Whether the client sends its body only when it has been told to go on (RFC 9110, Expect).
+pub(super) fn expects(headers: &HeaderMap) -> bool {
+    headers::lists(headers, header::EXPECT, "100-continue")
+}
+
+/// As a rule it is done at once, and needs no timer; so the timer is boxed, for no request that needs none should reserve it.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
+    let mut work = pin!(work);
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return Some(done);
+    }
+    Box::pin(tokio::time::timeout(limit, work)).await.ok()
+}
+
+/// A body as it comes: as a rule in one piece, which is not copied. Bytes of bodies are kept here and nowhere else.
+#[derive(Default)]
+struct Pieces {
+    first: Bytes,
+    more: BytesMut,
+}
+
+impl Pieces {
+    fn push(&mut self, piece: Bytes) {
+        if self.len() == 0 {
+            self.first = piece;
+        } else {
+            self.more.extend_from_slice(&std::mem::take(&mut self.first));
+            self.more.extend_from_slice(&piece);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.more.len()
+    }
+
+    fn join(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { self.more.freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
