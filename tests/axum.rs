@@ -12,7 +12,8 @@ use http_body_util::BodyExt;
 use socket2::SockRef;
 use sockeye::apps::echo;
 use sockeye::{Gateway, Session};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
@@ -219,4 +220,34 @@ async fn a_gateway_is_a_tower_service() {
     let answer = gateway.oneshot(request).await.expect("it can't fail");
     let body = answer.into_body().collect().await.expect("infallible").to_bytes();
     assert_eq!(body, "Welcome to SockJS!\n");
+}
+
+/// axum copies each piece of a body when hyper takes it, and hides with that how far it was written. What hyper has not taken is known to
+/// be lost all the same: of a large frame, that is most.
+#[tokio::test]
+async fn a_client_that_is_cut_off_in_a_large_answer_is_told() {
+    let (gateway, mut sessions) = reporting("/app");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    let listener = listener.tap_io(|stream| {
+        SockRef::from(&*stream).set_send_buffer_size(16 * 1024).expect("the socket is fresh");
+    });
+    let app: Router = gateway.into_axum();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let client = Client::open(addr, "/app", Transport::Xhr).await;
+    let session = within("a session", sessions.recv()).await.expect("the gateway lives");
+    session.try_send("x".repeat(900_000)).expect("an empty queue takes it");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("the socket is fresh");
+    let mut stream = within("a connection", socket.connect(addr)).await.expect("the server listens");
+    stream.write_all(&Transport::Xhr.request(client.session()).to_bytes()).await.expect("the server reads");
+    within("bytes", stream.read_exact(&mut [0; 1000])).await.expect("the server writes");
+    stream.set_zero_linger().expect("the socket is open");
+    drop(stream);
+
+    let end = within("the end", session.ended()).await;
+    assert_eq!((end.reason.code(), end.undelivered), (1002, 1));
+    let mut next = Client::of_session(addr, client.session(), Transport::Xhr);
+    assert_eq!(next.closed().await.0, 1002);
 }

@@ -117,7 +117,8 @@ impl Gateway {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future, or the body of its response, means that the client is gone: a session that was attached to it ends.
+    /// Dropping the future, or the body of its response, means that the client is gone: a session that was attached to it ends. So does a
+    /// session of which a [`Chunk`](crate::Chunk) is dropped that was not written in full.
     ///
     /// # Panics
     ///

@@ -57,3 +57,4 @@ mod send;
 mod statements;
 mod support;
 mod websocket;
+mod written;

@@ -12,7 +12,7 @@ use crate::support::fresh;
 /// Far longer than anything here takes. A test that waits in vain comes to this at once, for the clock is paused.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-async fn soon<F: Future>(future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("an answer within a day")
 }
 
