@@ -64,6 +64,7 @@
 #![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod apps;
+mod budget;
 #[cfg(feature = "client")]
 pub mod client;
 mod clock;
@@ -90,6 +91,7 @@ mod transport;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use budget::{Budget, Held};
 pub use gateway::{
     CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, TcpConfig, TcpEndpoint,
     Transports,

@@ -1,10 +1,13 @@
 //! What an application sends and receives.
 
+mod places;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use self::places::Places;
 use crate::protocol::quote;
 
 /// One message: immutable shared text, or bytes on sessions that carry binary.
@@ -25,7 +28,7 @@ pub struct Message(Repr);
 enum Repr {
     Text(Arc<Text>),
     // Not in place: queues of text, which most are, would be twice as large.
-    Binary(Arc<Bytes>),
+    Binary(Arc<Binary>),
 }
 
 struct Text {
@@ -33,17 +36,31 @@ struct Text {
     // The message frame and a line end, filled by the first SockJS transport that sends the message; raw WebSocket and the
     // application never need it. With the line end, xhr takes it as it is, and WebSocket all but the last byte.
     line: OnceLock<Bytes>,
+    places: Places,
 }
+
+struct Binary {
+    bytes: Bytes,
+    places: Places,
+}
+
+/// Two allocations with what the allocator adds to each, for the text and for what all who hold the message share.
+const OWN: usize = size_of::<Text>() + 2 * 16 + 16;
+/// Brackets, quotes and the line end; escapes are rare.
+const LINE: usize = 6;
+/// A place in a queue. Queues grow by doubling.
+const PLACE: usize = 2 * size_of::<Message>();
 
 impl Message {
     /// A text message.
     pub fn text(text: impl Into<String>) -> Self {
-        Self(Repr::Text(Arc::new(Text { text: text.into().into(), line: OnceLock::new() })))
+        let text = text.into().into();
+        Self(Repr::Text(Arc::new(Text { text, line: OnceLock::new(), places: Places::default() })))
     }
 
     /// A binary message: only for sessions whose [`carries_binary`](crate::Session::carries_binary) is true.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
-        Self(Repr::Binary(Arc::new(bytes.into())))
+        Self(Repr::Binary(Arc::new(Binary { bytes: bytes.into(), places: Places::default() })))
     }
 
     /// The text, if this is a text message.
@@ -58,7 +75,7 @@ impl Message {
     pub fn as_binary(&self) -> Option<&Bytes> {
         match &self.0 {
             Repr::Text(_) => None,
-            Repr::Binary(bytes) => Some(bytes),
+            Repr::Binary(binary) => Some(&binary.bytes),
         }
     }
 
@@ -66,7 +83,7 @@ impl Message {
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Text(text) => text.text.len(),
-            Repr::Binary(bytes) => bytes.len(),
+            Repr::Binary(binary) => binary.bytes.len(),
         }
     }
 
@@ -74,6 +91,38 @@ impl Message {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The message enters a queue: what the budget with this id has to count for it, in bytes.
+    ///
+    /// What many queues share counts in the first, with its encoded line in the second, and in the others the place alone.
+    pub(crate) fn enter(&self, budget: u32) -> usize {
+        let (places, alone, content, line) = self.weight();
+        PLACE + places.enter(budget, alone, content, line)
+    }
+
+    /// The message leaves a queue that it has [entered](Self::enter): what the budget has to count no more.
+    pub(crate) fn leave(&self, budget: u32) -> usize {
+        let (places, _, content, line) = self.weight();
+        PLACE + places.leave(budget, content, line)
+    }
+
+    fn weight(&self) -> (&Places, bool, usize, usize) {
+        match &self.0 {
+            Repr::Text(text) => {
+                let len = text.text.len();
+                (&text.places, Arc::strong_count(text) == 1, len + OWN, len + LINE)
+            }
+            Repr::Binary(binary) => (&binary.places, Arc::strong_count(binary) == 1, binary.bytes.len() + OWN, 0),
+        }
+    }
+
+    #[cfg(test)]
+    fn places_in_use(&self) -> u64 {
+        self.weight().0.count()
+    }
+
+    /// What a message in a queue holds beside its content, in bytes.
+    pub(crate) const OVERHEAD: usize = OWN + PLACE;
 
     /// The message frame that holds just this message (SockJS 0.3.3, message frames) and a line end, encoded at most once.
     ///
@@ -162,7 +211,7 @@ impl fmt::Debug for Message {
                 None => write!(f, "Text({:?})", text.text),
                 Some((end, _)) => write!(f, "Text({:?}… {} bytes)", &text.text[..end], text.text.len()),
             },
-            Repr::Binary(bytes) => write!(f, "Binary({} bytes)", bytes.len()),
+            Repr::Binary(binary) => write!(f, "Binary({} bytes)", binary.bytes.len()),
         }
     }
 }

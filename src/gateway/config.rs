@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, header};
 
 use super::registry::Memory;
+use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::payload::PayloadLimits;
 use crate::session::{Limits, QueueLimit};
@@ -85,6 +86,8 @@ pub struct EndpointConfig {
     pub attach_wait: Duration,
     /// Live sessions; a client that would open one more is answered with 503. Default: 100,000.
     pub sessions: usize,
+    /// What counts the memory that sessions hold, and limits it for all together. Default: [`Budget::process`].
+    pub budget: Budget,
     /// How long the id of an ended session is remembered, of a session over HTTP: a receiver that comes with it is told once how the
     /// session ended, and then the id is free. Zero remembers none. Default: 60 s.
     pub remembered_for: Duration,
@@ -193,6 +196,7 @@ impl Default for EndpointConfig {
             least_rate: 1024,
             attach_wait: Duration::from_millis(50),
             sessions: 100_000,
+            budget: Budget::process(),
             remembered_for: Duration::from_secs(60),
             remembered_sessions: 10_000,
             client_url: "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js".to_owned(),

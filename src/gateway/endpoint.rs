@@ -12,7 +12,7 @@ use super::handler::Handler;
 use super::headers::Cors;
 use super::prefix::Prefix;
 use super::refusal::Refusal;
-use super::registry::{Keeper, Registry, TooManySessions};
+use super::registry::{Keeper, NoRoom, Registry};
 use super::route::{NoRoute, Resource, Route, route};
 use super::{headers, iframe, info, plain};
 use crate::session::{Limits, Owner};
@@ -38,7 +38,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(prefix: Prefix, config: EndpointConfig, handler: Arc<dyn Handler>) -> Self {
-        let registry = Arc::new(Registry::new(config.sessions, config.memory()));
+        let registry = Arc::new(Registry::new(config.sessions, config.memory(), config.budget.clone()));
         Self {
             limits: Arc::new(config.session_limits()),
             owner: Arc::new(Keeper(Arc::clone(&registry))),
@@ -143,9 +143,17 @@ impl Endpoint {
         response
     }
 
-    pub(super) fn too_many_sessions(&self, _: TooManySessions) -> Refusal {
-        self.refused.add(1, ());
-        Refusal::TooManySessions { limit: self.config.sessions }
+    pub(super) fn no_room(&self, no_room: NoRoom) -> Refusal {
+        match no_room {
+            NoRoom::Sessions => {
+                self.refused.add(1, ());
+                Refusal::TooManySessions { limit: self.config.sessions }
+            }
+            NoRoom::Memory => {
+                self.config.budget.tell_refused();
+                Refusal::MemoryShort
+            }
+        }
     }
 }
 

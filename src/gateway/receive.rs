@@ -72,7 +72,7 @@ impl Endpoint {
             Ok(Receiver::first(Shared::new(info, Some(segment), Carries::Text, limits, owner), Liveness::Heartbeats))
         });
         let source = match lookup {
-            Err(NotMade::Full(full)) => return Err(self.too_many_sessions(full)),
+            Err(NotMade::NoRoom(no_room)) => return Err(self.no_room(no_room)),
             Err(NotMade::Refused(refusal)) => return Err(refusal),
             Ok(Lookup::Ended(reason)) => Source::Refused(reason),
             Ok(Lookup::Created(receiver)) => {

@@ -37,6 +37,8 @@ pub(super) enum Refusal {
     BodyLate { limit: Duration },
     #[error("Too many sessions: this endpoint's `sessions` is {limit}.\n")]
     TooManySessions { limit: usize },
+    #[error("Memory is short on this server: it takes no new sessions for now. Try again later.\n")]
+    MemoryShort,
     #[error("The application took no messages for send_wait ({waited:?}): the session is closed.\n")]
     InboundFull { waited: Duration },
     #[error("Too many payloads of this session wait already: waiting_payloads is {limit}. Send one at a time.\n")]
@@ -68,7 +70,7 @@ impl Refusal {
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             // 500 is what the protocol wants for these two (SockJS 0.3.3, xhr_send and callback names).
             Self::Payload(_) | Self::Callback(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::TooManySessions { .. } | Self::InboundFull { .. } | Self::Crowded { .. } => {
+            Self::TooManySessions { .. } | Self::MemoryShort | Self::InboundFull { .. } | Self::Crowded { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Wait(_)

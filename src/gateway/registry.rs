@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 pub(crate) use self::memory::Memory;
 use self::tasks::Tasks;
+use crate::budget::Budget;
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::session::{Owner, Receiver, SessionId, Shared};
@@ -24,6 +25,7 @@ pub(crate) struct Registry {
     // Held for look-ups and entries only. Order: registry before session.
     tables: Mutex<Tables>,
     sessions: usize,
+    budget: Budget,
 }
 
 #[derive(Default)]
@@ -64,19 +66,24 @@ pub(crate) enum Lookup {
 /// Why a session was not made.
 #[derive(Debug)]
 pub(crate) enum NotMade<E> {
-    Full(TooManySessions),
+    NoRoom(NoRoom),
     /// By what was to make it.
     Refused(E),
 }
 
-/// The endpoint has as many sessions as its configuration allows.
+/// Why there is no room for one more session.
 #[derive(Debug)]
-pub(crate) struct TooManySessions;
+pub(crate) enum NoRoom {
+    /// The endpoint has as many sessions as its configuration allows.
+    Sessions,
+    /// Memory is short.
+    Memory,
+}
 
 impl Registry {
-    pub(crate) fn new(sessions: usize, memory: Memory) -> Self {
-        let tables = Mutex::new(Tables { memory, ..Tables::default() });
-        Self { tables, sessions }
+    pub(crate) fn new(sessions: usize, memory: Memory, budget: Budget) -> Self {
+        let tables = Mutex::new(Tables { memory: memory.counted(&budget), ..Tables::default() });
+        Self { tables, sessions, budget }
     }
 
     /// The session of an HTTP transport.
@@ -97,7 +104,7 @@ impl Registry {
         if let Some(reason) = tables.memory.recall(segment, clock::now()) {
             return Ok(Lookup::Ended(reason));
         }
-        tables.admit(self.sessions).map_err(NotMade::Full)?;
+        tables.admit(self.sessions, &self.budget).map_err(NotMade::NoRoom)?;
         let segment: Arc<str> = segment.into();
         let receiver = create(Arc::clone(&segment)).map_err(NotMade::Refused)?;
         tables.by_segment.insert(segment, Entry { session: Arc::clone(receiver.session()), ticket: None });
@@ -108,12 +115,9 @@ impl Registry {
     }
 
     /// Enters a WebSocket's session.
-    pub(crate) fn enter_socket(
-        self: &Arc<Self>,
-        create: impl FnOnce() -> Arc<Shared>,
-    ) -> Result<Arc<Shared>, TooManySessions> {
+    pub(crate) fn enter_socket(self: &Arc<Self>, create: impl FnOnce() -> Arc<Shared>) -> Result<Arc<Shared>, NoRoom> {
         let mut tables = self.lock();
-        tables.admit(self.sessions)?;
+        tables.admit(self.sessions, &self.budget)?;
         let session = create();
         tables.sockets.insert(session.info().id(), Arc::clone(&session));
         self.staff(tables);
@@ -204,8 +208,11 @@ impl Tables {
     }
 
     /// Whether there is room for one more session.
-    fn admit(&self, limit: usize) -> Result<(), TooManySessions> {
-        if self.live() < limit { Ok(()) } else { Err(TooManySessions) }
+    fn admit(&self, limit: usize, budget: &Budget) -> Result<(), NoRoom> {
+        if self.live() >= limit {
+            return Err(NoRoom::Sessions);
+        }
+        if budget.is_short() { Err(NoRoom::Memory) } else { Ok(()) }
     }
 }
 
@@ -213,6 +220,10 @@ impl Tables {
 pub(crate) struct Keeper(pub(crate) Arc<Registry>);
 
 impl Owner for Keeper {
+    fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
     fn parked(&self, session: &Arc<Shared>, expires_at: Instant) {
         self.0.schedule(session, expires_at);
     }

@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::handler::{Contained, Handler};
-use super::registry::{Keeper, Memory, Registry, TooManySessions};
+use super::registry::{Keeper, Memory, NoRoom, Registry};
+use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
 use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
 use crate::tally::Tally;
@@ -101,6 +102,8 @@ pub struct TcpConfig {
     pub linger: Duration,
     /// Live sessions; one more connection is closed at once. Default: 100,000.
     pub sessions: usize,
+    /// What counts the memory that sessions hold, and limits it for all together. Default: [`Budget::process`].
+    pub budget: Budget,
 }
 
 impl Default for TcpConfig {
@@ -119,6 +122,7 @@ impl Default for TcpConfig {
             unsent_bytes: 64 * 1024,
             linger: Duration::from_secs(5),
             sessions: 100_000,
+            budget: Budget::process(),
         }
     }
 }
@@ -131,7 +135,7 @@ impl TcpEndpoint {
 
     /// An endpoint.
     pub fn with_config(config: TcpConfig, handler: impl Handler) -> Self {
-        let registry = Arc::new(Registry::new(config.sessions, Memory::default()));
+        let registry = Arc::new(Registry::new(config.sessions, Memory::default(), config.budget.clone()));
         let inner = Inner {
             handler: Arc::new(handler),
             limits: Arc::new(config.session_limits()),
@@ -183,13 +187,14 @@ impl TcpEndpoint {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Inner { handler, limits, settings, registry, owner, refused, .. } = &*self.inner;
+        let Inner { config, handler, limits, settings, registry, owner, refused, .. } = &*self.inner;
         let entered = registry.enter_socket(|| {
             Shared::new(connect_info(peer), None, Carries::Records, Arc::clone(limits), Arc::clone(owner))
         });
         let session = match entered {
             Ok(session) => session,
-            Err(TooManySessions) => return refused.add(1, peer),
+            Err(NoRoom::Sessions) => return refused.add(1, peer),
+            Err(NoRoom::Memory) => return config.budget.tell_refused(),
         };
         let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
         let application = Contained::new(Arc::clone(handler), session);

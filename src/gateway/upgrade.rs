@@ -46,7 +46,7 @@ impl Endpoint {
         let entered = self
             .registry
             .enter_socket(|| Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner)));
-        let session = entered.map_err(|full| self.too_many_sessions(full))?;
+        let session = entered.map_err(|full| self.no_room(full))?;
         let start = Start {
             receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),
             application: Contained::new(Arc::clone(&self.handler), session),

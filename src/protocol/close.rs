@@ -40,6 +40,8 @@ impl CloseReason {
     pub const NO_RECORD: Self = Self::fixed(1008, "no record in time");
     /// 1008, a TCP client took no bytes for `write_timeout`.
     pub const NOT_READING: Self = Self::fixed(1008, "the client does not read");
+    /// 1013, the process was at its memory limit, and this session held the most ([`Budget`](crate::Budget)).
+    pub const TOO_MUCH_HELD: Self = Self::fixed(1013, "too much memory held");
     /// 2010, answered to a second receiver of a session; the session itself goes on.
     pub const IN_USE: Self = Self::fixed(2010, "Another connection still open");
     /// 3000, a WebSocket client sent what is no JSON array of strings.

@@ -74,6 +74,11 @@ impl Records {
         self.bytes.extend_from_slice(piece);
     }
 
+    /// What is held of memory, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The next record's text, or `None` when its end has not arrived. `largest` is in bytes of UTF-8.
     pub(crate) fn next(&mut self, largest: usize) -> Result<Option<String>, RecordError> {
         let Some((prefix, rest)) = self.bytes.split_first_chunk::<PREFIX>() else { return Ok(None) };

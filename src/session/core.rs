@@ -3,11 +3,13 @@
 //! **The driver's contract: call an input (`attach`, `detach`, `push_inbound`, `send`, `close`, …), then wake whoever waits for the
 //! outputs it may have changed (`poll_frame`, `pop_inbound`, `has_space`, `end`), and call `poll_frame` again no later than `next_timeout`.**
 
+mod charges;
 mod flight;
 mod pings;
 
 use std::time::{Duration, Instant};
 
+use self::charges::Charges;
 use self::flight::Flight;
 pub(crate) use self::pings::Pause;
 use self::pings::Pings;
@@ -112,6 +114,7 @@ pub(crate) struct Core {
     opened: bool,
     inbound: Queue,
     outbound: Queue,
+    charges: Charges,
     line: Line,
     flight: Flight,
     /// A close frame has been taken: somebody knows of the end.
@@ -159,6 +162,7 @@ impl Core {
             opened: false,
             inbound: Queue::default(),
             outbound: Queue::default(),
+            charges: Charges::default(),
             line: Line::Detached { expires_at: now + limits.disconnect_delay },
             flight: Flight::new(now),
             told: false,
@@ -167,6 +171,12 @@ impl Core {
             taken: 0,
             delivered: 0,
         }
+    }
+
+    /// The same, with messages that the budget with this id counts ([`due_charge`](Self::due_charge)).
+    pub(crate) fn counted(mut self, budget: u32) -> Self {
+        self.charges = Charges::of(budget);
+        self
     }
 
     // The transport's side.
@@ -212,8 +222,16 @@ impl Core {
                 let count = std::mem::take(backlog).max(1);
                 self.delivered += count as u64;
                 match count {
-                    1 => Frame::Message(self.outbound.pop()?),
-                    _ => Frame::Messages(self.outbound.pop_many(count)),
+                    1 => {
+                        let message = self.outbound.pop()?;
+                        self.charges.leave(&message);
+                        Frame::Message(message)
+                    }
+                    _ => {
+                        let messages = self.outbound.pop_many(count);
+                        messages.iter().for_each(|message| self.charges.leave(message));
+                        Frame::Messages(messages)
+                    }
                 }
             }
             Phase::Closing { reason, .. } => Frame::Close(reason.clone()),
@@ -334,6 +352,7 @@ impl Core {
             return messages.clear();
         }
         self.taken += messages.len() as u64;
+        messages.iter().for_each(|message| self.charges.enter(message));
         self.inbound.append(messages);
     }
 
@@ -408,6 +427,7 @@ impl Core {
     /// Queues a message; only after [`has_space`](Self::has_space) said yes, if only for no bytes, on a session that
     /// [`is_open`](Self::is_open).
     pub(crate) fn send(&mut self, message: Message) {
+        self.charges.enter(&message);
         self.outbound.push(message);
     }
 
@@ -416,7 +436,7 @@ impl Core {
         if self.is_open() {
             // Who closes a session of its own will receive no more; a limit of the gateway's takes nothing from the application.
             if by == EndedBy::Application {
-                self.inbound.clear();
+                self.drop_inbound();
                 self.rest_comes = false;
             }
             let until = now + limits.disconnect_delay;
@@ -432,12 +452,41 @@ impl Core {
     /// The application receives no more: what waits for it is the caller's to drop.
     pub(crate) fn take_inbound(&mut self) -> Queue {
         self.rest_comes = false;
+        self.inbound.iter().for_each(|message| self.charges.leave(message));
         std::mem::take(&mut self.inbound)
     }
 
     /// The oldest message from the client.
     pub(crate) fn pop_inbound(&mut self) -> Option<Message> {
-        self.inbound.pop()
+        let message = self.inbound.pop()?;
+        self.charges.leave(&message);
+        Some(message)
+    }
+
+    // The process's side: memory.
+
+    /// What the queues hold, in bytes, as if they shared no message with others.
+    pub(crate) fn held(&self) -> usize {
+        self.inbound.held() + self.outbound.held()
+    }
+
+    /// What the budget is to count now, or to count no more: since the last time, and nothing if that is little.
+    pub(crate) fn due_charge(&mut self) -> isize {
+        self.charges.take(false)
+    }
+
+    /// Nobody holds the session any more: drops what it has left. The rest of what the budget is to count no more.
+    pub(crate) fn last_charge(&mut self) -> isize {
+        self.drop_inbound();
+        self.drop_outbound();
+        self.charges.take(true)
+    }
+
+    /// Ends the session to have its memory back: in both directions nothing is left.
+    pub(crate) fn reclaim(&mut self, reason: CloseReason) {
+        self.drop_inbound();
+        self.rest_comes = false;
+        self.end(reason, EndedBy::Gateway);
     }
 
     // What it is.
@@ -509,8 +558,19 @@ impl Core {
             Phase::Closing { reason, by, .. } => (reason.clone(), *by),
             Phase::Open => (reason, by),
         };
-        let undelivered = self.outbound.clear() + self.flight.messages();
+        let undelivered = self.drop_outbound() + self.flight.messages();
         self.phase = Phase::Closed(SessionEnd { reason, by, undelivered });
+    }
+
+    fn drop_inbound(&mut self) {
+        self.inbound.drain().for_each(|message| self.charges.leave(&message));
+    }
+
+    /// How many messages that were.
+    fn drop_outbound(&mut self) -> usize {
+        let dropped = self.outbound.len();
+        self.outbound.drain().for_each(|message| self.charges.leave(&message));
+        dropped
     }
 }
 

@@ -135,6 +135,14 @@ impl ConnectInfo {
         self.id
     }
 
+    /// What it holds of memory beside itself, in bytes. Extensions are whose who put them there.
+    pub(crate) fn weight(&self) -> usize {
+        let text = self.parts.path.len() + self.parts.query.as_ref().map_or(0, |query| query.len());
+        let headers = self.parts.headers.iter();
+        // Names are static as a rule; a value is a pointer, and its bytes.
+        text + headers.map(|(_, value)| size_of::<(HeaderName, HeaderValue)>() + value.len()).sum::<usize>()
+    }
+
     /// The address of the other end of the connection, if the server told it (see [`PeerAddr`](crate::PeerAddr)).
     pub fn peer(&self) -> Option<SocketAddr> {
         self.parts.peer

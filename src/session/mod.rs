@@ -1,5 +1,6 @@
 //! The session: what an application sees of a client, whichever transport carries it.
 
+mod buffered;
 mod core;
 mod error;
 mod info;
@@ -23,6 +24,7 @@ use tokio_stream::Stream;
 use crate::Message;
 use crate::protocol::close::CloseReason;
 
+pub(crate) use self::buffered::Buffered;
 #[cfg(feature = "bench")]
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, SessionEnd};

@@ -66,11 +66,24 @@ impl Queue {
         taken
     }
 
-    /// Drops everything and tells how many that were.
-    pub(crate) fn clear(&mut self) -> usize {
-        let dropped = self.messages.len();
+    /// Takes everything, and keeps no memory.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Message> + use<> {
+        std::mem::take(self).messages.into_iter()
+    }
+
+    /// Drops everything.
+    #[cfg(feature = "client")]
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
-        dropped
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter()
+    }
+
+    /// What the messages hold of memory, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes + self.messages.len() * Message::OVERHEAD
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::buffered::Buffered;
 use super::core::{Core, Detach, EndedBy, Limits, Liveness, Pause, Step};
 use super::receipt::Receipt;
 use super::shared::{Shared, State, Wait};
 use super::wakers::{Waiter, register};
 use crate::Message;
+use crate::budget::{Holder, Ticket, UNPAUSED};
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
@@ -26,6 +28,8 @@ pub(crate) struct Receiver {
     unwatched: bool,
     /// Waiting for room in the inbound queue.
     waiter: Waiter,
+    /// Waiting for memory.
+    ticket: Ticket,
     alarm: Alarm,
 }
 
@@ -73,7 +77,8 @@ impl Receiver {
 
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
-        Self { shared, attached: true, unwatched: false, waiter: Waiter::new(), alarm: Alarm::at(due) }
+        let (waiter, ticket) = (Waiter::new(), Ticket::default());
+        Self { shared, attached: true, unwatched: false, waiter, ticket, alarm: Alarm::at(due) }
     }
 
     /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
@@ -169,6 +174,37 @@ impl Receiver {
         self.alarm.bring_forward(due);
     }
 
+    /// For what the transport holds of the session.
+    pub(crate) fn buffered(&self) -> Buffered {
+        Buffered::of(&self.shared)
+    }
+
+    /// Whether the socket may be read now. If not, memory is short and the session holds much already; `cx` is woken when it may be.
+    ///
+    /// A session that holds little is read on: what it sends is soon answered or gone, and it should not suffer for others.
+    pub(crate) fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.shared.account().budget().is_short() && !self.ticket.is_taken() {
+            return true;
+        }
+        let budget = self.shared.account().budget();
+        if self.shared.held() > UNPAUSED && budget.poll_ease(&mut self.ticket, cx).is_pending() {
+            let mut stale = None;
+            let mut state = self.shared.lock();
+            // It may come to hold less before memory is free.
+            state.others.register(self.waiter, cx, &mut stale);
+            state.core.reading_paused(Pause::MEMORY);
+            drop(state);
+            drop(stale);
+            return false;
+        }
+        budget.stop_waiting(&mut self.ticket);
+        let mut state = self.shared.lock();
+        if state.core.is_reading_paused(Pause::MEMORY) {
+            state.core.reading_resumed(clock::now(), &self.shared.limits, Pause::MEMORY);
+        }
+        true
+    }
+
     /// Something arrived from the peer. Queues its messages for the application; false: there is no room, they are left where they are, and
     /// `cx` is woken when there may be some.
     ///
@@ -199,10 +235,12 @@ impl Receiver {
             state.core.reading_resumed(clock::now(), &self.shared.limits, Pause::ROOM);
         }
         let application = state.application.take();
+        let charge = state.core.due_charge();
         drop(state);
         if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
             application.wake();
         }
+        self.shared.charge(charge);
         true
     }
 
@@ -317,6 +355,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
+        self.shared.account().budget().stop_waiting(&mut self.ticket);
         self.detach(Detach::Vanished);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,15 @@ use super::core::{Core, EndedBy, Limits, SessionEnd};
 use super::wakers::{Turns, Waiter, Waiting, Wakes, register};
 use super::{ConnectInfo, SendError, TrySendError};
 use crate::Message;
+use crate::budget::{Account, Budget, Holder};
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::modified_utf8;
 
 /// Keeps the sessions of an endpoint, and is told when one needs no keeping or a date to look at it again.
 pub(crate) trait Owner: Send + Sync {
+    /// What counts the memory of its sessions.
+    fn budget(&self) -> &Budget;
     /// No receiver is attached, or the session is closing: at `expires_at` it is to be looked at, unless something happens before.
     fn parked(&self, session: &Arc<Shared>, expires_at: Instant);
     /// The session is over and nobody is attached: forget it now.
@@ -44,6 +47,11 @@ impl Carries {
         }
     }
 }
+
+/// What an idle session holds, in bytes, and a socket with its session: as `make bench` has measured them after bursts ("memory of 5,000
+/// idle sessions" in README.md: resident memory, divided), the KiB included that a session may owe the budget.
+const SESSION: usize = 2_500 + 1_024;
+const SESSION_AND_SOCKET: usize = 5_200 + 1_024;
 
 /// What became of messages that a client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +80,8 @@ pub(crate) struct Shared {
     turn: Semaphore,
     /// Places for payloads that arrive or wait for room, in the order they came; closed with the session.
     places: Semaphore,
+    /// What the session holds beside its queues.
+    account: Account,
     // `std::sync`: held for a push or a pop, never across an await. Order: hub before session; wakers are called after unlocking.
     state: Mutex<State>,
 }
@@ -99,7 +109,7 @@ impl Shared {
     ) -> Arc<Self> {
         let created = clock::now();
         let state = State {
-            core: Core::new(created, &limits),
+            core: Core::new(created, &limits).counted(owner.budget().id()),
             application: None,
             receiver: None,
             senders: Turns::default(),
@@ -107,17 +117,25 @@ impl Shared {
             waiting_payloads: 0,
         };
         let places = limits.payloads.clamp(1, Semaphore::MAX_PERMITS);
-        Arc::new(Self {
+        // A session of HTTP without its connections, which are its server's.
+        let fixed = if segment.is_some() { SESSION } else { SESSION_AND_SOCKET } + info.weight();
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
             info,
             segment,
             carries,
             limits,
+            account: Account::new(owner.budget(), this.clone(), fixed),
             owner,
             created,
             turn: Semaphore::const_new(1),
             places: Semaphore::const_new(places),
             state: Mutex::new(state),
         })
+    }
+
+    /// What the session holds beside its queues, for whoever holds it.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
     }
 
     pub(crate) fn info(&self) -> &ConnectInfo {
@@ -163,8 +181,10 @@ impl Shared {
             return Poll::Pending;
         };
         let others = std::mem::take(&mut state.others);
+        let charge = state.core.due_charge();
         drop(state);
         others.wake();
+        self.charge(charge);
         Poll::Ready(Some(message))
     }
 
@@ -306,10 +326,12 @@ impl Shared {
         }
         state.core.send(message);
         let receiver = state.receiver.take();
+        let charge = state.core.due_charge();
         drop(state);
         if let Some(receiver) = receiver {
             receiver.wake();
         }
+        self.charge(charge);
         Ok(())
     }
 
@@ -446,6 +468,13 @@ impl Shared {
         self.limits.disconnect_delay.min(self.limits.write_timeout).max(Duration::from_millis(10))
     }
 
+    /// Tells the budget what the queues hold more, or less. It may end sessions, also this one, so no lock of one is held.
+    pub(super) fn charge(&self, bytes: isize) {
+        if bytes != 0 {
+            self.account.budget().charge(bytes);
+        }
+    }
+
     /// For all but the two operations that every message passes, which end no session and wake one task: runs `change` under the lock,
     /// then wakes; tells everyone who waits when the change has ended the session, and those who wait to attach when it has detached the
     /// receiver.
@@ -453,7 +482,7 @@ impl Shared {
         let mut wakes = Wakes::default();
         let mut ended = None;
         let mut _stale = None;
-        let result = {
+        let (result, charge) = {
             let mut state = self.lock();
             let before = state.core.ended().is_some();
             let was_attached = state.core.is_attached();
@@ -469,9 +498,10 @@ impl Shared {
                 // Its task has what it wanted; a waker that stays would keep that task's memory.
                 _stale = state.receiver.take();
             }
-            result
+            (result, state.core.due_charge())
         };
         wakes.wake();
+        self.charge(charge);
         if let Some((end, counts)) = ended {
             self.places.close();
             self.log_end(&end, counts);
@@ -506,6 +536,40 @@ impl State {
         let Self { core, senders, .. } = self;
         // As a rule nobody waits, and this is asked for every message.
         senders.wake_first(|bytes| core.has_space(limits, bytes), wakes);
+    }
+}
+
+impl Holder for Shared {
+    fn held(&self) -> usize {
+        self.account.held() + self.lock().core.held()
+    }
+
+    fn end(self: Arc<Self>, bytes: usize) -> bool {
+        if !self.account.end() {
+            return false;
+        }
+        tracing::warn!(
+            session = %self.info.id(),
+            transport = self.info.transport(),
+            peer = self.info.peer().map(tracing::field::display),
+            bytes,
+            limit = self.account.budget().limit(),
+            "session ended: memory is full, and it held the most (`--memory`, `Budget::set_limit`)"
+        );
+        self.with(|state, wakes| {
+            state.core.reclaim(CloseReason::TOO_MUCH_HELD);
+            // Its socket may take nothing, and it is to be given up all the same.
+            wakes.add(&mut state.receiver);
+            wakes.add(&mut state.application);
+        });
+        true
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let charge = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).core.last_charge();
+        self.charge(charge);
     }
 }
 

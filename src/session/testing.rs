@@ -1,7 +1,7 @@
 //! Sessions without sockets: the application's end as it is, and a client to hold the other.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use http::Extensions;
@@ -11,6 +11,7 @@ use super::receiver::Receiver;
 use super::shared::{Carries, Inbound, Owner, Shared};
 use super::{ConnectInfo, ConnectInfoParts, QueueLimit, Session};
 use crate::Message;
+use crate::budget::Budget;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 
@@ -127,6 +128,11 @@ impl Client {
 struct Nobody;
 
 impl Owner for Nobody {
+    fn budget(&self) -> &Budget {
+        static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::process);
+        &BUDGET
+    }
+
     fn parked(&self, _: &Arc<Shared>, _: Instant) {}
     fn over(&self, _: &Arc<Shared>) {}
 }

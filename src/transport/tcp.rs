@@ -18,7 +18,7 @@ use crate::escape::Escaped;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::protocol::modified_utf8::{RecordError, Records, write_record};
-use crate::session::{Receiver, Step};
+use crate::session::{Buffered, Receiver, Step};
 
 /// What a TCP session needs to know of its endpoint.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub(crate) async fn run<S>(
 {
     let mut driver = Driver {
         stream,
+        buffered: receiver.buffered(),
         receiver,
         application: Some(application),
         records: Records::default(),
@@ -63,10 +64,18 @@ pub(crate) async fn run<S>(
         write_deadline: Deadline::default(),
         settings,
     };
-    let ending = poll_fn(|cx| driver.poll_session(cx)).await;
-    let Driver { stream, receiver, application, output, settings, .. } = driver;
+    let ending = poll_fn(|cx| {
+        let polled = driver.poll_session(cx);
+        driver.tell_held();
+        polled
+    })
+    .await;
+    let Driver { stream, buffered, receiver, application, output, settings, .. } = driver;
     drop(receiver);
-    let finish = tokio::time::timeout(settings.linger, finish(stream, output, ending));
+    let finish = async move {
+        let _buffered = buffered;
+        tokio::time::timeout(settings.linger, finish(stream, output, ending)).await
+    };
     match application {
         Some(application) => {
             // The application may have work left, but the client waits for no one: both at once.
@@ -80,6 +89,7 @@ pub(crate) async fn run<S>(
 
 struct Driver<S, A> {
     stream: S,
+    buffered: Buffered,
     receiver: Receiver,
     /// `None` once it has returned.
     application: Option<A>,
@@ -160,6 +170,13 @@ where
         Poll::Pending
     }
 
+    /// Tells what is on its way.
+    fn tell_held(&mut self) {
+        // As a rule nothing is refused.
+        let refused = self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
+        self.buffered.set(self.records.held() + self.output.capacity() + refused);
+    }
+
     fn poll_application(&mut self, cx: &mut Context<'_>) {
         if let Some(application) = &mut self.application
             && Pin::new(application).poll(cx).is_ready()
@@ -174,6 +191,11 @@ where
             return self.receiver.hear_again(cx, &mut self.refused);
         }
         if self.reading != Reading::Open {
+            return false;
+        }
+        if !self.receiver.may_read(cx) {
+            // Nor can the client be blamed for what is not read.
+            self.read_deadline.clear();
             return false;
         }
         let mut batch = Vec::new();

@@ -6,6 +6,7 @@ mod common;
 mod closing;
 mod handlers;
 mod limits;
+mod memory;
 mod messages;
 mod pressure;
 mod rig;
@@ -90,6 +91,14 @@ on_every_transport! {
         a_message_larger_than_the_outbound_queue,
         queues_without_room_pass_on_one_thing_at_a_time,
         delays_may_be_for_ever,
+    }
+    memory: {
+        the_largest_holder_is_ended_by_name,
+        what_a_hoarder_was_to_get_is_counted,
+        new_sessions_are_refused_while_memory_is_short,
+        // Over HTTP a payload is answered when it was taken.
+        who_holds_much_is_read_no_further_while_memory_is_short,
+        senders_that_read_nothing_cost_others_nothing,
     }
     time: {
         // On a raw WebSocket it is a ping, because there is no frame for it.

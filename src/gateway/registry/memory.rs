@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::budget::{Budget, Held};
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::close::CloseReason;
 
@@ -16,13 +17,25 @@ pub(crate) struct Memory {
     most: usize,
     reasons: HashMap<Arc<str>, (CloseReason, Instant)>,
     order: VecDeque<(Instant, Arc<str>)>,
+    bytes: usize,
+    /// Those bytes in the budget.
+    held: Option<Held>,
 }
+
+/// What an end takes beside its id, in bytes: a place in the order, one in the table, which is up to half empty, and the shared id's head.
+const OVERHEAD: usize = 192;
 
 impl Memory {
     /// Remembers an end for this long, and so many of them, the latest.
     pub(crate) fn new(duration: Duration, most: usize) -> Self {
         // So that the date when it is over can be computed.
         Self { duration: duration.min(LONGEST_DELAY), most, ..Self::default() }
+    }
+
+    /// The same, with its memory counted.
+    pub(super) fn counted(mut self, budget: &Budget) -> Self {
+        self.held = Some(budget.hold(0));
+        self
     }
 
     pub(super) fn keep(&mut self, segment: Arc<str>, reason: CloseReason, now: Instant) {
@@ -32,8 +45,17 @@ impl Memory {
         while self.order.len() >= self.most {
             self.forget_oldest();
         }
+        self.bytes += segment.len() + OVERHEAD;
         self.order.push_back((now, Arc::clone(&segment)));
         self.reasons.insert(segment, (reason, now));
+        self.tell();
+    }
+
+    /// Quietly, for the registry is locked, and who would be ended stands in one.
+    fn tell(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.set_quietly(self.bytes);
+        }
     }
 
     /// When the oldest end is to be forgotten; `None` when none is remembered.
@@ -47,8 +69,9 @@ impl Memory {
             self.forget_oldest();
         }
         if self.order.is_empty() {
-            *self = Self::new(self.duration, self.most);
+            (self.reasons, self.order) = Default::default();
         }
+        self.tell();
     }
 
     /// Ends that take memory, those included that were told already.
@@ -59,6 +82,7 @@ impl Memory {
 
     fn forget_oldest(&mut self) {
         let Some((at, oldest)) = self.order.pop_front() else { return };
+        self.bytes -= oldest.len() + OVERHEAD;
         // The same segment may have ended again since: then a later place in the order stands for it.
         if self.reasons.get(&oldest).is_some_and(|(_, kept)| *kept == at) {
             self.reasons.remove(&oldest);

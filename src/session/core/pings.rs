@@ -11,6 +11,8 @@ pub(crate) struct Pause(u8);
 impl Pause {
     /// The inbound queue has no room.
     pub(crate) const ROOM: Self = Self(1);
+    /// Memory is short, and the session holds much of it.
+    pub(crate) const MEMORY: Self = Self(2);
 
     /// A reason that no transport has.
     #[cfg(test)]

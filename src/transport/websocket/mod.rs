@@ -23,7 +23,7 @@ use crate::Message;
 use crate::protocol::close::{CloseReason, cut};
 use crate::protocol::frame::Frame;
 use crate::protocol::payload::{self, PayloadLimits};
-use crate::session::{Receiver, Step};
+use crate::session::{Buffered, Receiver, Step};
 
 /// How messages stand on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ pub(crate) async fn run<S>(
     };
     let mut driver = Driver {
         wire: Wire::new(stream, read, largest),
+        buffered: receiver.buffered(),
         receiver,
         application: Some(application),
         framing,
@@ -85,11 +86,19 @@ pub(crate) async fn run<S>(
         reading: Reading::Open,
         ping_leaving: false,
     };
-    let ending = poll_fn(|cx| driver.poll_session(cx)).await;
-    let Driver { wire, receiver, application, settings, .. } = driver;
+    let ending = poll_fn(|cx| {
+        let polled = driver.poll_session(cx);
+        driver.tell_held();
+        polled
+    })
+    .await;
+    let Driver { wire, buffered, receiver, application, settings, .. } = driver;
     drop(receiver);
     // Boxed: it has buffers of its own, for which a session should not keep room all its life.
-    let finish = Box::pin(finish(wire, ending, framing, settings.linger));
+    let finish = Box::pin(async move {
+        let _buffered = buffered;
+        finish(wire, ending, framing, settings.linger).await
+    });
     match application {
         Some(application) => {
             // The application may have work left, but the client waits for no one: both at once.
@@ -103,6 +112,7 @@ pub(crate) async fn run<S>(
 
 struct Driver<S, A> {
     wire: Wire<S>,
+    buffered: Buffered,
     receiver: Receiver,
     /// `None` once it has returned.
     application: Option<A>,
@@ -171,6 +181,13 @@ where
         Poll::Pending
     }
 
+    /// Tells what is on its way.
+    fn tell_held(&mut self) {
+        // As a rule nothing is refused.
+        let refused = self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
+        self.buffered.set(self.wire.held() + refused);
+    }
+
     fn poll_application(&mut self, cx: &mut Context<'_>) {
         if let Some(application) = &mut self.application
             && Pin::new(application).poll(cx).is_ready()
@@ -183,6 +200,9 @@ where
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
             return self.receiver.hear_again(cx, &mut self.refused);
+        }
+        if !self.receiver.may_read(cx) {
+            return false;
         }
         let (mut batch, mut bytes, mut heard) = (SPARE_MESSAGES.take(), 0, false);
         let (most_bytes, most) = self.settings.read_ahead;

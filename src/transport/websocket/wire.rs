@@ -79,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     fn give_input_back(&mut self) {
         if self.intake.has_grown && self.intake.is_between_messages() && !self.answering && self.codec.can_write() {
             self.codec = WebSocketContext::new(Role::Server, Some(config(self.largest)));
-            self.intake.has_grown = false;
+            (self.intake.has_grown, self.intake.most) = (false, 0);
         }
     }
 
@@ -122,6 +122,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let header = FrameHeader { opcode, ..FrameHeader::default() };
         header.format(payload.len() as u64, &mut self.output).expect("a `Vec` takes all that is written to it");
         self.output.extend_from_slice(payload);
+    }
+
+    /// What it holds of memory, beside what an idle one does.
+    pub(super) fn held(&self) -> usize {
+        self.output.capacity() + self.intake.held(self.largest)
     }
 
     /// Bytes that wait for the socket to take them.
@@ -218,17 +223,21 @@ struct Intake {
     in_fragments: bool,
     /// tungstenite's buffer may be larger than it was made.
     has_grown: bool,
+    /// The most bytes that it had to have room for since it was made.
+    most: u64,
+    /// Bytes of the message's fragments that have come.
+    fragments: u64,
 }
 
 impl Intake {
     fn take(&mut self, mut bytes: &[u8]) {
-        self.has_grown |= self.begun.saturating_add(bytes.len() as u64) > UNGROWN;
+        self.has_room_for(self.begun.saturating_add(bytes.len() as u64));
         // As a rule whole frames come.
         while self.begun == 0
             && let Some(whole) = frame_size(bytes)
             && let Some((frame, rest)) = usize::try_from(whole).ok().and_then(|whole| bytes.split_at_checked(whole))
         {
-            self.end_frame(frame[0]);
+            self.end_frame(frame[0], whole);
             bytes = rest;
         }
         while !bytes.is_empty() {
@@ -237,23 +246,38 @@ impl Intake {
                 self.begun += 1;
                 bytes = &bytes[1..];
                 self.whole = frame_size(&self.head[..self.begun as usize]);
+                // tungstenite makes room for all of a frame when it has seen its length.
+                self.has_room_for(self.whole.unwrap_or(0));
                 continue;
             };
             let more = (whole - self.begun).min(bytes.len() as u64);
             self.begun += more;
             bytes = &bytes[more as usize..];
             if self.begun == whole {
-                self.end_frame(self.head[0]);
+                self.end_frame(self.head[0], whole);
             }
         }
     }
 
-    /// A frame with this first byte has come.
-    fn end_frame(&mut self, first: u8) {
+    fn has_room_for(&mut self, bytes: u64) {
+        self.most = self.most.max(bytes);
+        self.has_grown |= bytes > UNGROWN;
+    }
+
+    /// What tungstenite holds more than when it was made, in bytes; it takes no frame and no message over `largest`.
+    fn held(&self, largest: usize) -> usize {
+        let buffer = if self.has_grown { self.most } else { 0 };
+        let at_most = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).min(largest.saturating_add(READ_BUFFER));
+        at_most(buffer).saturating_add(at_most(self.fragments))
+    }
+
+    /// A frame with this first byte has come, of so many bytes.
+    fn end_frame(&mut self, first: u8, bytes: u64) {
         // Control frames may come between fragments.
         let (is_last, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
         if !is_control {
             self.in_fragments = !is_last;
+            self.fragments = if is_last { 0 } else { self.fragments.saturating_add(bytes) };
         }
         (self.begun, self.whole) = (0, None);
     }

@@ -1,0 +1,34 @@
+//! What a session's queues hold of the process's memory: counted here, told elsewhere.
+
+use crate::Message;
+
+/// What the budget has not been told yet.
+#[derive(Debug, Default)]
+pub(super) struct Charges {
+    /// The budget, by the id that messages know.
+    budget: u32,
+    owed: isize,
+}
+
+/// Less than this is not worth telling, so that a message that comes and goes touches nothing that other sessions use. A session's fixed
+/// cost has room for it.
+const WORTH_TELLING: usize = 1024;
+
+impl Charges {
+    pub(super) fn of(budget: u32) -> Self {
+        Self { budget, owed: 0 }
+    }
+
+    pub(super) fn enter(&mut self, message: &Message) {
+        self.owed += message.enter(self.budget).cast_signed();
+    }
+
+    pub(super) fn leave(&mut self, message: &Message) {
+        self.owed -= message.leave(self.budget).cast_signed();
+    }
+
+    /// What is to be told now: of little nothing, unless it is the last time.
+    pub(super) fn take(&mut self, last: bool) -> isize {
+        if last || self.owed.unsigned_abs() >= WORTH_TELLING { std::mem::take(&mut self.owed) } else { 0 }
+    }
+}
