@@ -9,13 +9,14 @@ mod seat;
 mod tests;
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::directory::{Crowded, Directory};
 use self::protocol::{Asked, Code, Label, Refusal};
-use self::room::Room;
+use self::room::{Key, Room};
 use self::seat::Seat;
 use super::Serving;
 use crate::hub::Hub;
@@ -77,7 +78,9 @@ impl Default for ChatConfig {
 /// `id` of 16 to 64 random characters, with which everybody sees it. A message whose id the room remembers was said already:
 /// when it comes again, also from another session, only its sender gets it, with the time of the first. `{"ping": "text"}`
 /// is answered to its sender alone, with the type `pong` and the same `ping`, for clients that want to know whether the
-/// connection lives.
+/// connection lives. And a server may take long to miss a session whose connection died: a client that gave a `key` of
+/// 16 to 64 random characters with its `name` takes the name from that session when it gives the same key again. The
+/// session of before is closed with 4001, and the others are told nothing, for to them nobody has come or gone.
 ///
 /// Names, rosters and histories are this process's own, also when its hub is joined to others.
 ///
@@ -104,7 +107,16 @@ impl Chat {
     pub fn new(hub: &Hub, config: ChatConfig) -> Self {
         let lobby = Label::own("lobby");
         let directory = Mutex::new(Directory::new(lobby.clone()));
-        Self { shared: Arc::new(Shared { hub: hub.clone(), config, lobby, directory, guests: AtomicU64::new(0) }) }
+        Self {
+            shared: Arc::new(Shared {
+                hub: hub.clone(),
+                config,
+                lobby,
+                directory,
+                guests: AtomicU64::new(0),
+                keys: RandomState::new(),
+            }),
+        }
     }
 
     /// Serves a session until it ends.
@@ -153,6 +165,8 @@ struct Shared {
     // For counting in and out only, and never held together with a room's floor.
     directory: Mutex<Directory<Room>>,
     guests: AtomicU64,
+    /// Keys are kept as hashes, which nobody can make meet.
+    keys: RandomState,
 }
 
 impl Shared {
@@ -173,6 +187,10 @@ impl Shared {
 
     fn leave(&self, room: &Room) {
         self.directory().leave(room.name(), clock::now());
+    }
+
+    fn key(&self, key: &str) -> Key {
+        Key(self.keys.hash_one(key))
     }
 
     /// A name for somebody who has not given one.

@@ -15,8 +15,8 @@ use crate::Message;
 
 /// The name under which the chat itself speaks, so that a page which prints names has one to print.
 const NOTICES: &str = "*";
-/// Characters in the id of a message. Fewer could be a counter, which two clients would have in common.
-const ID_CHARS: RangeInclusive<usize> = 16..=64;
+/// Characters in the id of a message and in a key. Fewer could be a counter, which two clients would have in common.
+const RANDOM_CHARS: RangeInclusive<usize> = 16..=64;
 /// Characters in a `ping`.
 const LONGEST_PING: usize = 64;
 
@@ -25,6 +25,8 @@ const LONGEST_PING: usize = 64;
 pub(super) struct Request {
     /// Take this name.
     pub(super) name: Option<Label>,
+    /// What this session proves, and those after it, that the name is its client's own.
+    pub(super) key: Option<Box<str>>,
     /// Move to this room.
     pub(super) room: Option<Label>,
     /// Send the roster, now and on each change; or don't any more.
@@ -68,6 +70,7 @@ impl Request {
                 .transpose()?,
             roster: boolean("roster", members.roster)?,
             message: string("message", members.message)?.map(String::into_boxed_str),
+            key: string("key", members.key)?.map(String::into_boxed_str),
             id: string("id", members.id)?.map(String::into_boxed_str),
             ping: string("ping", members.ping)?.map(String::into_boxed_str),
         };
@@ -76,7 +79,10 @@ impl Request {
             return Err(Refusal::new(Code::BadRequest, expected));
         }
         if let Some(id) = &request.id {
-            check_id(id, request.message.is_some())?;
+            check_random("id", id, "message", request.message.is_some())?;
+        }
+        if let Some(key) = &request.key {
+            check_random("key", key, "name", request.name.is_some())?;
         }
         if let Some(ping) = &request.ping {
             not_longer("ping", ping, LONGEST_PING)?;
@@ -330,6 +336,7 @@ struct Members {
     room: Option<Value>,
     roster: Option<Value>,
     message: Option<Value>,
+    key: Option<Value>,
     id: Option<Value>,
     ping: Option<Value>,
 }
@@ -370,18 +377,16 @@ fn check_message(message: &str, limits: &ChatConfig) -> Result<(), Refusal> {
     not_longer("message", message, limits.message_chars)
 }
 
-fn check_id(id: &str, has_message: bool) -> Result<(), Refusal> {
-    if !has_message {
-        return Err(Refusal::new(Code::BadRequest, "an `id` belongs to a `message`"));
+fn check_random(member: &str, value: &str, owner: &str, has_owner: bool) -> Result<(), Refusal> {
+    if !has_owner {
+        return Err(Refusal::new(Code::BadRequest, format!("`{member}` belongs to a `{owner}`")));
     }
-    let (least, most) = (ID_CHARS.start(), ID_CHARS.end());
-    if ID_CHARS.contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic()) {
+    if RANDOM_CHARS.contains(&value.len()) && value.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(());
     }
-    Err(Refusal::new(
-        Code::BadRequest,
-        format!("`id` is not {least} to {most} visible ASCII characters, chosen at random"),
-    ))
+    let (least, most) = (RANDOM_CHARS.start(), RANDOM_CHARS.end());
+    let expected = format!("`{member}` is not {least} to {most} visible ASCII characters, chosen at random");
+    Err(Refusal::new(Code::BadRequest, expected))
 }
 
 fn not_blank(member: &str, text: &str) -> Result<(), Refusal> {

@@ -1,6 +1,7 @@
 //! One room: who is in it, what was said last, and the order in which everybody hears of it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +11,10 @@ use tokio::runtime::Handle;
 use super::ChatConfig;
 use super::protocol::{Event, Form, Label, Said};
 use crate::hub::{Hub, Membership, Topic};
-use crate::{Sender, SessionId, clock};
+use crate::{CloseReason, Sender, SessionId, clock};
+
+/// The close code of a session whose client is back on another one.
+const REPLACED: u16 = 4001;
 
 /// A room. Whatever happens in it happens on its [`Floor`], one after the other.
 pub(super) struct Room {
@@ -26,10 +30,28 @@ pub(super) struct Room {
 
 #[derive(Default)]
 struct State {
-    names: BTreeSet<Label>,
+    names: BTreeMap<Label, Holder>,
     history: History,
     said: SaidIds,
     rosters: RosterPace,
+}
+
+/// Who has a name.
+pub(super) struct Holder {
+    pub(super) sender: Sender,
+    pub(super) key: Option<Key>,
+}
+
+/// What a client knows that may take its name back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(pub(super) u64);
+
+/// How a name was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimed {
+    Free,
+    /// From a session of the same client, which is closed.
+    TakenBack,
 }
 
 impl Room {
@@ -60,14 +82,32 @@ pub(super) struct Floor<'r> {
 }
 
 impl Floor<'_> {
-    /// Takes a name for somebody; false when somebody has it.
-    pub(super) fn claim(&mut self, name: &Label) -> bool {
-        self.state.names.insert(name.clone())
+    /// Takes a name for somebody; `None` when somebody else has it.
+    pub(super) fn claim(&mut self, name: &Label, holder: Holder) -> Option<Claimed> {
+        match self.state.names.entry(name.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(holder);
+                Some(Claimed::Free)
+            }
+            Entry::Occupied(mut entry) if entry.get().sender.id() == holder.sender.id() => {
+                entry.insert(holder);
+                Some(Claimed::Free)
+            }
+            Entry::Occupied(mut entry) => {
+                holder.key.filter(|key| entry.get().key == Some(*key))?;
+                entry.insert(holder).sender.close(CloseReason::new(REPLACED, "replaced"));
+                Some(Claimed::TakenBack)
+            }
+        }
     }
 
-    /// Gives a name back.
-    pub(super) fn release(&mut self, name: &Label) {
-        self.state.names.remove(name);
+    /// Gives a name back; false when it belongs to another session by now.
+    pub(super) fn release(&mut self, name: &Label, session: SessionId) -> bool {
+        let is_held = self.state.names.get(name).is_some_and(|holder| holder.sender.id() == session);
+        if is_held {
+            self.state.names.remove(name);
+        }
+        is_held
     }
 
     /// Lets a session hear all events from now on.
@@ -143,7 +183,7 @@ impl Floor<'_> {
     }
 
     fn with_roster(&self, tell: impl FnOnce(&Event<'_>)) {
-        let names: Vec<&Label> = self.state.names.iter().take(self.config.roster_names).collect();
+        let names: Vec<&Label> = self.state.names.keys().take(self.config.roster_names).collect();
         tell(&Event::Roster { names: &names, count: self.state.names.len() });
     }
 

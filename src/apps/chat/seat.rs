@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::protocol::{Code, Event, Form, Label, Refusal, Request};
-use super::room::{Floor, Room};
+use super::room::{Claimed, Floor, Holder, Key, Room};
 use crate::hub::Membership;
 use crate::{Message, Sender, clock};
 
@@ -16,6 +16,7 @@ pub(super) struct Seat {
     name: Label,
     /// The name was asked for, not made up: it is not exchanged for another.
     named: bool,
+    key: Option<Key>,
     form: Form,
     follows_rosters: bool,
     place: Place,
@@ -27,18 +28,18 @@ impl Seat {
         let mut place = Place::new(chat.enter_lobby());
         let form = Form::Plain;
         let mut floor = place.room.floor(&chat.config);
-        let name = claim_guest_name(&chat, &mut floor);
+        let name = claim_guest_name(&chat, &mut floor, &sender);
         floor.roster_changed();
         place.events = Some(floor.admit(&sender, form));
         drop(floor);
-        Self { chat, sender, name, named: false, form, follows_rosters: false, place }
+        Self { chat, sender, name, named: false, key: None, form, follows_rosters: false, place }
     }
 
     /// A seat in the lobby for somebody who comes with a name: those who are there are told.
     pub(super) fn take_named(chat: Arc<Shared>, sender: Sender, form: Form, name: Label) -> Result<Self, NameTaken> {
         let mut place = Place::new(chat.enter_lobby());
         let mut floor = place.room.floor(&chat.config);
-        if !floor.claim(&name) {
+        if floor.claim(&name, Holder { sender: sender.clone(), key: None }).is_none() {
             drop(floor);
             chat.leave(&place.room);
             return Err(NameTaken);
@@ -48,7 +49,7 @@ impl Seat {
         floor.announce(&Event::Joined { name: &name }, sender.id());
         floor.roster_changed();
         drop(floor);
-        Ok(Self { chat, sender, name, named: true, form, follows_rosters: false, place })
+        Ok(Self { chat, sender, name, named: true, key: None, form, follows_rosters: false, place })
     }
 
     pub(super) fn name(&self) -> &Label {
@@ -65,17 +66,19 @@ impl Seat {
 
     /// Does what is asked for, or nothing.
     pub(super) fn act(&mut self, request: Request) -> Result<(), Refusal> {
-        let Request { name, room, roster, message, id, ping } = request;
+        let Request { name, key, room, roster, message, id, ping } = request;
+        let key = key.map(|key| self.chat.key(&key)).or(self.key.filter(|_| name.is_none()));
         let target = room.as_ref().filter(|room| *room != self.place.room.name());
         let target = target.map(|target| self.chat.enter(target)).transpose()?;
-        let claimed = self.claim(target.as_ref(), name.as_ref()).inspect_err(|_| {
+        let (wanted, claimed) = self.claim(target.as_ref(), name.as_ref(), key).inspect_err(|_| {
             if let Some(target) = &target {
                 self.chat.leave(target);
             }
         })?;
 
         // From here on nothing can be refused.
-        let before = mem::replace(&mut self.name, claimed);
+        let before = mem::replace(&mut self.name, wanted);
+        self.key = key;
         let moved = target.is_some();
         if let Some(target) = target {
             // Left first, so that the session hears nothing of the old room after it was welcomed in the new one.
@@ -89,10 +92,15 @@ impl Seat {
         let (place, sender) = (&mut self.place, &self.sender);
         let mut floor = place.room.floor(&self.chat.config);
         if renamed && !moved {
-            floor.release(&before);
+            floor.release(&before, sender.id());
         }
         place.events.get_or_insert_with(|| floor.admit(sender, self.form));
-        if shows_itself && !mem::replace(&mut place.announced, true) {
+        if claimed == Claimed::TakenBack {
+            // The others know that this name is here; only another that the session has shown before is gone.
+            if mem::replace(&mut place.announced, true) {
+                floor.announce(&Event::Left { name: &before }, sender.id());
+            }
+        } else if shows_itself && !mem::replace(&mut place.announced, true) {
             floor.announce(&Event::Joined { name: &self.name }, sender.id());
         } else if renamed {
             floor.announce(&Event::Renamed { from: &before, to: &self.name }, sender.id());
@@ -124,18 +132,23 @@ impl Seat {
     }
 
     /// Reserves the name that the session will have in the room where it will be; whatever it was called before stays its own.
-    fn claim(&self, target: Option<&Arc<Room>>, name: Option<&Label>) -> Result<Label, Refusal> {
+    fn claim(
+        &self,
+        target: Option<&Arc<Room>>,
+        name: Option<&Label>,
+        key: Option<Key>,
+    ) -> Result<(Label, Claimed), Refusal> {
         let wanted = name.unwrap_or(&self.name);
-        if target.is_none() && *wanted == self.name {
-            return Ok(wanted.clone());
+        if target.is_none() && name.is_none() {
+            return Ok((wanted.clone(), Claimed::Free));
         }
         let room = target.unwrap_or(&self.place.room);
         let mut floor = room.floor(&self.chat.config);
-        if floor.claim(wanted) {
-            return Ok(wanted.clone());
+        if let Some(claimed) = floor.claim(wanted, Holder { sender: self.sender.clone(), key }) {
+            return Ok((wanted.clone(), claimed));
         }
         if name.is_none() && !self.named {
-            return Ok(claim_guest_name(&self.chat, &mut floor));
+            return Ok((claim_guest_name(&self.chat, &mut floor, &self.sender), Claimed::Free));
         }
         Err(Refusal::new(Code::NameTaken, format!("the name {wanted} is taken in {}", room.name())))
     }
@@ -169,8 +182,8 @@ impl Place {
         let mut floor = self.room.floor(&chat.config);
         self.events = None;
         self.rosters = None;
-        floor.release(name);
-        if self.announced {
+        let was_ours = floor.release(name, sender.id());
+        if was_ours && self.announced {
             floor.announce(&Event::Left { name }, sender.id());
         }
         floor.roster_changed();
@@ -180,10 +193,10 @@ impl Place {
 }
 
 /// A guest's name; somebody may have asked for the first that comes to mind.
-fn claim_guest_name(chat: &Shared, floor: &mut Floor<'_>) -> Label {
+fn claim_guest_name(chat: &Shared, floor: &mut Floor<'_>, sender: &Sender) -> Label {
     loop {
         let name = chat.guest();
-        if floor.claim(&name) {
+        if floor.claim(&name, Holder { sender: sender.clone(), key: None }).is_some() {
             return name;
         }
     }

@@ -1,6 +1,6 @@
 //! What is said again because a client can't know whether it was heard.
 
-use std::slice;
+use std::{mem, slice};
 
 use super::*;
 
@@ -91,4 +91,53 @@ async fn a_ping_is_answered_to_its_sender_alone() {
     assert_eq!(asks(&mut old, json!({"ping": ""})).await, [pong("lobby", "")]);
     says(&mut ann, "hello").await;
     assert_eq!(old.hear_all().await, [r#"{"name":"ann","message":"hello"}"#], "it is a plain page still");
+}
+
+/// The page is back, and the server has not missed its lost connection: over HTTP that may take a quarter of an hour. The
+/// client's key gives it its name, and to the others nobody has come or gone.
+#[tokio::test(start_paused = true)]
+async fn a_key_takes_a_name_back_from_a_lost_connection() {
+    let chat = chat();
+    let mut ann = introduced(&chat, "ann", "tea").await;
+    let come = json!({"name": "bob", "room": "tea", "key": ID, "roster": true});
+    let mut lost = arrive(&chat).await;
+    asks(&mut lost, come.clone()).await;
+    says(&mut ann, "still there?").await;
+    heard(&mut ann).await;
+
+    let mut thief = arrive(&chat).await;
+    for key in [json!("fedcba9876543210"), Value::Null] {
+        let refused = asks(&mut thief, json!({"name": "bob", "room": "tea", "key": key})).await;
+        assert_eq!(refused[0]["code"], "name_taken");
+    }
+    let mut back = arrive(&chat).await;
+    let welcome = asks(&mut back, come.clone()).await;
+    assert_eq!((&welcome[0]["you"], &welcome[0]["history"][0]["message"]), (&json!("bob"), &json!("still there?")));
+    assert_eq!(welcome[1]["names"], json!(["ann", "bob"]));
+    let end = loop {
+        if let Err(end) = lost.next().await {
+            break end;
+        }
+    };
+    assert_eq!(end.code(), 4001);
+    assert!(heard(&mut ann).await.is_empty(), "nobody has come or gone");
+    assert_eq!(says(&mut ann, "hello").await.len(), 1);
+    assert_eq!(
+        heard(&mut back).await[0]["message"],
+        "hello",
+        "what the old session leaves behind is not the new one's"
+    );
+
+    // One that came as somebody else first is gone as that.
+    let mut other = introduced(&chat, "robert", "tea").await;
+    heard(&mut ann).await;
+    asks(&mut other, json!({"name": "bob", "key": ID})).await;
+    assert_eq!(heard(&mut ann).await[0]["message"], "robert left");
+    drop(mem::replace(&mut back, other));
+
+    // The name is the new session's: when that goes, it is free.
+    drop(back);
+    assert_eq!(heard(&mut ann).await[0]["message"], "bob left");
+    assert_eq!(asks(&mut thief, json!({"name": "bob", "room": "tea"})).await[0]["you"], "bob");
+    assert_eq!(asks(&mut arrive(&chat).await, come).await[0]["code"], "name_taken", "a key is no more than its name");
 }

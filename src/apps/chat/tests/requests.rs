@@ -33,7 +33,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
     let mut ann = introduced(&chat, "ann", "lobby").await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     heard(&mut ann).await;
-    let table: [(Message, &str, &str); 32] = [
+    let table: [(Message, &str, &str); 34] = [
         ("hello".into(), "bad_json", "not valid JSON: "),
         ("".into(), "bad_json", "not valid JSON: "),
         (r#"{"message":"unfinished"#.into(), "bad_json", "not valid JSON: "),
@@ -52,7 +52,9 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
         (r#"{"message":"x","id":"with a space in it"}"#.into(), "bad_request", "`id` is not 16 to 64"),
         (r#"{"message":"x","id":"안녕하세요안녕하세요"}"#.into(), "bad_request", "`id` is not 16 to 64"),
         (format!(r#"{{"message":"x","id":"{}"}}"#, "x".repeat(65)).into(), "bad_request", "`id` is not 16 to 64"),
-        (r#"{"name":"bob","id":"0123456789abcdef"}"#.into(), "bad_request", "an `id` belongs to a `message`"),
+        (r#"{"name":"bob","id":"0123456789abcdef"}"#.into(), "bad_request", "`id` belongs to a `message`"),
+        (r#"{"room":"x","key":"0123456789abcdef"}"#.into(), "bad_request", "`key` belongs to a `name`"),
+        (r#"{"name":"bob","key":"short"}"#.into(), "bad_request", "`key` is not 16 to 64 visible"),
         (r#"{"ping":1}"#.into(), "bad_request", "`ping` is not a string"),
         (format!(r#"{{"ping":"{}"}}"#, "x".repeat(65)).into(), "too_long", "`ping` is longer than 64 characters"),
         (r#"{"message":7}"#.into(), "bad_request", "`message` is not a string"),
