@@ -1,7 +1,9 @@
 /*
  * The chat page: what the server says goes into the log and the roster; what
- * the reader says goes through the outbox, and leaves it only when the server
- * has answered. ES5, and text reaches the page as text nodes only.
+ * the reader says goes through the outbox, and leaves it only when it has come
+ * back from the server. Until then it is sent again with each new connection,
+ * under the same id, by which the server and all pages know it. ES5, and text
+ * reaches the page as text nodes only.
  */
 (function () {
   'use strict';
@@ -11,10 +13,6 @@
   var MESSAGE_LIMIT = 4000; // characters; the default of the server, which has the last word
   var LOG_LIMIT = 500; // lines
   var OUTBOX_LIMIT = 50; // messages
-  // For as long as this (ms) after a reconnect, a name that is taken is most
-  // likely held by our own session of before, which the server has not missed yet.
-  var REJOIN_PATIENCE = 15000;
-  var REJOIN_PAUSE = 1000;
   // jsonp-polling never learns that a request failed, so an answer that stays out
   // (ms) is the only sign that joining did not work.
   var ANSWER_PATIENCE = 10000;
@@ -36,17 +34,20 @@
 
   var wanted = { name: recall('name'), room: fromQuery('room') || DEFAULT_ROOM };
   var me = { name: '', room: '' }; // in force, as the server said last
+  // Takes our name back from a connection that was lost, which the server may hold for long.
+  var key = randomText();
   var joined = false; // has this connection been welcomed?
   var asked = []; // requests of this connection that have no answer yet, in order
-  var outbox = []; // {text, fate, why, since}; fate: queued, sent, unsure, refused
-  var connections = 0;
-  var rejoinUntil = 0;
+  // {id, text, room, fate, why, since}; room: where it was sent to; fate: queued, sent, elsewhere (sent to another room), refused
+  var outbox = [];
   var answerTimer = null;
   var seen = { keys: {}, order: [] }; // messages in the log, to merge a history into it
   var atEnd = true; // does the reader follow the log?
   var last = null; // author and time of the last entry of the log
 
-  var connection = new Connection(ENDPOINT, { state: onState, message: onMessage, countdown: onCountdown });
+  var connection = new Connection(ENDPOINT, { state: onState, message: onMessage, countdown: onCountdown }, {
+    probe: function (id) { return JSON.stringify({ ping: id }); }
+  });
 
   // -- Joining ----------------------------------------------------------
 
@@ -60,8 +61,6 @@
     page.reconnect.hidden = state !== 'waiting';
     clearTimeout(answerTimer);
     if (state === 'open') {
-      connections += 1;
-      rejoinUntil = wanted.name && wanted.name === me.name ? now() + REJOIN_PATIENCE : 0;
       showTrouble('');
       join(0);
       return;
@@ -69,7 +68,7 @@
     joined = false;
     asked = [];
     outbox.forEach(function (item) {
-      if (item.fate === 'sent') { item.fate = 'unsure'; }
+      if (item.fate === 'sent') { item.fate = 'queued'; }
     });
     showOutbox();
     page.people.className = 'people stale';
@@ -84,7 +83,10 @@
   // room: someone whose name is taken can still read and talk, as a guest.
   function join(step) {
     var request = { room: step < 2 ? wanted.room : DEFAULT_ROOM, roster: true };
-    if (step === 0 && wanted.name) { request.name = wanted.name; }
+    if (step === 0 && wanted.name) {
+      request.name = wanted.name;
+      request.key = key;
+    }
     if (!connection.send(JSON.stringify(request))) { return; }
     asked.push({ step: step, request: request });
     clearTimeout(answerTimer);
@@ -94,18 +96,9 @@
     }, ANSWER_PATIENCE);
   }
 
-  function joinRefused(entry, error) {
-    var during = connections;
+  function joinRefused(entry) {
     if (entry.request.name !== undefined) { mark(page.name, entry.request.name !== me.name); }
-    if (joined) { return; }
-    if (error.code === 'name_taken' && now() < rejoinUntil) {
-      showTrouble('The name “' + wanted.name + '” is still held by the connection that was lost. Asking again…');
-      setTimeout(function () {
-        if (during === connections && connection.isOpen()) { join(0); }
-      }, REJOIN_PAUSE);
-    } else if (entry.step < 2) {
-      join(entry.step + 1);
-    }
+    if (!joined && entry.step < 2) { join(entry.step + 1); }
   }
 
   // Name and room as typed; applied now, or by the next connection.
@@ -120,11 +113,13 @@
     if (!connection.isOpen()) { return; }
     showTrouble('');
     if (!joined) {
-      rejoinUntil = 0;
       join(0);
       return;
     }
-    if (wanted.name && wanted.name !== me.name) { request.name = wanted.name; }
+    if (wanted.name && wanted.name !== me.name) {
+      request.name = wanted.name;
+      request.key = key;
+    }
     if (wanted.room !== me.room) { request.room = wanted.room; }
     if (request.name === undefined && request.room === undefined) {
       showWho();
@@ -151,6 +146,7 @@
       case 'welcome': onWelcome(said); break;
       case 'roster': showRoster(said.names || [], said.count); break;
       case 'error': onError(said); break;
+      case 'pong': connection.answered(said.ping); break;
       case 'join': case 'leave': case 'rename': addNotice(said.message); break;
       default: onSaid(said);
     }
@@ -171,7 +167,12 @@
     joined = true;
     clearTimeout(answerTimer);
     outbox.forEach(function (item) {
-      if (item.fate === 'queued') { say(item); }
+      if (item.fate !== 'queued') { return; }
+      if (item.room && item.room !== me.room) {
+        item.fate = 'elsewhere';
+      } else {
+        say(item);
+      }
     });
     showOutbox();
   }
@@ -185,21 +186,23 @@
       entry.item.why = sentence(error.message);
       showOutbox();
     } else if (entry) {
-      joinRefused(entry, error);
+      joinRefused(entry);
     }
   }
 
   function onSaid(said) {
-    var i;
-    addMessage(said);
-    if (said.name !== me.name) { return; }
-    for (i = 0; i < asked.length; i += 1) {
-      if (asked[i].item) {
-        discard(asked[i].item);
-        asked.splice(i, 1);
-        return;
-      }
-    }
+    // What was sent again comes again, to this page alone.
+    if (!said.id || !seen.keys[keyOf(said)]) { addMessage(said); }
+    settle(said);
+  }
+
+  // What has come back is delivered.
+  function settle(said) {
+    if (!said.id) { return; }
+    asked = asked.filter(function (entry) { return !entry.item || entry.item.id !== said.id; });
+    outbox.forEach(function (item) {
+      if (item.id === said.id) { discard(item); }
+    });
   }
 
   // The history overlaps with what the log holds already after a reconnect.
@@ -218,9 +221,7 @@
     history.forEach(function (said) {
       if (seen.keys[keyOf(said)] === true) { return; }
       addMessage(said);
-      outbox.forEach(function (item) {
-        if (item.fate === 'unsure' && said.name === me.name && item.text.trim() === said.message.trim()) { discard(item); }
-      });
+      settle(said);
     });
   }
 
@@ -241,7 +242,7 @@
       return;
     }
     if (connection.isOpen()) { showTrouble(''); }
-    item = { text: text, fate: 'queued', why: '', since: 0 };
+    item = { id: randomText(), text: text, room: '', fate: 'queued', why: '', since: 0 };
     outbox.push(item);
     page.message.value = '';
     fitComposer();
@@ -250,9 +251,10 @@
   }
 
   function say(item) {
-    if (!connection.send(JSON.stringify({ message: item.text }))) { return; }
+    if (!connection.send(JSON.stringify({ message: item.text, id: item.id }))) { return; }
     item.fate = 'sent';
-    item.since = now();
+    item.room = me.room;
+    item.since = item.since || now();
     asked.push({ item: item });
     setTimeout(showOutbox, SWIFT + 10);
   }
@@ -282,10 +284,12 @@
       fate.appendChild(make('span', '', 'Will be sent when connected'));
       fate.appendChild(action('Discard', function () { discard(item); }));
     } else {
-      fate.appendChild(make('span', '', item.fate === 'refused' ? item.why : 'The connection was lost; this may not have arrived.'));
-      if (item.fate === 'unsure') {
-        fate.appendChild(action('Send again', function () {
+      fate.appendChild(make('span', '', item.fate === 'refused' ? item.why
+        : 'You sent this in the room “' + item.room + '”, where it may not have arrived.'));
+      if (item.fate === 'elsewhere') {
+        fate.appendChild(action('Send here', function () {
           item.fate = 'queued';
+          item.room = '';
           if (joined) { say(item); }
           showOutbox();
         }));
@@ -422,7 +426,22 @@
   }
 
   function keyOf(said) {
-    return said.at + ' ' + said.name + ' ' + said.message;
+    return said.id ? 'id ' + said.id : said.at + ' ' + said.name + ' ' + said.message;
+  }
+
+  // Nobody else may come upon it.
+  function randomText() {
+    var crypto = window.crypto || window.msCrypto;
+    var text = '';
+    var numbers;
+    var i;
+    if (crypto && crypto.getRandomValues && typeof Uint32Array === 'function') {
+      numbers = crypto.getRandomValues(new Uint32Array(4));
+    } else {
+      numbers = [1, 1, 1, 1].map(function () { return Math.floor(Math.random() * 4294967296); });
+    }
+    for (i = 0; i < 4; i += 1) { text += ('0000000' + numbers[i].toString(16)).slice(-8); }
+    return text;
   }
 
   function sentence(text) {
@@ -489,9 +508,6 @@
   page['transport-select'].addEventListener('change', function () {
     connection.use(page['transport-select'].value);
     remember();
-  });
-  window.addEventListener('online', function () {
-    if (connection.isWaiting()) { connection.connect(); }
   });
   window.addEventListener('beforeunload', function (event) {
     if (outbox.length === 0) { return undefined; }

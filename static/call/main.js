@@ -46,6 +46,7 @@ const mesh = new Mesh({
   iceServers,
   send: (type, participant, body) => signaling.send(type, participant, body),
   change: showPeer,
+  failed: () => signaling.check(),
   gone: ({ participant }) => {
     grid.remove(participant.id);
     showAll();
@@ -315,7 +316,7 @@ function describeState() {
     case 'joining': return ['joining', connection.state === 'waiting' ? 'Not connected' : 'Joining…'];
     default:
       if (signaling.isSeated) return ['in', 'Connected'];
-      return ['cut', connection.state === 'waiting' ? 'Cut off from the server; the call goes on' : 'Reconnecting…'];
+      return ['cut', connection.state === 'waiting' ? 'Cut off from the server; the call goes on' : connection.trouble || 'Reconnecting…'];
   }
 }
 
@@ -518,9 +519,8 @@ function listenToThePage() {
   page.tabs.onkeydown = onTabKey;
   for (const name of ['chat', 'links', 'settings']) page[`tab-${name}`].onclick = () => selectTab(name);
 
-  // The network is another one: whatever is connected may not have noticed.
+  // The network is another one: whatever is connected may not have noticed. The signaling sees to itself.
   window.addEventListener('online', () => {
-    signaling.reconnect();
     for (const peer of mesh) if (peer.state !== 'connected') peer.restart();
   });
   window.addEventListener('pagehide', ({ persisted }) => {

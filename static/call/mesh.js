@@ -15,6 +15,7 @@ export class Mesh {
    * on: {
    *   iceServers() {}, send(type, participant, body) {},
    *   change(peer) {}, gone(peer) {},          // of anything that can be seen
+   *   failed() {},                             // a path was lost, and perhaps the whole network
    *   said(participant, text) {}, acknowledged(participant, number) {}, lost(participant) {}, // of the chat
    * }
    */
@@ -85,6 +86,7 @@ export class Mesh {
       iceServers: () => this.#on.iceServers(),
       send: (type, body) => this.#on.send(type, this.#peers.get(id).participant, body),
       change: (peer) => this.#isKnown(peer) && this.#on.change(peer),
+      failed: () => this.#on.failed(),
       channel: (peer, isOpen) => this.#onChannel(peer, isOpen),
       message: (peer, data) => this.#onMessage(peer, data),
     };

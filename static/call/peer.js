@@ -30,6 +30,7 @@ export class Peer {
    *   iceServers() {},         // a promise of them
    *   send(type, body) {},     // through the signaling
    *   change(peer) {},         // of anything that can be seen: see `state`, `stream`, `trouble`
+   *   failed() {},             // no path is left
    *   channel(peer, isOpen) {},
    *   message(peer, data) {},  // from the data channel
    * }
@@ -142,7 +143,9 @@ export class Peer {
     pc.oniceconnectionstatechange = () => {
       // A page of protocol 1 has one connection for all: if it isn't with us, leave it to whom it is with.
       const isOurs = this.participant.protocol === 2 || this.#wasConnected;
-      if (pc.iceConnectionState === 'failed' && isOurs) this.restart();
+      if (pc.iceConnectionState !== 'failed') return;
+      this.#on.failed();
+      if (isOurs) this.restart();
     };
     // Pages of protocol 1 have a channel of their own or none.
     if (this.participant.protocol === 2) {

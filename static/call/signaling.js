@@ -2,7 +2,8 @@
  * A seat in a room of the `rooms` application: protocol 2, over a connection
  * that comes back by itself. The seat outlives the connection: a client that is
  * cut off returns to it, hears what it missed, and sends again what did not get
- * through. Nothing is sent twice: receipts tell what has arrived.
+ * through. Nothing is sent twice: receipts tell what has arrived, and the server
+ * takes nothing more from the connection of before.
  *
  *   const signaling = new Signaling('/signal', {
  *     state(state, trouble) {},            // of the connection; see connection.js
@@ -53,7 +54,7 @@ export class Signaling {
       state: (state, trouble, code) => this.#onState(state, trouble, code),
       message: (text) => this.#onMessage(text),
       countdown: (seconds) => on.countdown(seconds),
-    }, { longestDelay: LONGEST_DELAY });
+    }, { longestDelay: LONGEST_DELAY, probe: (id) => JSON.stringify({ type: 'ping', ref: id }) });
   }
 
   /** The transport in use, or ''. */
@@ -99,6 +100,11 @@ export class Signaling {
   /** Connects now, whatever the connection believes of itself. */
   reconnect() {
     if (this.#request) this.#connection.connect();
+  }
+
+  /** Asks whether the connection lives, which is made anew if not. */
+  check() {
+    if (this.#request) this.#connection.check();
   }
 
   /** Sends to one participant, now or when connected again. */
@@ -179,6 +185,10 @@ export class Signaling {
       message = JSON.parse(text);
     } catch {
       message = {};
+    }
+    if (message.type === 'pong') {
+      this.#connection.answered(message.ref);
+      return;
     }
     const isNumbered = Number.isInteger(message.seq);
     if (isNumbered) this.#seen = Math.max(this.#seen, message.seq);

@@ -4,9 +4,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import {
-  between, Callers, changesFrom, connections, FAKE_MEDIA, fragment, hears, inState, join, moves, notices, say, sees, startLine, tile, trouble,
+  between, Callers, changesFrom, connections, FAKE_MEDIA, fragment, hears, inState, join, moves, notices, say, sees, tile, trouble,
 } from './support/calls.mjs';
 import { launch, LIMIT } from './support/chromium.mjs';
+import { startLine } from './support/line.mjs';
 import { startSockeye } from './support/server.mjs';
 
 describe('the call page', () => {
@@ -250,7 +251,8 @@ describe('the call page', () => {
     });
     const bo = await callers.arrive('Bo', { room, prepare: lossy });
     await sees(bo, 'Ann');
-    await bo.evaluate(() => window.dispatchEvent(new Event('online'))); // reconnects, over the same transport
+    await bo.locator('#tab-settings').click();
+    await bo.locator('#transport-select').selectOption('websocket'); // reconnects, over the same transport
     await notices(ann, 'Bo has left.');
     await see([ann, bo]);
     noProblems([ann, bo]);

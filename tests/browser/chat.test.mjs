@@ -184,25 +184,44 @@ describe('the chat page', () => {
     await hears(bo, 'this answers the poll of bo');
   });
 
-  // The server may or may not have seen it: only the reader can decide.
-  it('keeps a message whose connection broke before an answer, and sends it again on request only', { timeout: LIMIT }, async () => {
-    const ann = await arrive('ann', { room: 'rapids' });
-    const bo = await arrive('bo', { room: 'rapids', transport: 'xhr-polling' });
+  describe('a message whose connection broke before an answer', () => {
     const sends = /\/ws\/\d+\/\w+\/xhr_send\?/;
-    await bo.route(sends, (route) => route.abort());
-    await say(bo, 'into the rapids');
-    const held = bo.locator('#outbox .unsure', { hasText: 'into the rapids' });
-    await held.waitFor();
-    await bo.unroute(sends);
-    await bo.locator('#reconnect').click({ timeout: 2_000 }).catch(() => {});
-    await joined(bo, 'bo');
-    await say(bo, 'and out again');
-    await hears(ann, 'and out again');
-    assert.deepEqual(await heard(ann), ['and out again']);
-    await held.getByText('Send again').click();
-    await hears(ann, 'into the rapids');
-    await hears(bo, 'into the rapids');
-    assert.equal(await bo.locator('#outbox li').count(), 0);
+    const info = /\/ws\/info/;
+    const breakOff = async (bo, text) => {
+      for (const address of [sends, info]) await bo.route(address, (route) => route.abort());
+      await say(bo, text);
+      await bo.locator('#outbox .queued', { hasText: text }).waitFor();
+    };
+    const comeBack = async (bo) => {
+      for (const address of [sends, info]) await bo.unroute(address);
+      await bo.locator('#reconnect').click({ timeout: 2_000 }).catch(() => {});
+    };
+
+    it('is said again by itself', { timeout: LIMIT }, async () => {
+      const ann = await arrive('ann', { room: 'rapids' });
+      const bo = await arrive('bo', { room: 'rapids', transport: 'xhr-polling' });
+      await breakOff(bo, 'into the rapids');
+      await comeBack(bo);
+      await hears(ann, 'into the rapids');
+      await hears(bo, 'into the rapids');
+      await bo.locator('#outbox:empty').waitFor({ state: 'attached' });
+      for (const page of [ann, bo]) assert.deepEqual(await heard(page), ['into the rapids']);
+    });
+
+    // It may have been read where it was meant to be, so the reader decides.
+    it('is said in another room on request only', { timeout: LIMIT }, async () => {
+      const bo = await arrive('bo', { room: 'rapids', transport: 'xhr-polling' });
+      await breakOff(bo, 'mind the rocks');
+      await bo.locator('#room').fill('pond');
+      await bo.locator('#room').press('Enter');
+      await comeBack(bo);
+      const held = bo.locator('#outbox .elsewhere', { hasText: 'mind the rocks' });
+      await held.getByText('in the room “rapids”').waitFor();
+      assert.deepEqual(await heard(bo), []);
+      await held.getByText('Send here').click();
+      await hears(bo, 'mind the rocks');
+      await bo.locator('#outbox:empty').waitFor({ state: 'attached' });
+    });
   });
 
   // The answer to a form post stays unseen: the client takes this one for sent.

@@ -1,7 +1,5 @@
-// What tests of calls need: a camera that isn't there, media that stays on this host, a line that can be cut, and pages in rooms.
+// What tests of calls need: a camera that isn't there, media that stays on this host, and pages in rooms.
 
-import { createServer, connect } from 'node:net';
-import { once } from 'node:events';
 import { newContext, newPage } from './chromium.mjs';
 
 /** For `launch`: a camera and a microphone that everybody may use at once. */
@@ -114,46 +112,6 @@ export async function moves(video) {
     video.requestVideoFrameCallback(count);
   });
   await video.page().waitForFunction((video) => video.framesFromNow >= 5 && video.videoWidth > 0, element);
-}
-
-/** Passes connections on to a port of this host, until it is cut. */
-export async function startLine(port) {
-  const sockets = new Set();
-  let isCut = false;
-  const server = createServer((near) => {
-    if (isCut) {
-      near.destroy();
-      return;
-    }
-    const far = connect(port, '127.0.0.1');
-    for (const [socket, other] of [[near, far], [far, near]]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-      socket.pipe(other);
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port: own } = server.address();
-  return {
-    url: `http://127.0.0.1:${own}`,
-    cut() {
-      isCut = true;
-      sockets.forEach((socket) => socket.destroy());
-    },
-    mend() {
-      isCut = false;
-    },
-    async stop() {
-      this.cut();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }
 
 /**
