@@ -210,13 +210,13 @@ describe('the chat page', () => {
 
     // It may have been read where it was meant to be, so the reader decides.
     it('is said in another room on request only', { timeout: LIMIT }, async () => {
-      const bo = await arrive('bo', { room: 'rapids', transport: 'xhr-polling' });
+      const bo = await arrive('bo', { room: 'gorge', transport: 'xhr-polling' });
       await breakOff(bo, 'mind the rocks');
       await bo.locator('#room').fill('pond');
       await bo.locator('#room').press('Enter');
       await comeBack(bo);
       const held = bo.locator('#outbox .elsewhere', { hasText: 'mind the rocks' });
-      await held.getByText('in the room “rapids”').waitFor();
+      await held.getByText('in the room “gorge”').waitFor();
       assert.deepEqual(await heard(bo), []);
       await held.getByText('Send here').click();
       await hears(bo, 'mind the rocks');
