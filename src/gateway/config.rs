@@ -9,6 +9,7 @@ use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::payload::PayloadLimits;
 use crate::session::{Limits, QueueLimit};
+use crate::transport::Patience;
 
 /// How one endpoint behaves: transports, limits, delays.
 ///
@@ -35,8 +36,9 @@ pub struct EndpointConfig {
     /// more, the connection ends with the answer, which may not arrive then; a poll is answered with 413. 0 reads nothing, of polls
     /// `payload_size`. Clients that wait with `Expect: 100-continue` are answered at once. Default: 8.
     pub discarded_payloads: usize,
-    /// How long the body of a request may take to arrive, the part of it that is thrown away included; then the request is answered with
-    /// 408, and its connection ends. Nothing of it reaches the application. Default: 60 s.
+    /// How long a message may take to arrive, from its first byte to its last. Over HTTP that is the body of a request, the part of it that
+    /// is thrown away included; it is answered with 408, its connection ends, and nothing of it reaches the application. Over WebSocket the
+    /// session closes with 1008 "message did not arrive in time". No time counts while the connection is not read. Default: 60 s.
     pub message_timeout: Duration,
     /// Messages in one payload; more closes the session with 1009. Default: 1,024.
     pub messages_per_payload: usize,
@@ -69,17 +71,20 @@ pub struct EndpointConfig {
     /// after which JSONP clients give up. Must be above zero; `Duration::MAX` sends none. Default: 25 s.
     pub heartbeat_delay: Duration,
     /// How long a session waits for its client's next request, how long a closed session is remembered, how long a closed session waits for
-    /// a client that takes nothing of what is still queued, and how long a WebSocket waits for the other side to finish closing.
-    /// Default: 5 s.
+    /// a client that takes nothing of what is still queued, and how long a WebSocket waits for each step of the other side to finish
+    /// closing, and reads on what a client had sent that is gone. Default: 5 s.
     pub disconnect_delay: Duration,
-    /// How long a WebSocket peer may stay silent after a ping has left; anything it sends counts. Default: 10 s.
+    /// How long a WebSocket peer may stay without a sign of life after a ping has left: any bytes that arrive from it, or
+    /// that its socket, having been full, takes again. For what left ahead of the ping it gets the time to read that at
+    /// `least_rate`, at most `write_timeout`. Default: 10 s.
     pub pong_timeout: Duration,
-    /// How long a client may take none of the bytes that wait for it; then its session closes with 1008 "the
+    /// How long a WebSocket client may take none of the bytes that wait for it; then its session closes with 1008 "the
     /// client does not read". Default: 60 s.
     pub write_timeout: Duration,
-    /// The bytes a second that a client has to take while more wait for it, on the average of `write_timeout`;
-    /// a session whose client takes less closes with 1008 "the client reads too slowly". What a client can have
-    /// read is reckoned by this rate too. 0 asks for no rate. Default: 1,024.
+    /// The bytes a second that a client has to take while more wait for it, on the average of `write_timeout`; a
+    /// WebSocket session whose client takes less closes with 1008 "the client reads too slowly". How long a client may
+    /// need for what lies ahead of a ping, or is left at the end, is reckoned by this rate too. 0 asks for no rate.
+    /// Default: 1,024, a tenth of what a slow telephone line takes.
     pub least_rate: usize,
     /// How long a receiver waits for another one of the same session to go, before it is told 2010 "Another connection still open": the
     /// other's connection may have ended unnoticed. Default: 50 ms.
@@ -244,6 +249,15 @@ impl EndpointConfig {
             pong_timeout: self.pong_timeout.min(LONGEST_DELAY / 2),
             write_timeout: self.write_timeout.min(LONGEST_DELAY / 2),
             least_rate: self.least_rate,
+        }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            message_timeout: self.message_timeout,
+            write_timeout: self.write_timeout,
+            least_rate: self.least_rate,
+            linger: self.disconnect_delay,
         }
     }
 

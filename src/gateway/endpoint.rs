@@ -49,7 +49,7 @@ impl Endpoint {
                 payload: config.payload_limits(),
                 // At the least one: an empty queue takes anything, and a socket that is never read brings nothing.
                 read_ahead: (config.inbound_bytes.max(1), config.inbound_messages.max(1)),
-                linger: config.disconnect_delay,
+                patience: config.patience(),
             }),
             iframe: iframe::page(&config.client_url),
             refused: report(prefix.clone(), config.sessions),

@@ -19,6 +19,7 @@ use crate::clock::LONGEST_DELAY;
 use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
 use crate::tally::Tally;
 use crate::transport::tcp::{self, Settings};
+use crate::transport::{Patience, PeerWatch, WatchedStream};
 
 /// Serves clients that speak over plain TCP in records of modified UTF-8: Java's `DataOutputStream.writeUTF` and
 /// `DataInputStream.readUTF`.
@@ -98,7 +99,8 @@ pub struct TcpConfig {
     /// decides). What it keeps is behind the session's own queue, can't be counted when the client goes, and is up to 4 MB by default for
     /// a client that does not read. 0 leaves it to the system. Default: 64 KiB.
     pub unsent_bytes: u32,
-    /// How long an ended connection waits for the last bytes to leave and for the client's own end. Default: 5 s.
+    /// How long a closed session waits for a client that takes nothing, an ended connection for each step in which the last bytes leave
+    /// and for the client's own end, and how long what a client had sent is read on when it is gone. Default: 5 s.
     pub linger: Duration,
     /// Live sessions; one more connection is closed at once. Default: 100,000.
     pub sessions: usize,
@@ -187,6 +189,13 @@ impl TcpEndpoint {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        self.serve_watched(stream, None, peer).await;
+    }
+
+    async fn serve_watched<S>(&self, stream: S, watch: Option<PeerWatch>, peer: Option<SocketAddr>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let Inner { config, handler, limits, settings, registry, owner, refused, .. } = &*self.inner;
         let entered = registry.enter_socket(|| {
             Shared::new(connect_info(peer), None, Carries::Records, Arc::clone(limits), Arc::clone(owner))
@@ -198,7 +207,7 @@ impl TcpEndpoint {
         };
         let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
         let application = Contained::new(Arc::clone(handler), session);
-        tcp::run(stream, receiver, application, Arc::clone(settings)).await;
+        tcp::run(stream, watch, receiver, application, Arc::clone(settings)).await;
     }
 
     /// Live sessions.
@@ -212,7 +221,9 @@ impl TcpEndpoint {
             return;
         }
         let endpoint = self.clone();
-        tokio::spawn(async move { endpoint.serve(stream, Some(peer)).await });
+        let stream = WatchedStream::new(stream);
+        let watch = Some(stream.watch());
+        tokio::spawn(async move { endpoint.serve_watched(stream, watch, Some(peer)).await });
     }
 
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
@@ -271,9 +282,12 @@ impl TcpConfig {
             message_size: self.message_size,
             read_ahead: (self.inbound_bytes, self.inbound_messages),
             first_record_timeout: self.first_record_timeout,
-            message_timeout: self.message_timeout,
-            write_timeout: self.write_timeout,
-            linger: self.linger,
+            patience: Patience {
+                message_timeout: self.message_timeout,
+                write_timeout: self.write_timeout,
+                least_rate: self.least_rate,
+                linger: self.linger,
+            },
         }
     }
 }

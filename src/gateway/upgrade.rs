@@ -79,11 +79,12 @@ impl Start {
         let Self { receiver, application, framing, settings } = self;
         match bare(upgraded) {
             Ok((stream, read)) => {
-                tokio::spawn(websocket::run(stream, read, receiver, application, framing, settings));
+                let watch = Some(stream.watch());
+                tokio::spawn(websocket::run(stream, read, watch, receiver, application, framing, settings));
             }
             Err(upgraded) => {
                 let stream = TokioIo::new(upgraded);
-                tokio::spawn(websocket::run(stream, Vec::new(), receiver, application, framing, settings));
+                tokio::spawn(websocket::run(stream, Vec::new(), None, receiver, application, framing, settings));
             }
         }
     }

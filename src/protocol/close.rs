@@ -38,15 +38,20 @@ impl CloseReason {
     pub const INBOUND_FULL: Self = Self::fixed(1008, "inbound queue full");
     /// 1008, a TCP client sent no record in time, or began one and did not end it (`first_record_timeout`, `message_timeout`).
     pub const NO_RECORD: Self = Self::fixed(1008, "no record in time");
-    /// 1008, a TCP client took no bytes for `write_timeout`.
+    /// 1008, a WebSocket client began a message and did not end it within `message_timeout`.
+    pub const MESSAGE_TIMEOUT: Self = Self::fixed(1008, "message did not arrive in time");
+    /// 1008, a WebSocket or TCP client took no bytes for `write_timeout`.
     pub const NOT_READING: Self = Self::fixed(1008, "the client does not read");
+    /// 1008, a WebSocket or TCP client took fewer bytes than `least_rate` asks for, on the average of
+    /// `write_timeout`, while more waited for it.
+    pub const TOO_SLOW: Self = Self::fixed(1008, "the client reads too slowly");
     /// 1013, the process was at its memory limit, and this session held the most ([`Budget`](crate::Budget)).
     pub const TOO_MUCH_HELD: Self = Self::fixed(1013, "too much memory held");
     /// 2010, answered to a second receiver of a session; the session itself goes on.
     pub const IN_USE: Self = Self::fixed(2010, "Another connection still open");
     /// 3000, a WebSocket client sent what is no JSON array of strings.
     pub const BROKEN_FRAMING: Self = Self::fixed(3000, "Broken framing.");
-    /// 3000, a WebSocket peer did not answer a ping within `pong_timeout`.
+    /// 3000, a WebSocket peer gave no sign of life within `pong_timeout` of a ping.
     pub const NO_PONG: Self = Self::fixed(3000, "No response from heartbeat");
 
     /// A reason of the application's own.

@@ -79,6 +79,11 @@ impl Records {
         self.bytes.capacity()
     }
 
+    /// Bytes that no record has been made of yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The next record's text, or `None` when its end has not arrived. `largest` is in bytes of UTF-8.
     pub(crate) fn next(&mut self, largest: usize) -> Result<Option<String>, RecordError> {
         let Some((prefix, rest)) = self.bytes.split_first_chunk::<PREFIX>() else { return Ok(None) };

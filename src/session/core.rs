@@ -308,10 +308,18 @@ impl Core {
         }
     }
 
-    /// A sign of life: something arrived from the peer, whatever it said, or its full socket took bytes again.
+    /// A sign of life: something arrived from the peer, whatever it said.
     pub(crate) fn heard(&mut self) {
         if let Some(pings) = self.pings() {
             pings.heard();
+        }
+    }
+
+    /// A socket that had been full has taken bytes: a sign of life, also of a client of a session that is closing.
+    pub(crate) fn took_bytes(&mut self, now: Instant, limits: &Limits) {
+        self.heard();
+        if let Phase::Closing { until, .. } = &mut self.phase {
+            *until = now + limits.disconnect_delay;
         }
     }
 

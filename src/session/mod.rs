@@ -63,7 +63,8 @@ impl Session {
     /// The next message from the client, or `None` when no more can come: the session has ended, or is about to.
     ///
     /// What the client sent before it went is still delivered. A handler that does not call this fills the inbound queue,
-    /// and with that stops the client: a WebSocket is no longer read, an `xhr_send` waits.
+    /// and with that stops the client: a WebSocket is no longer read, an `xhr_send` waits. What had not been read when
+    /// the client went is read for `disconnect_delay` as there is room for it, then dropped and logged.
     ///
     /// # Cancel safety
     ///
@@ -133,6 +134,11 @@ impl Session {
     }
 
     /// Waits for the very end: the client has been told (or is gone), and nothing more will be handed to a transport.
+    ///
+    /// The end of a client is noticed also while the application does not receive: at once where it is seen within
+    /// 16 KiB behind the full inbound queue, and on Linux wherever it is when the connection is TCP without TLS and all
+    /// that was sent before has arrived; else by pings, within two `heartbeat_delay`. Over HTTP a session ends when
+    /// its receiver does, or none comes for `disconnect_delay`. What was received before can still be taken.
     ///
     /// # Cancel safety
     ///

@@ -298,19 +298,21 @@ impl Receiver {
     }
 
     /// There was a sign of life from the peer.
-    #[allow(dead_code, reason = "the transports use it with the next change")]
     pub(crate) fn heard(&self) {
         self.shared.lock().core.heard();
     }
 
+    /// The peer's socket, having been full, has taken bytes: a sign of life too.
+    pub(crate) fn took_bytes(&self) {
+        self.shared.lock().core.took_bytes(clock::now(), &self.shared.limits);
+    }
+
     /// The peer has gone; what it sent before that is read on. To be said before the session is closed.
-    #[allow(dead_code, reason = "the transports use it with the next change")]
     pub(crate) fn expect_rest(&self) {
         self.shared.lock().core.expect_rest();
     }
 
     /// All of the rest is in, or given up.
-    #[allow(dead_code, reason = "the transports use it with the next change")]
     pub(crate) fn rest_is_in(&self) {
         self.shared.with(|state, wakes| {
             state.core.rest_is_in();

@@ -5,6 +5,7 @@ mod chunk;
 pub(crate) mod eventsource;
 pub(crate) mod htmlfile;
 pub(crate) mod jsonp;
+mod patience;
 pub(crate) mod tcp;
 mod watch;
 pub(crate) mod websocket;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 
 pub use self::body::Body;
 pub use self::chunk::Chunk;
+pub(crate) use self::patience::Patience;
 pub use self::watch::{PeerWatch, WatchedStream};
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;

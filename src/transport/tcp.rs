@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::Sleep;
+use tokio::task::coop::has_budget_remaining;
+use tokio::time::timeout;
 
+use super::patience::{Deadline, Pace, Patience, flush_last};
+use super::watch::{EndWatch, PeerWatch};
 use crate::Message;
 use crate::escape::Escaped;
 use crate::protocol::close::CloseReason;
@@ -27,22 +30,23 @@ pub(crate) struct Settings {
     /// Bytes and messages that are read ahead before the application has taken them.
     pub(crate) read_ahead: (usize, usize),
     pub(crate) first_record_timeout: Duration,
-    pub(crate) message_timeout: Duration,
-    pub(crate) write_timeout: Duration,
-    /// How long the other side may take to finish closing.
-    pub(crate) linger: Duration,
+    pub(crate) patience: Patience,
 }
 
 /// On the stack, and only while something arrives.
 const READ_BUFFER: usize = 4 * 1024;
 /// Records are gathered up to here into one write.
 const WRITE_THRESHOLD: usize = 16 * 1024;
+/// What is read behind records that found no room: the client's end may lie there.
+const LOOK_AHEAD: usize = 16 * 1024;
 /// Pieces read or records taken before the other side of the task gets its turn.
 const TURN: usize = 64;
 
-/// Runs a session over a connection until both the socket and the application are done.
+/// Runs a session over a connection until both the socket and the application are done. `watch` sees the client's end while the socket is
+/// not read.
 pub(crate) async fn run<S>(
     stream: S,
+    watch: Option<PeerWatch>,
     receiver: Receiver,
     application: impl Future<Output = ()> + Unpin,
     settings: Arc<Settings>,
@@ -60,8 +64,10 @@ pub(crate) async fn run<S>(
         read_deadline: Deadline::after(settings.first_record_timeout),
         output: BytesMut::new(),
         unflushed: false,
-        closing: false,
-        write_deadline: Deadline::default(),
+        full: false,
+        rest_comes: false,
+        pace: Pace::default(),
+        end_watch: EndWatch::new(watch),
         settings,
     };
     let ending = poll_fn(|cx| {
@@ -70,16 +76,21 @@ pub(crate) async fn run<S>(
         polled
     })
     .await;
-    let Driver { stream, buffered, receiver, application, output, settings, .. } = driver;
-    drop(receiver);
-    let finish = async move {
+    if driver.rest_comes {
+        Box::pin(driver.read_rest()).await;
+    }
+    let Driver { stream, buffered, receiver, application, output, settings, end_watch, .. } = driver;
+    // Now, for the watch holds the socket as well.
+    drop((receiver, end_watch));
+    // Boxed: a session should not keep room for it all its life.
+    let finish = Box::pin(async move {
         let _buffered = buffered;
-        tokio::time::timeout(settings.linger, finish(stream, output, ending)).await
-    };
+        finish(stream, output, ending, settings.patience).await
+    });
     match application {
         Some(application) => {
             // The application may have work left, but the client waits for no one: both at once.
-            let _ = tokio::join!(finish, application);
+            let _ = Box::pin(async { tokio::join!(finish, application) }).await;
         }
         None => {
             let _ = finish.await;
@@ -102,10 +113,12 @@ struct Driver<S, A> {
     /// Records on their way to the socket.
     output: BytesMut,
     unflushed: bool,
-    /// The session has no more to send; its receiver must not be asked again.
-    closing: bool,
-    /// By when the socket must take bytes, while it has taken none.
-    write_deadline: Deadline,
+    /// The socket takes nothing now.
+    full: bool,
+    /// The client has gone while its socket was not read: what it sent before is still to be read.
+    rest_comes: bool,
+    pace: Pace,
+    end_watch: EndWatch,
     settings: Arc<Settings>,
 }
 
@@ -114,6 +127,8 @@ enum Reading {
     Open,
     /// The client has said FIN; the session is told when the application has seen what came before.
     AtEnd,
+    /// It has said so while its socket was not read.
+    Left,
     /// A limit was broken; likewise. The session then ends behind all that is queued.
     Refused(CloseReason),
     /// The session ends here.
@@ -129,8 +144,8 @@ enum Ending {
     InOrder,
     /// The client sent what is no modified UTF-8. What is on its way goes out, what is queued doesn't; FIN.
     Malformed,
-    /// The client takes nothing.
-    Stalled,
+    /// The client takes nothing, or too little.
+    Stalled(CloseReason),
     /// The connection is gone.
     Lost,
 }
@@ -188,16 +203,20 @@ where
     /// Reads what has arrived, up to a turn. True when the application has got something, or reading has ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
-            return self.receiver.hear_again(cx, &mut self.refused);
+            if !self.receiver.hear_again(cx, &mut self.refused) {
+                // Of an end that was seen there is no more to see.
+                return !self.rest_comes && (self.look_ahead(cx) || self.poll_paused(cx));
+            }
+            self.end_watch.rest();
+            return true;
         }
         if self.reading != Reading::Open {
             return false;
         }
         if !self.receiver.may_read(cx) {
-            // Nor can the client be blamed for what is not read.
-            self.read_deadline.clear();
-            return false;
+            return self.poll_paused(cx);
         }
+        self.end_watch.rest();
         let mut batch = Vec::new();
         let waits = match self.poll_records(cx, &mut batch) {
             Ok(waits) => waits,
@@ -216,13 +235,44 @@ where
             return true;
         }
         if waits && self.records.has_begun() {
-            self.read_deadline.start(self.settings.message_timeout);
+            self.read_deadline.start(self.settings.patience.message_timeout);
         }
         if waits && self.read_deadline.poll(cx).is_ready() {
             self.reading = Reading::Refused(CloseReason::NO_RECORD);
             return true;
         }
         read
+    }
+
+    /// Reads a little behind records that found no room, for the client's end may lie there. True when reading has ended.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.records.waiting() < LOOK_AHEAD {
+            match self.poll_piece(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(0)) => {
+                    self.reading = Reading::Left;
+                    return true;
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, "the connection broke");
+                    self.reading = Reading::Left;
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// For as long as the socket is not read, whatever the reason: no time counts against the client, but its end is watched for. True
+    /// when it has gone.
+    fn poll_paused(&mut self, cx: &mut Context<'_>) -> bool {
+        self.read_deadline.clear();
+        let gone = self.end_watch.poll(cx).is_ready();
+        if gone {
+            self.reading = Reading::Left;
+        }
+        gone
     }
 
     /// Fills `batch` up to a turn. True when the socket has nothing more for now.
@@ -272,13 +322,18 @@ where
 
     /// Closes the session if reading has ended.
     fn settle(&mut self, reading: Reading) -> Reading {
-        if let Reading::AtEnd | Reading::Refused(_) = reading {
+        if let Reading::AtEnd | Reading::Left | Reading::Refused(_) = reading {
             // Room or not: they are in memory already, and a session that is closing takes no more.
             self.receiver.push_last(&mut self.refused);
         }
         match reading {
             // A client that only shut down its sending side still reads the answer to what it sent last.
             Reading::AtEnd => self.receiver.peer_finished(),
+            Reading::Left => {
+                self.rest_comes = true;
+                self.receiver.expect_rest();
+                self.receiver.peer_finished();
+            }
             Reading::Refused(reason) => self.receiver.close(reason),
             reading => return reading,
         }
@@ -291,7 +346,7 @@ where
         match ending {
             Ending::InOrder => {}
             Ending::Malformed => self.receiver.abort(CloseReason::NOT_MODIFIED_UTF8),
-            Ending::Stalled => self.receiver.abort(CloseReason::NOT_READING),
+            Ending::Stalled(reason) => self.receiver.abort(reason.clone()),
             Ending::Lost => self.receiver.peer_closed(CloseReason::INTERRUPTED),
         }
     }
@@ -302,37 +357,44 @@ where
             match self.poll_output(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Some(Ending::Lost),
+                // A spent budget says nothing about the client.
+                Poll::Pending if !self.full => return None,
                 Poll::Pending => {
-                    self.write_deadline.start(self.settings.write_timeout);
-                    let stalled = self.write_deadline.poll(cx).is_ready();
-                    return stalled.then_some(Ending::Stalled);
+                    // A socket that takes nothing keeps the session's own timer from being asked.
+                    let silent = self.receiver.poll_silence(cx).is_ready();
+                    return match self.pace.poll_full(&self.settings.patience, cx) {
+                        _ if silent => Some(Ending::Lost),
+                        Poll::Ready(reason) => Some(Ending::Stalled(reason)),
+                        Poll::Pending => None,
+                    };
                 }
             }
-            if self.closing {
+            if self.poll_frames(cx) {
                 return Some(Ending::InOrder);
             }
-            self.poll_frames(cx);
-            if self.output.is_empty() && !self.closing {
+            if self.output.is_empty() {
+                self.pace.caught_up();
                 return None;
             }
         }
     }
 
-    /// Gathers records for one write.
-    fn poll_frames(&mut self, cx: &mut Context<'_>) {
-        while !self.closing && self.output.len() < WRITE_THRESHOLD {
+    /// Gathers records for one write. True when they are the last: the receiver must not be asked again.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.output.len() < WRITE_THRESHOLD {
             match self.receiver.poll_step(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Step::Frame(Frame::Message(message))) => self.append(&message),
                 Poll::Ready(Step::Frame(Frame::Messages(messages))) => messages.iter().for_each(|it| self.append(it)),
                 Poll::Ready(Step::Frame(Frame::Close(_))) => {
-                    self.closing = true;
                     self.reading = Reading::Stopped;
+                    return true;
                 }
                 // Old clients would show them: this wire has none.
                 Poll::Ready(Step::Frame(Frame::Open | Frame::Heartbeat) | Step::Ping) => {}
             }
         }
+        false
     }
 
     fn append(&mut self, message: &Message) {
@@ -342,62 +404,91 @@ where
 
     /// Ready when the socket has taken everything.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.output.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        if self.output.is_empty() && !self.unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        let before = self.output.len();
+        self.unflushed = true;
+        let outcome = poll_send(&mut self.stream, &mut self.output, cx);
+        let taken = before - self.output.len();
+        if self.full && (taken > 0 || outcome.is_ready()) {
+            self.full = false;
+            self.receiver.took_bytes();
+        }
+        self.pace.took(taken, &self.settings.patience);
+        match &outcome {
+            Poll::Pending => self.full |= has_budget_remaining(),
+            Poll::Ready(_) => self.unflushed = false,
+        }
+        outcome
+    }
+
+    /// Reads what the client had sent before it went, as far as the application makes room for it in time.
+    async fn read_rest(&mut self) {
+        self.reading = Reading::Open;
+        self.end_watch = EndWatch::default();
+        let linger = self.settings.patience.linger;
+        let read = poll_fn(|cx| {
+            for _ in 0..TURN {
+                let read = self.poll_read(cx);
+                self.poll_application(cx);
+                if self.reading != Reading::Open {
+                    return Poll::Ready(());
+                }
+                if !read {
+                    return Poll::Pending;
+                }
             }
-            self.output.advance(written);
-            self.unflushed = true;
-            self.write_deadline.clear();
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        if timeout(linger, read).await.is_err() {
+            tracing::debug!(
+                session = %self.receiver.session().info().id(),
+                messages = self.refused.len(),
+                bytes = self.records.waiting(),
+                waited = ?linger,
+                "dropped what a client had sent before it went: its application did not receive it in time"
+            );
+            self.refused.clear();
         }
-        if self.unflushed {
-            // An idle session keeps no room.
-            self.output = BytesMut::new();
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        Poll::Ready(Ok(()))
+        self.receiver.push_last(&mut self.refused);
+        self.receiver.rest_is_in();
     }
 }
 
-/// A date that exists only while something is waited for.
-#[derive(Default)]
-struct Deadline(Option<Pin<Box<Sleep>>>);
-
-impl Deadline {
-    fn after(time: Duration) -> Self {
-        Self(Some(Box::pin(tokio::time::sleep(time))))
-    }
-
-    /// Sets the date, unless one stands already.
-    fn start(&mut self, time: Duration) {
-        if self.0.is_none() {
-            *self = Self::after(time);
+/// Ready when the socket has taken everything.
+fn poll_send<S>(stream: &mut S, output: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+where
+    S: AsyncWrite + Unpin,
+{
+    while !output.is_empty() {
+        let written = ready!(Pin::new(&mut *stream).poll_write(cx, output))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
+        output.advance(written);
     }
-
-    fn clear(&mut self) {
-        self.0 = None;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
-    }
+    // An idle session keeps no room.
+    *output = BytesMut::new();
+    Pin::new(stream).poll_flush(cx)
 }
 
 /// Ends with FIN, never RST, which could destroy what the client has not read yet: after our last byte the connection is read until the
 /// client's end.
-async fn finish<S>(mut stream: S, output: BytesMut, ending: Ending) -> io::Result<()>
+async fn finish<S>(mut stream: S, mut output: BytesMut, ending: Ending, patience: Patience) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if matches!(ending, Ending::Lost | Ending::Stalled) {
+    if matches!(ending, Ending::Lost | Ending::Stalled(_)) {
         return Ok(());
     }
-    stream.write_all(&output).await?;
-    stream.shutdown().await?;
-    let mut rest = [0; 512];
-    while stream.read(&mut rest).await? > 0 {}
-    Ok(())
+    flush_last(output.len(), &patience, |cx| (poll_send(&mut stream, &mut output, cx), output.len())).await?;
+    timeout(patience.linger, async {
+        stream.shutdown().await?;
+        let mut rest = [0; 512];
+        while stream.read(&mut rest).await? > 0 {}
+        Ok(())
+    })
+    .await?
 }

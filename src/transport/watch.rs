@@ -59,6 +59,38 @@ impl PeerWatch {
     }
 }
 
+/// Watches for the peer's end while its socket is not read.
+#[derive(Default)]
+pub(super) struct EndWatch {
+    watch: Option<PeerWatch>,
+    /// Made only when the watch is asked.
+    gone: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl EndWatch {
+    /// Without a watch the end is never seen.
+    pub(super) fn new(watch: Option<PeerWatch>) -> Self {
+        Self { watch, gone: None }
+    }
+
+    /// Ready when the peer has closed its sending side, or the connection is broken.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.gone.is_none() {
+            self.gone = self.watch.clone().map(PeerWatch::gone);
+        }
+        let gone = self.gone.as_mut().map_or(Poll::Pending, |gone| gone.as_mut().poll(cx));
+        if gone.is_ready() {
+            self.rest();
+        }
+        gone
+    }
+
+    /// The socket is read again, and tells of the end itself.
+    pub(super) fn rest(&mut self) {
+        self.gone = None;
+    }
+}
+
 impl AsyncRead for WatchedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {

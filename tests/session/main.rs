@@ -49,6 +49,8 @@ on_every_transport! {
         a_client_that_never_reads_can_be_closed,
         // WebSocket only: over HTTP what was not answered was not sent.
         what_a_client_sent_before_it_went_is_received,
+        // WebSocket only, too.
+        an_end_is_seen_while_the_application_does_not_receive,
         a_sink_that_is_ready_takes_what_comes,
         senders_get_room_in_turn,
         a_small_queue_loses_nothing,

@@ -231,6 +231,31 @@ async fn hears_and_is_left(mut session: Session, texts: &[&str]) {
     assert_eq!(end_of(&session).await, interrupted(0));
 }
 
+/// The socket is not read while the inbound queue is full, and so the end behind that was never seen: a handler that waits only for
+/// `ended` held its session for ever.
+pub(crate) async fn an_end_is_seen_while_the_application_does_not_receive(transport: Transport) {
+    if !transport.is_socket() {
+        return;
+    }
+    // The first is seen by looking ahead; the second lies behind more than that, and the system tells of it (Linux).
+    for (count, size) in [(QUEUE + 2, 1), (60, 1000)] {
+        if size > 1 && !cfg!(target_os = "linux") {
+            continue;
+        }
+        let (mut client, mut session) = Rig::with(transport, config()).await.open().await;
+        let text = "x".repeat(size);
+        for _ in 0..count {
+            client.send(&[&text]).await;
+        }
+        drop(client);
+        assert_eq!(end_of(&session).await, interrupted(0));
+        for _ in 0..count {
+            assert_eq!(session.recv().await.expect("it was sent before the end").len(), size);
+        }
+        assert_eq!(session.recv().await, None);
+    }
+}
+
 /// A full queue and a sink that was told that there is room.
 pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) {
     // Room is counted in bytes here, and never fits.

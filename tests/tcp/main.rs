@@ -403,7 +403,8 @@ async fn a_client_that_does_not_read_fills_its_queue_and_is_given_up() {
 /// Slow is not dead: whoever takes a little now and then is not given up, not even when the session has closed long ago.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_everything() {
-    let mut client = serve(|session: Session| async move {
+    let config = TcpConfig { least_rate: 200, ..TcpConfig::default() };
+    let mut client = serve_with(config, |session: Session| async move {
         for n in 0..40 {
             session.send(format!("{n:02}{}", "x".repeat(1022))).await.expect("open");
         }
@@ -411,12 +412,128 @@ async fn a_client_that_reads_slowly_gets_everything() {
     client.write_all(&record("a name")).await.expect("it reads");
     let mut all = Vec::new();
     for _ in 0..40 {
-        sleep(Duration::from_secs(50)).await;
+        sleep(Duration::from_secs(4)).await;
         all.extend(client.bytes(1026).await);
     }
     let expected: Vec<u8> = (0..40).flat_map(|n| record(&format!("{n:02}{}", "x".repeat(1022)))).collect();
     assert!(all == expected);
     assert_eq!(client.rest().await, b"");
+}
+
+/// How a session ends whose application always has more to send, and after how many seconds, when its client takes so many bytes every ten.
+async fn reads(bytes: usize, config: TcpConfig) -> Option<(SessionEnd, u64)> {
+    let (told, mut ends) = unbounded_channel();
+    let mut client = serve_with(TcpConfig { outbound_messages: 10, ..config }, move |session: Session| {
+        let told = told.clone();
+        async move {
+            let start = Instant::now();
+            while session.send("x".repeat(1000)).await.is_ok() {}
+            drop(told.send((session.ended().await, start.elapsed().as_secs())));
+        }
+    });
+    client.write_all(&record("a name")).await.expect("it reads");
+    for _ in 0..360 {
+        let until = Instant::now() + Duration::from_secs(10);
+        let mut left = vec![0; bytes];
+        // A session that is over has no more.
+        drop(tokio::time::timeout_at(until, client.read_exact(&mut left)).await);
+        tokio::time::sleep_until(until).await;
+        if let Ok(end) = ends.try_recv() {
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// A few kB now and then held a full queue, and whatever waits for it, as long as the client liked.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_too_little_is_given_up() {
+    let (end, _) = reads(3_000, TcpConfig::default()).await.expect("an end");
+    assert_eq!(
+        (end.reason.code(), end.reason.reason(), end.by),
+        (1008, "the client reads too slowly", EndedBy::Gateway)
+    );
+    assert_eq!(end.undelivered, 10, "the queue");
+    assert_eq!(reads(15_000, TcpConfig::default()).await, None);
+    assert_eq!(reads(3_000, TcpConfig { least_rate: 0, ..TcpConfig::default() }).await, None);
+}
+
+/// It was held for as long as one that is open.
+#[tokio::test(start_paused = true)]
+async fn a_closed_session_whose_client_takes_nothing_goes_after_linger() {
+    let (told, mut ends) = unbounded_channel();
+    let mut client = serve_with(TcpConfig::default(), move |session: Session| {
+        let told = told.clone();
+        async move {
+            for _ in 0..100 {
+                session.send("x".repeat(1000)).await.expect("room in the queue");
+            }
+            sleep(Duration::from_secs(1)).await;
+            session.close(3000, "enough");
+            let start = Instant::now();
+            drop(told.send((session.ended().await, start.elapsed().as_secs())));
+        }
+    });
+    client.write_all(&record("a name")).await.expect("it reads");
+    let (end, seconds) = ends.recv().await.expect("an end");
+    assert_eq!((end.reason.code(), end.by, seconds), (3000, EndedBy::Application, 5));
+    assert!(end.undelivered > 70, "{}", end.undelivered);
+    let start = Instant::now();
+    assert!(client.rest().await.len() < 10_000, "what the pipe held");
+    assert!(start.elapsed().as_secs() <= 5);
+}
+
+/// The end of a client was not seen while its application did not receive: a session that only waits for the end stayed for ever.
+#[tokio::test(start_paused = true)]
+async fn the_end_is_seen_behind_a_full_queue() {
+    // What is still on its way in when the client has gone is received for `linger`, and then dropped.
+    for (seconds, all) in [(4, true), (6, false)] {
+        let (told, mut ends) = unbounded_channel();
+        let config = TcpConfig { inbound_messages: 4, ..TcpConfig::default() };
+        let mut client = serve_with(config, move |session: Session| {
+            let told = told.clone();
+            async move {
+                let start = Instant::now();
+                session.ended().await;
+                let ended = start.elapsed();
+                sleep(Duration::from_secs(seconds)).await;
+                let (told_now, mut received) = unbounded_channel();
+                collect(session, told_now).await;
+                drop(told.send((received.recv().await.expect("told"), ended)));
+            }
+        });
+        client.write_all(&record("x").repeat(100)).await.expect("room");
+        client.shutdown().await.expect("open");
+        let ((texts, end), ended) = ends.recv().await.expect("an end");
+        assert_eq!((end.reason.code(), end.by), (1002, EndedBy::Peer));
+        assert_eq!(ended, Duration::ZERO, "at once");
+        assert_eq!(texts.len(), if all { 100 } else { 8 }, "after {seconds} s");
+    }
+}
+
+/// More than is looked at lies before the end. The system tells of it all the same.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn the_end_is_seen_behind_all_that_a_socket_holds() {
+    let (told, mut ends) = unbounded_channel();
+    let config = TcpConfig { inbound_messages: 4, ..TcpConfig::default() };
+    let (addr, endpoint) = listen(config, move |session: Session| {
+        let told = told.clone();
+        async move {
+            session.ended().await;
+            collect(session, told).await;
+        }
+    })
+    .await;
+    let mut client = TcpStream::connect(addr).await.expect("it listens");
+    let text = "x".repeat(1000);
+    for _ in 0..60 {
+        client.write_all(&record(&text)).await.expect("room");
+    }
+    drop(client);
+    let (texts, end) = within(ends.recv()).await.expect("an end");
+    assert_eq!((end.reason.code(), end.by, texts.len()), (1002, EndedBy::Peer, 60));
+    assert_eq!(endpoint.sessions(), 0);
 }
 
 #[tokio::test]

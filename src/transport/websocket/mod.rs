@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -24,6 +23,8 @@ use crate::protocol::close::{CloseReason, cut};
 use crate::protocol::frame::Frame;
 use crate::protocol::payload::{self, PayloadLimits};
 use crate::session::{Buffered, Receiver, Step};
+use crate::transport::patience::{Deadline, Pace, Patience, flush_last};
+use crate::transport::watch::{EndWatch, PeerWatch};
 
 /// How messages stand on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +43,15 @@ pub(crate) struct Settings {
     pub(crate) payload: PayloadLimits,
     /// Bytes and messages that are read ahead before the application has taken them.
     pub(crate) read_ahead: (usize, usize),
-    /// How long the other side may take to finish closing.
-    pub(crate) linger: Duration,
+    pub(crate) patience: Patience,
 }
 
 /// Below this, frames are gathered into one write.
 const WRITE_THRESHOLD: usize = 16 * 1024;
 /// Packets read, or frames written, before the other side of the task gets its turn.
 const TURN: usize = 64;
+/// What is read behind messages that found no room, in bytes and messages: the peer's end may lie there.
+const LOOK_AHEAD: (usize, usize) = (16 * 1024, 64);
 /// Larger room for what is read or written in a turn is not kept for the next connection.
 const SPARE: usize = 1024;
 
@@ -60,10 +62,11 @@ thread_local! {
 
 /// Runs a session over an upgraded connection until both the socket and the application are done.
 ///
-/// `read` is what had been read of the connection behind the handshake.
+/// `read` is what had been read of the connection behind the handshake; `watch` sees the peer's end while the socket is not read.
 pub(crate) async fn run<S>(
     stream: S,
     read: Vec<u8>,
+    watch: Option<PeerWatch>,
     receiver: Receiver,
     application: impl Future<Output = ()> + Unpin,
     framing: Framing,
@@ -85,19 +88,26 @@ pub(crate) async fn run<S>(
         refused: Vec::new(),
         reading: Reading::Open,
         ping_leaving: false,
+        message_deadline: Deadline::default(),
+        pace: Pace::default(),
+        end_watch: EndWatch::new(watch),
     };
-    let ending = poll_fn(|cx| {
+    let mut ending = poll_fn(|cx| {
         let polled = driver.poll_session(cx);
         driver.tell_held();
         polled
     })
     .await;
-    let Driver { wire, buffered, receiver, application, settings, .. } = driver;
-    drop(receiver);
+    if matches!(ending, Ending::Left) {
+        ending = Box::pin(driver.read_rest()).await;
+    }
+    let Driver { wire, buffered, receiver, application, settings, end_watch, .. } = driver;
+    // Now, for the watch holds the socket as well.
+    drop((receiver, end_watch));
     // Boxed: it has buffers of its own, for which a session should not keep room all its life.
     let finish = Box::pin(async move {
         let _buffered = buffered;
-        finish(wire, ending, framing, settings.linger).await
+        finish(wire, ending, framing, settings.patience).await
     });
     match application {
         Some(application) => {
@@ -122,6 +132,10 @@ struct Driver<S, A> {
     refused: Vec<Message>,
     reading: Reading,
     ping_leaving: bool,
+    /// By when a message that has begun must end; stands only while the rest of one is awaited.
+    message_deadline: Deadline,
+    pace: Pace,
+    end_watch: EndWatch,
 }
 
 enum Reading {
@@ -143,6 +157,8 @@ enum Ending {
     ByPeer(Option<(u16, String)>),
     /// The peer broke the protocol: one WebSocket close frame, and no more.
     Aborted(CloseReason),
+    /// The peer has gone while its socket was not read: what it sent before is still to be read.
+    Left,
     /// The connection is gone.
     Lost,
 }
@@ -156,12 +172,16 @@ where
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         for turn in 0..TURN {
             let read = self.poll_read(cx);
+            let heard = self.wire.take_arrived();
             if !read && turn > 0 {
+                if heard {
+                    self.receiver.heard();
+                }
                 // Everything else has been asked since the last read.
                 return Poll::Pending;
             }
             if !read {
-                self.receiver.awake(false);
+                self.receiver.awake(heard);
             }
             self.poll_application(cx);
             let ending = match std::mem::replace(&mut self.reading, Reading::Stopped) {
@@ -188,6 +208,43 @@ where
         self.buffered.set(self.wire.held() + refused);
     }
 
+    /// Reads what the peer had sent before it went, as far as the application makes room for it in time.
+    async fn read_rest(&mut self) -> Ending {
+        self.reading = Reading::Open;
+        self.end_watch = EndWatch::default();
+        let linger = self.settings.patience.linger;
+        let read = poll_fn(|cx| {
+            for _ in 0..TURN {
+                let read = self.poll_read(cx);
+                self.poll_application(cx);
+                if !matches!(self.reading, Reading::Open) {
+                    return Poll::Ready(());
+                }
+                if !read {
+                    return Poll::Pending;
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        if timeout(linger, read).await.is_err() {
+            let messages = self.refused.len();
+            tracing::debug!(
+                session = %self.receiver.session().info().id(),
+                messages,
+                waited = ?linger,
+                "dropped what a client had sent before it went: its application did not receive it in time"
+            );
+            self.refused.clear();
+        }
+        self.receiver.push_last(&mut self.refused);
+        self.receiver.rest_is_in();
+        match std::mem::replace(&mut self.reading, Reading::Stopped) {
+            Reading::Ended(ending) => ending,
+            Reading::Open | Reading::Refused(_) | Reading::Stopped => Ending::Lost,
+        }
+    }
+
     fn poll_application(&mut self, cx: &mut Context<'_>) {
         if let Some(application) = &mut self.application
             && Pin::new(application).poll(cx).is_ready()
@@ -199,18 +256,26 @@ where
     /// Reads what has arrived, up to a turn. True when the application has got something, or the peer ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
-            return self.receiver.hear_again(cx, &mut self.refused);
+            if !self.receiver.hear_again(cx, &mut self.refused) {
+                return self.look_ahead(cx) || self.poll_paused(cx);
+            }
+            self.end_watch.rest();
+            return true;
         }
         if !self.receiver.may_read(cx) {
-            return false;
+            return self.poll_paused(cx);
         }
-        let (mut batch, mut bytes, mut heard) = (SPARE_MESSAGES.take(), 0, false);
+        self.end_watch.rest();
+        let (mut batch, mut bytes, mut heard, mut waits) = (SPARE_MESSAGES.take(), 0, false, false);
         let (most_bytes, most) = self.settings.read_ahead;
         for _ in 0..TURN {
             if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most {
                 break;
             }
-            let Poll::Ready(packet) = self.wire.poll_packet(cx) else { break };
+            let Poll::Ready(packet) = self.wire.poll_packet(cx) else {
+                waits = true;
+                break;
+            };
             heard = true;
             let before = batch.len();
             if let Err(reading) = self.accept(packet, &mut batch) {
@@ -218,15 +283,15 @@ where
             }
             bytes += batch[before..].iter().map(Message::len).sum::<usize>();
         }
-        if !heard {
+        if waits && self.poll_message(cx).is_ready() {
+            self.reading = Reading::Refused(CloseReason::MESSAGE_TIMEOUT);
+        } else if !heard {
             SPARE_MESSAGES.set(batch);
             return false;
         }
-        if let Reading::Refused(reason) = &self.reading {
-            // What came before in order is the application's still; room or not, for it is the last.
-            self.receiver.push_last(&mut batch);
-            self.receiver.close(reason.clone());
-            self.reading = Reading::Stopped;
+        if let Reading::Refused(_) = &self.reading {
+            self.refused = batch;
+            self.refuse();
             return true;
         }
         if self.receiver.hear(cx, &mut batch) {
@@ -235,6 +300,61 @@ where
             self.refused = batch;
         }
         true
+    }
+
+    /// If the peer has broken a limit, it is told so behind all that is queued.
+    fn refuse(&mut self) {
+        if let Reading::Refused(reason) = &self.reading {
+            // What came before in order is the application's still; room or not, for it is the last.
+            self.receiver.push_last(&mut self.refused);
+            self.receiver.close(reason.clone());
+            self.reading = Reading::Stopped;
+        }
+    }
+
+    /// Ready when a message that has begun has not ended in time. One that is there in one read takes no timer.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.wire.take_ended() || !self.wire.has_begun() {
+            self.message_deadline.clear();
+        }
+        if self.wire.has_begun() {
+            self.message_deadline.start(self.settings.patience.message_timeout);
+        }
+        self.message_deadline.poll(cx)
+    }
+
+    /// Reads a little behind messages that found no room, for the peer's end may lie there. True when reading has ended.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut bytes = self.refused.iter().map(Message::len).sum::<usize>();
+        for _ in 0..TURN {
+            if bytes >= LOOK_AHEAD.0 || self.refused.len() >= LOOK_AHEAD.1 {
+                return false;
+            }
+            let Poll::Ready(packet) = self.wire.poll_packet(cx) else { return false };
+            let (mut refused, before) = (std::mem::take(&mut self.refused), self.refused.len());
+            let accepted = self.accept(packet, &mut refused);
+            bytes += refused[before..].iter().map(Message::len).sum::<usize>();
+            self.refused = refused;
+            if let Err(reading) = accepted {
+                self.reading = reading;
+                self.refuse();
+                return true;
+            }
+        }
+        // It goes on when other tasks have had their turn.
+        cx.waker().wake_by_ref();
+        false
+    }
+
+    /// For as long as the socket is not read, whatever the reason: no time counts against the peer, but its end is watched for. True when
+    /// it has gone.
+    fn poll_paused(&mut self, cx: &mut Context<'_>) -> bool {
+        self.message_deadline.clear();
+        let gone = matches!(self.reading, Reading::Open) && self.end_watch.poll(cx).is_ready();
+        if gone {
+            self.reading = Reading::Ended(Ending::Left);
+        }
+        gone
     }
 
     fn accept(&mut self, packet: Result<Packet, Error>, batch: &mut Vec<Message>) -> Result<(), Reading> {
@@ -275,6 +395,10 @@ where
         self.receiver.push_last(&mut self.refused);
         match ending {
             Ending::Closed(_) => {}
+            Ending::Left => {
+                self.receiver.expect_rest();
+                self.receiver.peer_closed(CloseReason::INTERRUPTED);
+            }
             Ending::ByPeer(Some((code, reason))) if self.framing == Framing::Raw => {
                 self.receiver.peer_closed(CloseReason::new(*code, reason.clone()));
             }
@@ -289,7 +413,7 @@ where
             if self.wire.pending() >= WRITE_THRESHOLD && self.poll_flush(cx)?.is_pending() {
                 // A socket that takes nothing keeps the session's own timer from being asked.
                 let silent = self.receiver.poll_silence(cx).is_ready();
-                return Ok(silent.then_some(Ending::Lost));
+                return Ok(silent.then_some(Ending::Lost).or_else(|| self.poll_pace(cx)));
             }
             // Encoded and written after the session's lock is released.
             let (mut steps, mut bytes) = (SPARE_STEPS.take(), 0);
@@ -313,10 +437,22 @@ where
                 break;
             }
         }
-        if self.wire.pending() > 0 {
-            let _: Poll<()> = self.poll_flush(cx)?;
+        if self.wire.pending() > 0 && self.poll_flush(cx)?.is_pending() {
+            return Ok(self.poll_pace(cx));
         }
+        self.pace.caught_up();
         Ok(None)
+    }
+
+    /// How it ends if the peer takes what waits for it too slowly.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
+        if !self.wire.is_full() {
+            return None;
+        }
+        match self.pace.poll_full(&self.settings.patience, cx) {
+            Poll::Ready(reason) => Some(Ending::Aborted(reason)),
+            Poll::Pending => None,
+        }
     }
 
     fn put(&mut self, frame: Frame) {
@@ -338,12 +474,17 @@ where
 
     /// Ready when the socket has taken everything.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        match self.wire.poll_flush(cx) {
+        let flushed = self.wire.poll_flush(cx);
+        self.pace.took(self.wire.take_taken(), &self.settings.patience);
+        if self.wire.take_takes_again() {
+            self.receiver.took_bytes();
+        }
+        match flushed {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(())) => {
                 if std::mem::take(&mut self.ping_leaving) {
-                    self.receiver.ping_left(0);
+                    self.receiver.ping_left(self.wire.ahead());
                 }
                 Ok(Poll::Ready(()))
             }
@@ -352,14 +493,14 @@ where
 }
 
 /// Says goodbye and ends with FIN, never RST, which could destroy what the peer has not read yet: after our last byte the connection is
-/// read until the peer's end. `patience` is for each step that the peer makes, so that a slow one gets all that counts as delivered.
-async fn finish<S>(mut wire: Wire<S>, ending: Ending, framing: Framing, patience: Duration) -> io::Result<()>
+/// read until the peer's end.
+async fn finish<S>(mut wire: Wire<S>, ending: Ending, framing: Framing, patience: Patience) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let close = |code: CloseCode, reason: &str| CloseFrame { code, reason: cut(reason).into() };
     match (&ending, framing) {
-        (Ending::Lost, _) => return Ok(()),
+        (Ending::Left | Ending::Lost, _) => return Ok(()),
         // Its close is answered already.
         (Ending::ByPeer(_), _) => {}
         (Ending::Closed(reason), Framing::SockJs) => {
@@ -372,16 +513,9 @@ where
             wire.put_close(close(if code.is_allowed() { code } else { CloseCode::Error }, reason.reason()));
         }
     }
-    while wire.pending() > 0 {
-        let before = wire.pending();
-        let step = poll_fn(|cx| match wire.poll_flush(cx) {
-            Poll::Pending if wire.pending() < before => Poll::Ready(Ok(())),
-            flushed => flushed,
-        });
-        timeout(patience, step).await??;
-    }
+    flush_last(wire.pending(), &patience, |cx| (wire.poll_flush(cx), wire.pending())).await?;
     let mut stream = wire.into_stream();
-    timeout(patience, async {
+    timeout(patience.linger, async {
         stream.shutdown().await?;
         let mut rest = [0; 512];
         while stream.read(&mut rest).await? > 0 {}

@@ -1,3 +1,5 @@
+mod signs;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -6,6 +8,13 @@ use tokio::time::sleep;
 use super::*;
 use crate::session::testing::{limits, shared};
 use crate::session::{Liveness, Session};
+
+const PATIENCE: Patience = Patience {
+    message_timeout: Duration::from_secs(60),
+    write_timeout: Duration::from_secs(60),
+    least_rate: 200,
+    linger: Duration::from_secs(5),
+};
 
 /// A client's frame, masked with zeros, which change nothing.
 fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
@@ -85,7 +94,7 @@ async fn a_close_is_answered_behind_answers_that_wait() {
             None => Ending::Closed(CloseReason::NORMAL),
         };
         let told = format!("{ending:?}");
-        let finished = tokio::spawn(finish(wire, ending, Framing::Raw, Duration::from_secs(5)));
+        let finished = tokio::spawn(finish(wire, ending, Framing::Raw, PATIENCE));
         let mut all = Vec::new();
         loop {
             tokio::task::yield_now().await;
@@ -209,7 +218,7 @@ async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
         payload_size: 1024,
         payload: PayloadLimits { message_size: 1024, messages: 16 },
         read_ahead: (1024, 16),
-        linger: Duration::from_secs(5),
+        patience: PATIENCE,
     };
     let application = Box::pin(async move {
         let session = Session::new(session);
@@ -218,7 +227,7 @@ async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
         }
         session.close(3000, "done");
     });
-    let server = tokio::spawn(run(ours, Vec::new(), receiver, application, Framing::Raw, Arc::new(settings)));
+    let server = tokio::spawn(run(ours, Vec::new(), None, receiver, application, Framing::Raw, Arc::new(settings)));
     let mut read = 0;
     let mut last = Vec::new();
     loop {

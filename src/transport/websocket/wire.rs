@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::thread::LocalKey;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::has_budget_remaining;
 use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -27,6 +28,14 @@ pub(super) struct Wire<S> {
     /// How much of `output` has left.
     written: usize,
     unflushed: bool,
+    /// The socket takes nothing now.
+    full: bool,
+    /// Bytes that it took, since they were asked for.
+    taken: usize,
+    /// It took some after it had been full, since that was asked.
+    takes_again: bool,
+    /// Bytes that have left since anything arrived: what the system may still hold of them.
+    ahead: usize,
     /// tungstenite holds an answer for which there was no room.
     answering: bool,
 }
@@ -55,13 +64,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let mut intake = Intake::default();
         intake.take(&read);
         let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config(largest)));
-        Self { stream, codec, largest, intake, output: Vec::new(), written: 0, unflushed: false, answering: false }
+        Self {
+            stream,
+            codec,
+            largest,
+            intake,
+            output: Vec::new(),
+            written: 0,
+            unflushed: false,
+            full: false,
+            taken: 0,
+            takes_again: false,
+            ahead: 0,
+            answering: false,
+        }
     }
 
     /// The next packet. What answers it is put in line by itself.
     pub(super) fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Result<Packet, Error>> {
         let mut socket = Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
-        match self.codec.read(&mut socket) {
+        let packet = self.codec.read(&mut socket);
+        if self.intake.arrived {
+            self.ahead = 0;
+        }
+        match packet {
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
                 self.give_input_back();
                 Poll::Pending
@@ -73,6 +99,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Poll::Ready(packet)
             }
         }
+    }
+
+    /// Whether anything has arrived since this was asked before, be it a part of a packet.
+    pub(super) fn take_arrived(&mut self) -> bool {
+        std::mem::take(&mut self.intake.arrived)
+    }
+
+    /// Whether a message, or a frame between messages, has ended since this was asked before.
+    pub(super) fn take_ended(&mut self) -> bool {
+        std::mem::take(&mut self.intake.ended)
+    }
+
+    /// Whether a message or a frame has begun to arrive and has not ended.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.intake.is_between_messages()
     }
 
     /// tungstenite never makes its buffer smaller: a session that once got a large message, or many at once, would keep the room for them.
@@ -134,6 +175,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.output.len() - self.written
     }
 
+    /// Whether the socket takes nothing now. A task that has spent its budget says nothing about that.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Bytes that the socket took since this was asked before.
+    pub(super) fn take_taken(&mut self) -> usize {
+        std::mem::take(&mut self.taken)
+    }
+
+    /// Whether it took some after it had been full, since this was asked before. What goes into room that was there
+    /// is no sign of the peer.
+    pub(super) fn take_takes_again(&mut self) -> bool {
+        std::mem::take(&mut self.takes_again)
+    }
+
+    /// Bytes that have left since anything arrived.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+
     /// What the line has of memory.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
@@ -149,6 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.pending() > 0 {
             let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, &self.output[self.written..]) else {
+                self.full |= has_budget_remaining();
                 self.forget_what_has_left();
                 return Poll::Pending;
             };
@@ -157,6 +220,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return Poll::Ready(Err(ErrorKind::WriteZero.into()));
             }
             self.written += written;
+            self.ahead = self.ahead.saturating_add(written);
+            self.taken = self.taken.saturating_add(written);
+            self.takes_again |= std::mem::take(&mut self.full);
             self.unflushed = true;
             if self.answering && self.pending() == 0 {
                 self.give_output_back();
@@ -165,8 +231,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         if self.unflushed {
             self.give_output_back();
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) else {
+                self.full |= has_budget_remaining();
+                return Poll::Pending;
+            };
+            flushed?;
             self.unflushed = false;
+            self.takes_again |= std::mem::take(&mut self.full);
         }
         Poll::Ready(Ok(()))
     }
@@ -227,10 +298,15 @@ struct Intake {
     most: u64,
     /// Bytes of the message's fragments that have come.
     fragments: u64,
+    /// Bytes have come, since that was asked.
+    arrived: bool,
+    /// A message, or a frame between messages, has ended, since that was asked.
+    ended: bool,
 }
 
 impl Intake {
     fn take(&mut self, mut bytes: &[u8]) {
+        self.arrived |= !bytes.is_empty();
         self.has_room_for(self.begun.saturating_add(bytes.len() as u64));
         // As a rule whole frames come.
         while self.begun == 0
@@ -280,6 +356,7 @@ impl Intake {
             self.fragments = if is_last { 0 } else { self.fragments.saturating_add(bytes) };
         }
         (self.begun, self.whole) = (0, None);
+        self.ended |= !self.in_fragments;
     }
 
     fn is_between_messages(&self) -> bool {
