@@ -19,7 +19,7 @@ use crate::bench_args::{self, BenchArgs};
 use crate::front::{Directory, Front, Site};
 use crate::ice_args::{IceArgs, IceArgsError};
 use crate::log;
-use crate::mounts::{self, Endpoint, Mounts, TcpApp, TcpListen};
+use crate::mounts::{self, Endpoint, InboundRate, Mounts, TcpApp, TcpListen};
 use crate::server::{BindError, Server, ServerConfig};
 
 /// The exit code for what whoever started the program has to mend; clap's is the same.
@@ -64,6 +64,11 @@ struct ServeArgs {
     /// Serve APP (chat or echo) to TCP clients that speak in records, as Java's writeUTF does; may be repeated
     #[arg(long = "tcp", value_name = "IP:PORT=APP")]
     tcp: Vec<TcpListen>,
+
+    /// Let a client of the apps that pass on what it says (broadcast, chat, relay, rooms) send so many messages and so many bytes a second,
+    /// and three times as many at once; what is faster waits. "off" lets it send as fast as it can
+    #[arg(long, value_name = "MESSAGES/BYTES", default_value = "200/131072")]
+    inbound_rate: InboundRate,
 
     #[command(flatten)]
     ice: IceArgs,
@@ -112,7 +117,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
     runtime.block_on(async {
-        let mut mounts = Mounts::default();
+        let mut mounts = Mounts::new(args.inbound_rate);
         for endpoint in &endpoints {
             endpoint.mount(&mut mounts, config.clone());
         }

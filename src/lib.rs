@@ -99,6 +99,6 @@ pub use gateway::{
 pub use message::Message;
 pub use protocol::close::CloseReason;
 pub use session::{
-    ConnectInfo, EndedBy, SendError, Sender, Session, SessionEnd, SessionId, SessionIdError, TrySendError,
+    ConnectInfo, EndedBy, Rate, SendError, Sender, Session, SessionEnd, SessionId, SessionIdError, TrySendError,
 };
 pub use transport::{Body, Chunk, PeerWatch, WatchedStream};

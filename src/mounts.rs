@@ -7,7 +7,7 @@ use std::str::FromStr;
 use sockeye::apps::rooms::{Rooms, RoomsConfig};
 use sockeye::apps::{self, Chat, ChatConfig, Upstream, UpstreamConfig, UpstreamError};
 use sockeye::hub::Hub;
-use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError, TcpEndpoint};
+use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError, Rate, TcpConfig, TcpEndpoint};
 
 use crate::front::{self, EndpointInfo};
 
@@ -104,6 +104,26 @@ pub(crate) enum TcpApp {
     Echo,
 }
 
+/// How fast a client may send: `MESSAGES/BYTES` a second, or `off`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InboundRate(Option<Rate>);
+
+impl FromStr for InboundRate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "write MESSAGES/BYTES, both above 0, for example 200/131072, or off";
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let (messages, bytes) = text.split_once('/').ok_or(FORM)?;
+        match (messages.parse().map_err(|_| FORM)?, bytes.parse().map_err(|_| FORM)?) {
+            (0, _) | (_, 0) => Err(FORM),
+            (messages, bytes) => Ok(Self(Some(Rate::new(messages, bytes)))),
+        }
+    }
+}
+
 /// What the apps have been mounted on.
 #[derive(Default)]
 pub(crate) struct Mounts {
@@ -112,15 +132,30 @@ pub(crate) struct Mounts {
     pub(crate) rooms: Option<Rooms>,
     /// The chat that TCP clients join: that of the first endpoint that has one, which is the chat page's by default.
     chat: Option<Chat>,
+    /// Of each client whose messages go to others.
+    inbound_rate: Option<Rate>,
 }
 
 impl Mounts {
+    pub(crate) fn new(InboundRate(inbound_rate): InboundRate) -> Self {
+        Self { inbound_rate, ..Self::default() }
+    }
+
     /// The application of a TCP listener.
     pub(crate) fn tcp(&mut self, app: TcpApp) -> TcpEndpoint {
         match app {
             TcpApp::Echo => TcpEndpoint::new(apps::line_echo),
-            TcpApp::Chat => TcpEndpoint::new(self.chat.get_or_insert_with(chat).line_handler()),
+            TcpApp::Chat => {
+                let config = TcpConfig { inbound_rate: self.inbound_rate, ..TcpConfig::default() };
+                TcpEndpoint::with_config(config, self.chat.get_or_insert_with(chat).line_handler())
+            }
         }
+    }
+
+    /// For apps that pass on what a client says: a client that sends without end must not end those that hear it.
+    fn shared_endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
+        let config = EndpointConfig { inbound_rate: self.inbound_rate, ..config };
+        self.endpoint(prefix, config, handler);
     }
 
     fn endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
@@ -157,28 +192,28 @@ static APPS: [App; 6] = [
     App {
         name: "broadcast",
         about: "sends every message to all, its sender included",
-        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::broadcast(&Hub::new())),
+        mount: |mounts, prefix, config| mounts.shared_endpoint(prefix, config, apps::broadcast(&Hub::new())),
     },
     App {
         name: "chat",
         about: "rooms with names, a roster and a history, for the chat page and others",
         mount: |mounts, prefix, config| {
             let chat = chat();
-            mounts.endpoint(prefix, config, chat.handler());
+            mounts.shared_endpoint(prefix, config, chat.handler());
             mounts.chat.get_or_insert(chat);
         },
     },
     App {
         name: "relay",
         about: "sends every message to all others, never back",
-        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::relay(&Hub::new())),
+        mount: |mounts, prefix, config| mounts.shared_endpoint(prefix, config, apps::relay(&Hub::new())),
     },
     App {
         name: "rooms",
         about: "signaling: rooms in which pages call each other",
         mount: |mounts, prefix, config| {
             let rooms = Rooms::new(RoomsConfig::default());
-            mounts.endpoint(prefix, config, rooms.handler());
+            mounts.shared_endpoint(prefix, config, rooms.handler());
             mounts.rooms.get_or_insert(rooms);
         },
     },

@@ -689,3 +689,28 @@ fn logs_go_to_stderr_and_can_be_turned_up_and_off() {
         assert_eq!(text(&output.stderr).contains("listening"), expected, "{arguments:?} RUST_LOG={variable:?}");
     }
 }
+
+/// A client of an app that passes on what it says can't flood those that hear it: what is ahead of its rate waits for its answer, and is
+/// taken then. 15 messages of 64 KiB are more than a burst, and seven seconds' worth.
+#[test]
+fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
+    let much = format!("[{}]", vec![format!("\"{}\"", "x".repeat(64 * 1024)); 15].join(","));
+    for (rate, prefixes) in
+        [(None, &["/broadcast", "/ws", "/socket", "/signal"][..]), (Some("off"), &["/broadcast"]), (None, &["/echo"])]
+    {
+        let held = rate.is_none() && prefixes != ["/echo"];
+        let server = Running::start(rate.map_or(&[][..], |_| &["--inbound-rate", "off"]));
+        for prefix in prefixes {
+            let session = format!("{prefix}/000/flood");
+            assert_eq!(server.post(&format!("{session}/xhr"), "").body, "o\n");
+            let send = format!("{session}/xhr_send");
+            assert!(server.post(&send, &much).head.starts_with("HTTP/1.1 204 "), "{prefix}");
+            let mut stream = server.connect();
+            stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout above zero");
+            let more = format!("POST {send} HTTP/1.1\r\nHost: {}\r\nContent-Length: 5\r\n\r\n[\"x\"]", server.addr);
+            stream.write_all(more.as_bytes()).expect("the request leaves");
+            let answer = stream.read(&mut [0; 9]);
+            assert_eq!(answer.is_err(), held, "{prefix}: {answer:?}");
+        }
+    }
+}

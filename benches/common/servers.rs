@@ -22,7 +22,7 @@ impl Server {
     /// The gateway's binary with these endpoints and flags.
     pub fn sockeye(binary: &Path, flags: &[&str]) -> io::Result<Self> {
         let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).args(flags);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--inbound-rate", "off"]).args(flags);
         Self::start(command)
     }
 

@@ -28,8 +28,60 @@ async fn relay(mut session: Session, topic: Topic) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+
     use super::*;
-    use crate::session::testing::session;
+    use crate::session::testing::{limits, session, session_with};
+    use crate::{CloseReason, Rate};
+
+    /// A flooder at 4 MB/s ended everybody who read 400 kB/s. Within its rate it costs them no more than the rate.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_does_not_end_those_who_read() {
+        for (rate, expected) in [(Some(Rate::default()), Ok(())), (None, Err(CloseReason::SLOW_CONSUMER))] {
+            for size in [100, 1000, 64 * 1024] {
+                let handler = broadcast(&Hub::new());
+                let limited = || {
+                    let mut limits = limits();
+                    limits.outbound.messages = 1024;
+                    limits.inbound_rate = rate;
+                    session_with(limits)
+                };
+                let ((first, mut flooder), (second, mut reader)) = (limited(), limited());
+                let handlers = [tokio::spawn(handler(first)), tokio::spawn(handler(second))];
+                // The clock of tests goes in steps of a millisecond.
+                let tick = Duration::from_millis(20);
+                let flood = async {
+                    loop {
+                        for _ in 0..80_000_usize.div_ceil(size) {
+                            flooder.say("x".repeat(size)).await;
+                        }
+                        tokio::time::sleep(tick).await;
+                        // It reads all that there is.
+                        while let Some(Ok(_)) = flooder.next().now_or_never() {}
+                    }
+                };
+                let read = async {
+                    let (start, mut bytes) = (tokio::time::Instant::now(), 0);
+                    while start.elapsed() < Duration::from_secs(60) {
+                        bytes += reader.next().await?.len();
+                        while bytes >= 8_000 {
+                            tokio::time::sleep(tick).await;
+                            bytes -= 8_000;
+                        }
+                    }
+                    Ok(())
+                };
+                let outcome = tokio::select! {
+                    outcome = read => outcome,
+                    () = flood => Ok(()),
+                };
+                assert_eq!(outcome, expected, "messages of {size} bytes");
+                handlers.iter().for_each(|handler| handler.abort());
+            }
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn everybody_hears_everything_in_one_order() {

@@ -42,6 +42,8 @@ impl Gateway {
     pub fn start(binary: &Path) -> Result<Self, GatewayError> {
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--endpoint", "/stamp=stamp"]);
+        // A load is as fast as it can be.
+        command.args(["--inbound-rate", "off"]);
         // The disconnect delay is the default: what a visit leaves behind is part of what visits cost.
         command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = binary.display().to_string();

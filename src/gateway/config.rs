@@ -8,7 +8,7 @@ use super::registry::Memory;
 use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::payload::PayloadLimits;
-use crate::session::{Limits, QueueLimit};
+use crate::session::{Limits, QueueLimit, Rate};
 use crate::transport::Patience;
 
 /// How one endpoint behaves: transports, limits, delays.
@@ -53,7 +53,9 @@ pub struct EndpointConfig {
     /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty queue; with 0 so is each that isn't empty.
     /// Default: 1 MiB.
     pub outbound_bytes: usize,
-    /// How long a payload waits for room in the inbound queue; then it is answered with 503, and the session closes with 1008
+    /// How fast a client may send; one that is faster is read no further, for as long as it is ahead. Default: as fast as it can.
+    pub inbound_rate: Option<Rate>,
+    /// How long a payload waits for room in the inbound queue, beside the time for which its client's rate holds it back; then it is answered with 503, and the session closes with 1008
     /// "inbound queue full". Default: 10 s.
     pub send_wait: Duration,
     /// Payloads of one session that may arrive or wait for room at the same time; at the least one may arrive, and 0 lets none wait for room.
@@ -190,6 +192,7 @@ impl Default for EndpointConfig {
             inbound_bytes: 1024 * 1024,
             outbound_messages: 1024,
             outbound_bytes: 1024 * 1024,
+            inbound_rate: None,
             send_wait: Duration::from_secs(10),
             waiting_payloads: 4,
             response_limit: 128 * 1024,
@@ -242,6 +245,7 @@ impl EndpointConfig {
         );
         Limits {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
+            inbound_rate: self.inbound_rate,
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
             payloads: self.waiting_payloads,
             heartbeat_delay: self.heartbeat_delay.min(LONGEST_DELAY),
@@ -261,6 +265,11 @@ impl EndpointConfig {
         }
     }
 
+    /// Bytes and messages that a socket is read ahead before the application has taken them.
+    pub(super) fn read_ahead(&self) -> (usize, usize) {
+        read_ahead((self.inbound_bytes, self.inbound_messages), self.inbound_rate)
+    }
+
     pub(super) fn memory(&self) -> Memory {
         Memory::new(self.remembered_for, self.remembered_sessions)
     }
@@ -268,6 +277,13 @@ impl EndpointConfig {
     pub(crate) fn payload_limits(&self) -> PayloadLimits {
         PayloadLimits { message_size: self.message_size, messages: self.messages_per_payload }
     }
+}
+
+/// What is read at once is taken at once: with a rate no more than may come at once. At the least one: an empty queue takes anything, and a
+/// socket that is never read brings nothing.
+pub(super) fn read_ahead((bytes, messages): (usize, usize), rate: Option<Rate>) -> (usize, usize) {
+    let (most_bytes, most) = rate.map_or((usize::MAX, usize::MAX), |rate| rate.at_once());
+    (bytes.min(most_bytes).max(1), messages.min(most).max(1))
 }
 
 #[cfg(test)]

@@ -47,8 +47,7 @@ impl Endpoint {
                 binary: config.binary,
                 payload_size: config.payload_size,
                 payload: config.payload_limits(),
-                // At the least one: an empty queue takes anything, and a socket that is never read brings nothing.
-                read_ahead: (config.inbound_bytes.max(1), config.inbound_messages.max(1)),
+                read_ahead: config.read_ahead(),
                 patience: config.patience(),
             }),
             iframe: iframe::page(&config.client_url),

@@ -12,11 +12,14 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::config::read_ahead;
 use super::handler::{Contained, Handler};
 use super::registry::{Keeper, Memory, NoRoom, Registry};
 use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
-use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Receiver, Shared};
+use crate::session::{
+    Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Rate, Receiver, Shared,
+};
 use crate::tally::Tally;
 use crate::transport::tcp::{self, Settings};
 use crate::transport::{Patience, PeerWatch, WatchedStream};
@@ -73,6 +76,8 @@ pub struct TcpConfig {
     pub inbound_messages: usize,
     /// The same in bytes. Default: 1 MiB.
     pub inbound_bytes: usize,
+    /// How fast a client may send; one that is faster is read no further, for as long as it is ahead. Default: as fast as it can.
+    pub inbound_rate: Option<Rate>,
     /// Messages of the application that wait for the client. When they are this many, [`send`](crate::Session::send) waits and
     /// [`try_send`](crate::Session::try_send) says `Full`. An empty queue takes one, also when this is 0. Default: 1,024.
     pub outbound_messages: usize,
@@ -114,6 +119,7 @@ impl Default for TcpConfig {
             message_size: 64 * 1024,
             inbound_messages: 1024,
             inbound_bytes: 1024 * 1024,
+            inbound_rate: None,
             outbound_messages: 1024,
             outbound_bytes: 1024 * 1024,
             first_record_timeout: Duration::from_secs(10),
@@ -266,6 +272,7 @@ impl TcpConfig {
     fn session_limits(&self) -> Limits {
         Limits {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
+            inbound_rate: self.inbound_rate,
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
             payloads: 1,
             heartbeat_delay: NO_HEARTBEATS,
@@ -280,7 +287,7 @@ impl TcpConfig {
     fn settings(&self) -> Settings {
         Settings {
             message_size: self.message_size,
-            read_ahead: (self.inbound_bytes, self.inbound_messages),
+            read_ahead: read_ahead((self.inbound_bytes, self.inbound_messages), self.inbound_rate),
             first_record_timeout: self.first_record_timeout,
             patience: Patience {
                 message_timeout: self.message_timeout,

@@ -6,6 +6,7 @@
 mod charges;
 mod flight;
 mod pings;
+mod rate;
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use self::charges::Charges;
 use self::flight::Flight;
 pub(crate) use self::pings::Pause;
 use self::pings::Pings;
+use self::rate::Buckets;
+pub use self::rate::Rate;
 use super::queue::{Queue, QueueLimit};
 use crate::Message;
 use crate::protocol::close::CloseReason;
@@ -22,6 +25,7 @@ use crate::protocol::frame::Frame;
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) inbound: QueueLimit,
+    pub(crate) inbound_rate: Option<Rate>,
     pub(crate) outbound: QueueLimit,
     /// Payloads over HTTP that may arrive or wait for room at the same time; at the least one.
     pub(crate) payloads: usize,
@@ -93,6 +97,15 @@ pub(crate) enum Step {
     Ping,
 }
 
+/// Why messages from the client are not taken now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The inbound queue has no room.
+    Full,
+    /// The client is over its rate until then.
+    OverRate(Instant),
+}
+
 /// A receiver is attached already.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Attached;
@@ -113,6 +126,8 @@ pub(crate) struct Core {
     /// The open frame has been taken: it leaves before anything else, also when the application closes at once.
     opened: bool,
     inbound: Queue,
+    /// What the client has used of its rate. Boxed, and made with the first message that is counted, because most sessions have none.
+    rate: Option<Box<Buckets>>,
     outbound: Queue,
     charges: Charges,
     line: Line,
@@ -161,6 +176,7 @@ impl Core {
             phase: Phase::Open,
             opened: false,
             inbound: Queue::default(),
+            rate: None,
             outbound: Queue::default(),
             charges: Charges::default(),
             line: Line::Detached { expires_at: now + limits.disconnect_delay },
@@ -352,6 +368,31 @@ impl Core {
         }
         self.push_last(messages);
         true
+    }
+
+    /// The same for a client that has a rate.
+    pub(crate) fn push_at_rate(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        rate: &Rate,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), Held> {
+        if self.takes_more() && !messages.is_empty() {
+            let bytes = messages.iter().map(Message::len).sum();
+            if !self.inbound.fits(limits.inbound, messages.len(), bytes) {
+                return Err(Held::Full);
+            }
+            let buckets = self.rate.get_or_insert_with(|| Box::new(Buckets::full(now)));
+            buckets.take(now, rate, messages.len(), bytes).map_err(Held::OverRate)?;
+        }
+        self.push_last(messages);
+        Ok(())
+    }
+
+    /// Until when the client's rate has held back a payload, if it ever has; may be past.
+    pub(crate) fn held_by_rate_until(&self) -> Option<Instant> {
+        self.rate.as_ref().map(|buckets| buckets.held_until())
     }
 
     /// Takes the last messages of a client that is gone, room or not.

@@ -4,6 +4,7 @@ mod buffered;
 mod core;
 mod error;
 mod info;
+mod pace;
 mod queue;
 mod receipt;
 mod receiver;
@@ -27,7 +28,7 @@ use crate::protocol::close::CloseReason;
 pub(crate) use self::buffered::Buffered;
 #[cfg(feature = "bench")]
 pub(crate) use self::core::Core;
-pub use self::core::{EndedBy, SessionEnd};
+pub use self::core::{EndedBy, Rate, SessionEnd};
 pub(crate) use self::core::{Limits, Liveness, Step};
 pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 use super::buffered::Buffered;
-use super::core::{Core, Detach, EndedBy, Limits, Liveness, Pause, Step};
+use super::core::{Core, Detach, EndedBy, Held, Limits, Liveness, Pause, Step};
+use super::pace::Pace;
 use super::receipt::Receipt;
 use super::shared::{Shared, State, Wait};
 use super::wakers::{Waiter, register};
@@ -31,6 +32,8 @@ pub(crate) struct Receiver {
     /// Waiting for memory.
     ticket: Ticket,
     alarm: Alarm,
+    /// Waiting until the client is within its rate.
+    pace: Pace,
 }
 
 impl Receiver {
@@ -77,8 +80,8 @@ impl Receiver {
 
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
-        let (waiter, ticket) = (Waiter::new(), Ticket::default());
-        Self { shared, attached: true, unwatched: false, waiter, ticket, alarm: Alarm::at(due) }
+        let (waiter, ticket, pace) = (Waiter::new(), Ticket::default(), Pace::default());
+        Self { shared, attached: true, unwatched: false, waiter, ticket, alarm: Alarm::at(due), pace }
     }
 
     /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
@@ -205,43 +208,22 @@ impl Receiver {
         true
     }
 
-    /// Something arrived from the peer. Queues its messages for the application; false: there is no room, they are left where they are, and
-    /// `cx` is woken when there may be some.
+    /// Something arrived from the peer. Queues its messages for the application; false: there is no room, or the client is
+    /// over its rate; they are left where they are, and `cx` is woken when they may be taken.
     ///
     /// The caller's task polls the application next, and the receiver before it rests: so it is not woken for either.
-    pub(crate) fn hear(&self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
+    pub(crate) fn hear(&mut self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let mut state = self.shared.lock();
-        // Dropped when the lock is released.
+        // Dropped when the lock is released, behind `push`.
         let _stale = state.receiver.take();
         state.core.heard();
-        self.push(state, cx, messages)
+        push(&self.shared, state, self.waiter, &mut self.pace, cx, messages)
     }
 
-    /// Offers messages again that found no room.
-    pub(crate) fn hear_again(&self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
+    /// Offers messages again that were not taken.
+    pub(crate) fn hear_again(&mut self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let state = self.shared.lock();
-        self.push(state, cx, messages)
-    }
-
-    fn push(&self, mut state: MutexGuard<'_, State>, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
-        if !state.core.push_inbound(&self.shared.limits, messages) {
-            let mut stale = None;
-            state.others.register(self.waiter, cx, &mut stale);
-            state.core.reading_paused(Pause::ROOM);
-            drop(state);
-            return false;
-        }
-        if state.core.is_reading_paused(Pause::ROOM) {
-            state.core.reading_resumed(clock::now(), &self.shared.limits, Pause::ROOM);
-        }
-        let application = state.application.take();
-        let charge = state.core.due_charge();
-        drop(state);
-        if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
-            application.wake();
-        }
-        self.shared.charge(charge);
-        true
+        push(&self.shared, state, self.waiter, &mut self.pace, cx, messages)
     }
 
     /// Queues what the client sent last, room or not: it is in memory already, and the session ends.
@@ -360,6 +342,44 @@ impl Drop for Receiver {
         self.shared.account().budget().stop_waiting(&mut self.ticket);
         self.detach(Detach::Vanished);
     }
+}
+
+fn push(
+    shared: &Shared,
+    mut state: MutexGuard<'_, State>,
+    waiter: Waiter,
+    pace: &mut Pace,
+    cx: &mut Context<'_>,
+    messages: &mut Vec<Message>,
+) -> bool {
+    if let Err(held) = state.admit(&shared.limits, messages) {
+        let mut stale = None;
+        match held {
+            Held::Full => state.core.reading_paused(Pause::ROOM),
+            Held::OverRate(_) => state.core.reading_paused(Pause::RATE),
+        }
+        // Also over its rate: a session that closes takes all and drops it.
+        state.others.register(waiter, cx, &mut stale);
+        drop(state);
+        if let Held::OverRate(until) = held {
+            pace.wake_at(until, cx);
+        }
+        return false;
+    }
+    for reason in [Pause::ROOM, Pause::RATE] {
+        if state.core.is_reading_paused(reason) {
+            state.core.reading_resumed(clock::now(), &shared.limits, reason);
+        }
+    }
+    let application = state.application.take();
+    let charge = state.core.due_charge();
+    drop(state);
+    pace.clear();
+    if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
+        application.wake();
+    }
+    shared.charge(charge);
+    true
 }
 
 /// A receiver's one timer. Traffic does not move it: when it fires, the core tells the next date.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::core::{Core, EndedBy, Limits, SessionEnd};
+use super::core::{Core, EndedBy, Held, Limits, SessionEnd};
+use super::pace::Pace;
 use super::wakers::{Turns, Waiter, Waiting, Wakes, register};
 use super::{ConnectInfo, SendError, TrySendError};
 use crate::Message;
@@ -368,7 +369,7 @@ impl Shared {
     /// Queues a whole payload if there is room and no other waits for it; else takes a place for it, before a later one can find room.
     fn deliver_now(&self, messages: &mut Vec<Message>, crowd: usize) -> Result<Inbound, InLine<'_>> {
         let delivered = self.with(|state, wakes| {
-            if state.waiting_payloads == 0 && state.core.push_inbound(&self.limits, messages) {
+            if state.waiting_payloads == 0 && state.admit(&self.limits, messages).is_ok() {
                 wakes.add(&mut state.application);
                 return Ok(Inbound::Taken);
             }
@@ -397,24 +398,51 @@ impl Shared {
     ) -> Inbound {
         let mut messages = messages;
         // Pinned here, so that its turn ends after the close: the payload behind this one must not be taken when this one was not.
-        let mut admitted = pin!(tokio::time::timeout(patience, async {
+        let began = clock::now();
+        let mut admitted = pin!(async {
             // Never closed; and without a turn the payload is still admitted whole.
             let _turn = self.turn.acquire().await;
             let mut wait = Wait::new(self, |state| &mut state.others);
+            let mut pace = Pace::default();
             poll_fn(|cx| {
                 let mut stale = None;
-                self.with(|state, wakes| {
-                    if !state.core.push_inbound(&self.limits, &mut messages) {
-                        return wait.among(state, cx, &mut stale);
+                let held = self.with(|state, wakes| match state.admit(&self.limits, &mut messages) {
+                    Ok(()) => {
+                        wakes.add(&mut state.application);
+                        None
                     }
-                    wakes.add(&mut state.application);
-                    Poll::Ready(())
-                })
+                    Err(held) => {
+                        // Also over its rate: it is told when the session closes.
+                        let _: Poll<()> = wait.among(state, cx, &mut stale);
+                        Some(held)
+                    }
+                });
+                match held {
+                    None => Poll::Ready(()),
+                    Some(Held::Full) => Poll::Pending,
+                    Some(Held::OverRate(until)) => {
+                        pace.wake_at(until, cx);
+                        Poll::Pending
+                    }
+                }
             })
             .await;
-        }));
-        if admitted.as_mut().await.is_ok() {
-            return Inbound::Taken;
+        });
+        let mut from = began;
+        loop {
+            match from.checked_add(patience) {
+                Some(at) if tokio::time::timeout_at(at.into(), admitted.as_mut()).await.is_err() => {}
+                Some(_) => return Inbound::Taken,
+                None => {
+                    admitted.as_mut().await;
+                    return Inbound::Taken;
+                }
+            }
+            // The application is not to blame for what the client's rate has held back, this payload or those before it.
+            match self.lock().core.held_by_rate_until() {
+                Some(until) if until > from => from = until,
+                _ => break,
+            }
         }
         self.close(CloseReason::INBOUND_FULL, EndedBy::Gateway);
         Inbound::Full
@@ -531,6 +559,15 @@ impl Shared {
 }
 
 impl State {
+    /// Takes messages from the client, at its rate if it has one, or leaves them where they are.
+    pub(super) fn admit(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> Result<(), Held> {
+        match &limits.inbound_rate {
+            Some(rate) => self.core.push_at_rate(clock::now(), limits, rate, messages),
+            None if self.core.push_inbound(limits, messages) => Ok(()),
+            None => Err(Held::Full),
+        }
+    }
+
     /// There may be room in the outbound queue, or the first sender that waits for some is another one.
     pub(super) fn wake_sender(&mut self, limits: &Limits, wakes: &mut Wakes) {
         let Self { core, senders, .. } = self;

@@ -20,6 +20,7 @@ pub(crate) fn limits() -> Limits {
     let queue = QueueLimit { messages: 4096, bytes: 1 << 20 };
     Limits {
         inbound: queue,
+        inbound_rate: None,
         outbound: queue,
         payloads: 4,
         heartbeat_delay: Duration::from_secs(25),

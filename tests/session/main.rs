@@ -53,6 +53,7 @@ on_every_transport! {
         an_end_is_seen_while_the_application_does_not_receive,
         a_sink_that_is_ready_takes_what_comes,
         senders_get_room_in_turn,
+        a_client_over_its_rate_waits_and_loses_nothing,
         a_small_queue_loses_nothing,
     }
     closing: {

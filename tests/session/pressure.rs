@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt, stream};
-use sockeye::{EndedBy, EndpointConfig, Session, TrySendError};
+use sockeye::{EndedBy, EndpointConfig, Rate, Session, TrySendError};
 
 use crate::common::client::json;
 use crate::common::transport::Transport;
@@ -297,6 +297,31 @@ pub(crate) async fn senders_get_room_in_turn(transport: Transport) {
             () = &mut reading => {}
         }
     });
+}
+
+/// What is ahead of the rate waits, longer than `send_wait`, and then comes in order: nobody is to blame, and nothing closes.
+pub(crate) async fn a_client_over_its_rate_waits_and_loses_nothing(transport: Transport) {
+    let rate = Rate::new(4, u32::MAX).burst(Duration::from_millis(500));
+    let config = EndpointConfig {
+        inbound_rate: Some(rate),
+        send_wait: Duration::from_millis(1),
+        pong_timeout: Duration::from_millis(1),
+        ..EndpointConfig::default()
+    };
+    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
+    let sending = async {
+        for number in 0..6 {
+            client.send(&[&number.to_string()]).await;
+        }
+    };
+    let receiving = async {
+        for expected in 0..6 {
+            assert_eq!(session.recv().await.expect("a message"), *expected.to_string());
+        }
+    };
+    tokio::join!(sending, receiving);
+    session.send("as if nothing had been").await.expect("the client is there");
+    assert_eq!(client.message().await, "as if nothing had been");
 }
 
 /// Queues that hold one message each, and an application in a task of its own: every message makes somebody wait, and somebody be woken.

@@ -14,6 +14,9 @@ impl Pause {
     /// Memory is short, and the session holds much of it.
     pub(crate) const MEMORY: Self = Self(2);
 
+    /// The client is over its rate.
+    pub(crate) const RATE: Self = Self(1 << 4);
+
     /// A reason that no transport has.
     #[cfg(test)]
     pub(super) fn of_a_test() -> Self {

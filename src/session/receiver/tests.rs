@@ -105,3 +105,29 @@ async fn the_timer_wakes_the_task_that_asked_last() {
     tokio::time::sleep(limits.heartbeat_delay).await;
     assert!(first.0.load(Ordering::Relaxed));
 }
+
+/// A client is over its rate for a minute. Its socket is not read, which is not its fault: no pong is missed, and what waits is taken when
+/// it is time, without anything else that happens.
+#[tokio::test(start_paused = true)]
+async fn a_socket_over_its_rate_is_read_when_it_is_time() {
+    let rate = crate::Rate::new(1, u32::MAX).burst(Duration::from_secs(1));
+    let shared = shared(Limits { inbound_rate: Some(rate), ..limits() });
+    let mut receiver = Receiver::first(Arc::clone(&shared), Liveness::Pings);
+    let start = clock::now();
+    let mut messages: Vec<Message> = vec!["x".into(); 60];
+    assert!(poll_fn(|cx| Poll::Ready(receiver.hear(cx, &mut messages))).await);
+    let mut more = vec!["more".into()];
+    let taken = poll_fn(|cx| {
+        while let Poll::Ready(step) = receiver.poll_step(cx) {
+            match step {
+                Step::Ping => receiver.ping_left(0),
+                step => assert!(!matches!(step, Step::Frame(Frame::Close(_))), "{step:?}"),
+            }
+        }
+        if receiver.hear_again(cx, &mut more) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    taken.await;
+    let waited = clock::now() - start;
+    assert_eq!(waited.as_secs(), 60, "{waited:?}");
+    assert!(shared.end().is_none());
+}

@@ -5,6 +5,7 @@ mod inbound;
 mod life_cycle;
 mod model;
 mod pings;
+mod rate;
 
 use super::*;
 use crate::clock;
@@ -27,6 +28,7 @@ impl Bench {
         let queue = QueueLimit { messages: 8, bytes: 100 };
         let limits = Limits {
             inbound: queue,
+            inbound_rate: None,
             outbound: queue,
             payloads: 1,
             heartbeat_delay: HEARTBEAT,
