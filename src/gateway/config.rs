@@ -53,6 +53,10 @@ pub struct EndpointConfig {
     /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty queue; with 0 so is each that isn't empty.
     /// Default: 1 MiB.
     pub outbound_bytes: usize,
+    /// Keys of which the newest message is kept while the outbound queue is full, for publications of which only the newest counts
+    /// ([`WhenFull::Latest`](crate::hub::WhenFull::Latest)); together they hold at most `outbound_bytes`. What is more is dropped, and its
+    /// publisher told. Default: 256.
+    pub outbound_keys: usize,
     /// How fast a client may send; one that is faster is read no further, for as long as it is ahead. Default: as fast as it can.
     pub inbound_rate: Option<Rate>,
     /// How long a payload waits for room in the inbound queue, beside the time for which its client's rate holds it back; then it is answered with 503, and the session closes with 1008
@@ -192,6 +196,7 @@ impl Default for EndpointConfig {
             inbound_bytes: 1024 * 1024,
             outbound_messages: 1024,
             outbound_bytes: 1024 * 1024,
+            outbound_keys: 256,
             inbound_rate: None,
             send_wait: Duration::from_secs(10),
             waiting_payloads: 4,
@@ -247,6 +252,7 @@ impl EndpointConfig {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
             inbound_rate: self.inbound_rate,
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
+            outbound_keys: self.outbound_keys,
             payloads: self.waiting_payloads,
             heartbeat_delay: self.heartbeat_delay.min(LONGEST_DELAY),
             disconnect_delay: self.disconnect_delay.min(LONGEST_DELAY),

@@ -84,6 +84,10 @@ pub struct TcpConfig {
     /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty queue; with 0 so is each that isn't empty.
     /// Default: 1 MiB.
     pub outbound_bytes: usize,
+    /// Keys of which the newest message is kept while the outbound queue is full, for publications of which only the newest counts
+    /// ([`WhenFull::Latest`](crate::hub::WhenFull::Latest)); together they hold at most `outbound_bytes`. What is more is dropped, and its
+    /// publisher told. Default: 256.
+    pub outbound_keys: usize,
     /// How long the first record may take to arrive; then the session closes with 1008 "no record in time". Default: 10 s.
     pub first_record_timeout: Duration,
     /// How long a later record may take from its first byte to its last; then the session closes likewise. A client may be silent
@@ -122,6 +126,7 @@ impl Default for TcpConfig {
             inbound_rate: None,
             outbound_messages: 1024,
             outbound_bytes: 1024 * 1024,
+            outbound_keys: 256,
             first_record_timeout: Duration::from_secs(10),
             message_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
@@ -274,6 +279,7 @@ impl TcpConfig {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
             inbound_rate: self.inbound_rate,
             outbound: QueueLimit { messages: self.outbound_messages, bytes: self.outbound_bytes },
+            outbound_keys: self.outbound_keys,
             payloads: 1,
             heartbeat_delay: NO_HEARTBEATS,
             disconnect_delay: self.linger.min(LONGEST_DELAY),

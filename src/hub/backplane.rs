@@ -48,6 +48,23 @@ pub struct Publication {
     pub message: Message,
     /// The one session that is not to get it, wherever it is.
     pub except: Option<SessionId>,
+    /// What becomes of it for members that have no room.
+    pub when_full: WhenFull,
+}
+
+/// What becomes of a publication for a member whose outbound queue has no room for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// The member is closed as a slow consumer: it gets everything, or is told that it doesn't.
+    #[default]
+    Close,
+    /// This message is dropped for this member, and counted.
+    Drop,
+    /// Only the newest message of this key counts: it waits until the member has room, unless a newer one of the key comes before. The
+    /// member then gets what waited in the order in which it was published. How many keys wait is bounded by
+    /// [`outbound_keys`](crate::EndpointConfig::outbound_keys). A key is one among those of its topic.
+    Latest(Arc<str>),
 }
 
 /// Joins the hubs of one process.

@@ -12,15 +12,16 @@ use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-pub use self::backplane::{Backplane, Local, Publication};
+pub use self::backplane::{Backplane, Local, Publication, WhenFull};
 use self::members::Members;
 use self::slow::SlowConsumers;
+use crate::session::Kept;
 use crate::{CloseReason, Message, Sender, SessionId, TrySendError};
 
 /// Topics and the sessions that follow them; cheap to clone, all clones are the same hub.
 ///
 /// A message is encoded once, however many sessions it goes to. A session that cannot take one because its outbound queue is
-/// full is closed with [`CloseReason::SLOW_CONSUMER`] and counted: one client that does not read costs the others nothing. A message that
+/// full is closed with [`CloseReason::SLOW_CONSUMER`] and counted, unless its publisher wants something else ([`Topic::when_full`]): one client that does not read costs the others nothing. A message that
 /// is larger by itself than a session can take is counted and closes none. A publication takes the room that there is, also while a
 /// [`send`](Sender::send) of the application waits for more: a session that has room is never closed for want of it.
 ///
@@ -61,7 +62,7 @@ impl Hub {
 
     /// The topic of that name. It costs nothing until somebody joins, and is forgotten when the last member leaves.
     pub fn topic(&self, name: impl Into<Arc<str>>) -> Topic {
-        Topic { hub: self.clone(), name: name.into() }
+        Topic { hub: self.clone(), name: name.into(), when_full: WhenFull::Close }
     }
 
     /// Sends to one session as to a member of a topic: if its outbound queue is full, it is closed as a slow consumer.
@@ -87,7 +88,7 @@ impl Hub {
         self.inner.slow.total()
     }
 
-    /// How many times a message did not reach a member of this hub, for whatever reason.
+    /// How many times a message did not reach a member of this hub, for whatever reason, or was replaced by a newer one before it did.
     pub fn undelivered(&self) -> u64 {
         self.inner.undelivered.load(Ordering::Relaxed)
     }
@@ -114,9 +115,26 @@ impl fmt::Debug for Hub {
 pub struct Topic {
     hub: Hub,
     name: Arc<str>,
+    when_full: WhenFull,
 }
 
 impl Topic {
+    /// What becomes of a publication for members that can't keep up; so it is for all that is published through this handle and its clones.
+    /// Default: [`WhenFull::Close`].
+    ///
+    /// ```
+    /// use sockeye::hub::{Hub, WhenFull};
+    ///
+    /// let ticks = Hub::new().topic("ticks").when_full(WhenFull::Drop);
+    /// ticks.publish("a member that has no room misses it");
+    /// ticks.publish_latest("EUR", "a member that has no room gets it later, or a newer one of EUR");
+    /// ```
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
     /// The topic's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -150,12 +168,22 @@ impl Topic {
     /// It never waits for a client: a queue takes the message, or its session is closed. When it returns, the members in this
     /// process have been served.
     pub fn publish(&self, message: impl Into<Message>) -> Delivery {
-        self.send(message.into(), None)
+        self.send(message.into(), None, self.when_full.clone())
+    }
+
+    /// Sends a message to every member; one that has no room gets it later, or a newer one of the same key ([`WhenFull::Latest`]).
+    ///
+    /// # Ordering
+    ///
+    /// What a member gets, it gets in the order in which it was published. While messages wait for a member nothing else finds room there:
+    /// what is published with [`WhenFull::Close`] then closes it.
+    pub fn publish_latest(&self, key: impl Into<Arc<str>>, message: impl Into<Message>) -> Delivery {
+        self.send(message.into(), None, WhenFull::Latest(key.into()))
     }
 
     /// Sends a message to every member but one session, as a rule the one it came from.
     pub fn publish_except(&self, message: impl Into<Message>, except: SessionId) -> Delivery {
-        self.send(message.into(), Some(except))
+        self.send(message.into(), Some(except), self.when_full.clone())
     }
 
     /// How many members the topic has in this hub.
@@ -164,8 +192,8 @@ impl Topic {
         followers.map_or(0, |followers| followers.lock().len())
     }
 
-    fn send(&self, message: Message, except: Option<SessionId>) -> Delivery {
-        self.hub.backplane.publish(&Publication { topic: Arc::clone(&self.name), message, except })
+    fn send(&self, message: Message, except: Option<SessionId>, when_full: WhenFull) -> Delivery {
+        self.hub.backplane.publish(&Publication { topic: Arc::clone(&self.name), message, except, when_full })
     }
 }
 
@@ -213,13 +241,17 @@ impl fmt::Debug for Membership {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Sessions that have taken the message into their queue.
+    /// Sessions that have taken the message into their queue, or keep it behind the queue as the newest of its key.
     pub reached: usize,
     /// Members that have not: they had closed already, were closed now as slow consumers, or can't carry it (binary).
     pub undelivered: usize,
     /// Members for which it is too large by itself: more than `outbound_bytes` of their endpoint, or than their transport can carry. They
     /// stay open, and members.
     pub too_large: usize,
+    /// Members that had no room for it, and stay ([`WhenFull::Drop`], or more keys than are kept).
+    pub dropped: usize,
+    /// Earlier messages that this one has replaced as the newest of its key: members had been reached by them, and will never get them.
+    pub replaced: usize,
 }
 
 impl AddAssign for Delivery {
@@ -227,6 +259,8 @@ impl AddAssign for Delivery {
         self.reached += other.reached;
         self.undelivered += other.undelivered;
         self.too_large += other.too_large;
+        self.dropped += other.dropped;
+        self.replaced += other.replaced;
     }
 }
 
@@ -301,14 +335,19 @@ impl Inner {
     }
 
     fn deliver(&self, publication: &Publication) -> Delivery {
-        let Publication { topic, message, except } = publication;
+        let Publication { topic, message, except, when_full } = publication;
         let Some(followers) = self.topics().get(topic).cloned() else { return Delivery::default() };
         let mut delivery = Delivery::default();
         let mut slow = 0;
         let mut slowest = None;
         for sender in followers.lock().iter().filter(|sender| Some(sender.id()) != *except) {
-            match offer(sender, message.clone()) {
+            match publish(sender, topic, message.clone(), when_full) {
                 Outcome::Taken => delivery.reached += 1,
+                Outcome::Replaced => {
+                    delivery.reached += 1;
+                    delivery.replaced += 1;
+                }
+                Outcome::Dropped => delivery.dropped += 1,
                 Outcome::Gone => delivery.undelivered += 1,
                 Outcome::TooLarge => delivery.too_large += 1,
                 Outcome::TooSlow => {
@@ -318,7 +357,7 @@ impl Inner {
                 }
             }
         }
-        let missed = delivery.undelivered + delivery.too_large;
+        let missed = delivery.undelivered + delivery.too_large + delivery.dropped + delivery.replaced;
         if missed > 0 {
             self.undelivered.fetch_add(missed as u64, Ordering::Relaxed);
         }
@@ -342,6 +381,9 @@ impl Followers {
 
 enum Outcome {
     Taken,
+    /// Kept behind the queue, instead of an earlier message.
+    Replaced,
+    Dropped,
     /// Closed, or not able to carry the message.
     Gone,
     TooLarge,
@@ -349,13 +391,33 @@ enum Outcome {
     TooSlow,
 }
 
+fn publish(sender: &Sender, topic: &Arc<str>, message: Message, when_full: &WhenFull) -> Outcome {
+    match when_full {
+        WhenFull::Close => offer(sender, message),
+        WhenFull::Drop => sender.try_publish(message).map_or_else(|error| refused(&error), |()| Outcome::Taken),
+        WhenFull::Latest(key) => match sender.publish_latest((Arc::clone(topic), Arc::clone(key)), message) {
+            Ok(Kept::Queued | Kept::Waits { replaced: false }) => Outcome::Taken,
+            Ok(Kept::Waits { replaced: true }) => Outcome::Replaced,
+            Ok(Kept::NoPlace) => Outcome::Dropped,
+            Err(error) => refused(&error),
+        },
+    }
+}
+
 fn offer(sender: &Sender, message: Message) -> Outcome {
     match sender.try_publish(message) {
         Ok(()) => Outcome::Taken,
-        Err(TrySendError::Closed(_) | TrySendError::NotCarried(_)) => Outcome::Gone,
-        Err(TrySendError::TooLarge(_)) => Outcome::TooLarge,
-        // Another topic may have been faster: a session is counted once.
         Err(TrySendError::Full(_)) if sender.give_up(CloseReason::SLOW_CONSUMER) => Outcome::TooSlow,
+        // Another topic may have been faster: a session is counted once.
         Err(TrySendError::Full(_)) => Outcome::Gone,
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &TrySendError) -> Outcome {
+    match error {
+        TrySendError::Full(_) => Outcome::Dropped,
+        TrySendError::TooLarge(_) => Outcome::TooLarge,
+        TrySendError::Closed(_) | TrySendError::NotCarried(_) => Outcome::Gone,
     }
 }

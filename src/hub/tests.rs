@@ -116,6 +116,66 @@ async fn a_session_that_has_room_is_not_closed_because_a_sender_waits() {
     large.await.expect("no panic").expect("it was sent");
 }
 
+/// Positions on a map, say: to miss one is nothing, to be closed for it would be much.
+#[tokio::test(start_paused = true)]
+async fn a_topic_may_drop_what_finds_no_room() {
+    let hub = Hub::new();
+    let topic = hub.topic("positions").when_full(WhenFull::Drop);
+    let (_ann, _session, mut ann) = member(&topic);
+    let (slow, mut client) = narrow();
+    let _slow = topic.join(slow.sender());
+    assert_eq!(topic.publish("one"), delivery(2, 0));
+    assert_eq!(topic.publish("two"), Delivery { reached: 1, dropped: 1, ..Delivery::default() });
+    assert_eq!(client.hear_all().await, ["one"]);
+    assert_eq!(topic.publish("three"), delivery(2, 0));
+    assert_eq!(client.hear_all().await, ["three"]);
+    assert_eq!(ann.hear_all().await, ["one", "two", "three"]);
+    assert_eq!((hub.slow_consumers(), hub.undelivered()), (0, 1));
+}
+
+/// Prices: who is behind wants the newest of each, and not the way there.
+#[tokio::test(start_paused = true)]
+async fn a_topic_may_keep_only_the_newest_of_a_key() {
+    let hub = Hub::new();
+    let (topic, other) = (hub.topic("prices"), hub.topic("other prices"));
+    let (_ann, _session, mut ann) = member(&topic);
+    let (slow, mut client) = narrow();
+    let _slow = [&topic, &other].map(|topic| topic.join(slow.sender()));
+    let replaced = Delivery { reached: 2, replaced: 1, ..Delivery::default() };
+    assert_eq!(topic.publish_latest("EUR", "eur 1"), delivery(2, 0));
+    assert_eq!(topic.publish_latest("EUR", "eur 2"), delivery(2, 0), "the first is in the queue");
+    assert_eq!(topic.publish_latest("USD", "usd 1"), delivery(2, 0));
+    assert_eq!(topic.publish_latest("EUR", "eur 3"), replaced);
+    assert_eq!(other.publish_latest("EUR", "another eur"), delivery(1, 0), "a key is its topic's");
+    assert_eq!(client.hear_all().await, ["eur 1", "usd 1", "eur 3", "another eur"]);
+    assert_eq!(ann.hear_all().await, ["eur 1", "eur 2", "usd 1", "eur 3"]);
+    assert_eq!((hub.slow_consumers(), hub.undelivered()), (0, 1));
+
+    // Nothing passes what waits; a message that may not be missed closes.
+    assert_eq!(topic.publish("plain"), delivery(2, 0));
+    assert_eq!(topic.publish_latest("EUR", "eur 4"), delivery(2, 0));
+    assert_eq!(topic.publish("plain again"), delivery(1, 1));
+    assert_eq!(client.hear().await, "plain");
+    assert_eq!(client.hear().await, "eur 4", "what was taken before still goes out");
+    assert_eq!(client.next().await, Err(CloseReason::SLOW_CONSUMER));
+}
+
+/// More keys than are kept: the new ones are dropped, and told.
+#[tokio::test(start_paused = true)]
+async fn the_keys_that_wait_are_bounded() {
+    let topic = Hub::new().topic("prices");
+    let mut limits = limits();
+    limits.outbound.messages = 1;
+    limits.outbound_keys = 2;
+    let (slow, mut client) = session_with(limits);
+    let _slow = topic.join(slow.sender());
+    for key in ["queued", "a", "b"] {
+        assert_eq!(topic.publish_latest(key, key), delivery(1, 0));
+    }
+    assert_eq!(topic.publish_latest("c", "c"), Delivery { dropped: 1, ..Delivery::default() });
+    assert_eq!(client.hear_all().await, ["queued", "a", "b"]);
+}
+
 #[tokio::test]
 async fn a_slow_session_is_counted_once_however_many_topics_it_follows() {
     let hub = Hub::new();

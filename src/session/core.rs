@@ -5,6 +5,7 @@
 
 mod charges;
 mod flight;
+mod latest;
 mod pings;
 mod rate;
 
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use self::charges::Charges;
 use self::flight::Flight;
+use self::latest::Latest;
+pub(crate) use self::latest::{Kept, Key};
 pub(crate) use self::pings::Pause;
 use self::pings::Pings;
 use self::rate::Buckets;
@@ -27,6 +30,7 @@ pub(crate) struct Limits {
     pub(crate) inbound: QueueLimit,
     pub(crate) inbound_rate: Option<Rate>,
     pub(crate) outbound: QueueLimit,
+    pub(crate) outbound_keys: usize,
     /// Payloads over HTTP that may arrive or wait for room at the same time; at the least one.
     pub(crate) payloads: usize,
     pub(crate) heartbeat_delay: Duration,
@@ -129,6 +133,8 @@ pub(crate) struct Core {
     /// What the client has used of its rate. Boxed, and made with the first message that is counted, because most sessions have none.
     rate: Option<Box<Buckets>>,
     outbound: Queue,
+    /// The newest messages of keys that found the queue full. Nothing else enters the queue while there are any.
+    latest: Option<Box<Latest>>,
     charges: Charges,
     line: Line,
     flight: Flight,
@@ -178,6 +184,7 @@ impl Core {
             inbound: Queue::default(),
             rate: None,
             outbound: Queue::default(),
+            latest: None,
             charges: Charges::default(),
             line: Line::Detached { expires_at: now + limits.disconnect_delay },
             flight: Flight::new(now),
@@ -237,7 +244,7 @@ impl Core {
             Phase::Open | Phase::Closing { .. } if !self.outbound.is_empty() => {
                 let count = std::mem::take(backlog).max(1);
                 self.delivered += count as u64;
-                match count {
+                let frame = match count {
                     1 => {
                         let message = self.outbound.pop()?;
                         self.charges.leave(&message);
@@ -248,7 +255,9 @@ impl Core {
                         messages.iter().for_each(|message| self.charges.leave(message));
                         Frame::Messages(messages)
                     }
-                }
+                };
+                Latest::refill(&mut self.latest, &mut self.outbound, limits.outbound);
+                frame
             }
             Phase::Closing { reason, .. } => Frame::Close(reason.clone()),
             Phase::Open if now >= *heartbeat_at => Frame::Heartbeat,
@@ -470,7 +479,7 @@ impl Core {
     /// Whether the outbound queue has room now for a message of so many bytes; for 0, whether it has room at all. It never has for more
     /// than [`QueueLimit::bytes`]: such a message is refused, for it would wait for ever.
     pub(crate) fn has_space(&self, limits: &Limits, bytes: usize) -> bool {
-        bytes <= limits.outbound.bytes && self.outbound.fits(limits.outbound, 1, bytes)
+        bytes <= limits.outbound.bytes && self.latest.is_none() && self.outbound.fits(limits.outbound, 1, bytes)
     }
 
     /// Queues a message; only after [`has_space`](Self::has_space) said yes, if only for no bytes, on a session that
@@ -478,6 +487,28 @@ impl Core {
     pub(crate) fn send(&mut self, message: Message) {
         self.charges.enter(&message);
         self.outbound.push(message);
+    }
+
+    /// Queues a message, or keeps it as the newest of its key until there is room; only on a session that [`is_open`](Self::is_open), and
+    /// no message that is larger than the queue.
+    pub(crate) fn send_latest(&mut self, limits: &Limits, key: Key, message: Message) -> Kept {
+        if self.has_space(limits, message.len()) {
+            self.send(message);
+            return Kept::Queued;
+        }
+        if limits.outbound_keys == 0 {
+            return Kept::NoPlace;
+        }
+        // It finds a place, or others have one: so none is made for nothing.
+        let latest = self.latest.get_or_insert_default();
+        let (kept, replaced) = latest.put(key, message.clone(), limits.outbound_keys, limits.outbound.bytes);
+        if kept != Kept::NoPlace {
+            self.charges.enter(&message);
+        }
+        if let Some(replaced) = replaced {
+            self.charges.leave(&replaced);
+        }
+        kept
     }
 
     /// Ends the session in order: what is queued goes out first, as long as somebody takes it.
@@ -516,7 +547,7 @@ impl Core {
 
     /// What the queues hold, in bytes, as if they shared no message with others.
     pub(crate) fn held(&self) -> usize {
-        self.inbound.held() + self.outbound.held()
+        self.inbound.held() + self.outbound.held() + self.latest.as_ref().map_or(0, |latest| latest.held())
     }
 
     /// What the budget is to count now, or to count no more: since the last time, and nothing if that is little.
@@ -619,7 +650,9 @@ impl Core {
     fn drop_outbound(&mut self) -> usize {
         let dropped = self.outbound.len();
         self.outbound.drain().for_each(|message| self.charges.leave(&message));
-        dropped
+        let Some(latest) = self.latest.take() else { return dropped };
+        latest.iter().for_each(|message| self.charges.leave(message));
+        dropped + latest.len()
     }
 }
 

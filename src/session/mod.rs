@@ -29,7 +29,7 @@ pub(crate) use self::buffered::Buffered;
 #[cfg(feature = "bench")]
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, Rate, SessionEnd};
-pub(crate) use self::core::{Limits, Liveness, Step};
+pub(crate) use self::core::{Kept, Key, Limits, Liveness, Step};
 pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;
 pub use self::info::{ConnectInfo, SessionId, SessionIdError};
@@ -248,6 +248,11 @@ impl Sender {
     /// As [`try_send`](Self::try_send), also while other senders wait for more room than there is.
     pub(crate) fn try_publish(&self, message: Message) -> Result<(), TrySendError> {
         self.shared.try_send_past_senders(message)
+    }
+
+    /// As [`try_publish`](Self::try_publish), but a message that finds no room is kept, if it is the newest of its key, until there is some.
+    pub(crate) fn publish_latest(&self, key: Key, message: Message) -> Result<Kept, TrySendError> {
+        self.shared.send_latest(key, message)
     }
 
     /// Ends the session because a limit says so, as [`Session::close`] does but for what the client has sent, which the

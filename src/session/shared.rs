@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::core::{Core, EndedBy, Held, Limits, SessionEnd};
+use super::core::{Core, EndedBy, Held, Kept, Key, Limits, SessionEnd};
 use super::pace::Pace;
 use super::wakers::{Turns, Waiter, Waiting, Wakes, register};
 use super::{ConnectInfo, SendError, TrySendError};
@@ -287,6 +287,28 @@ impl Shared {
             self.owner.parked(self, expires_at);
         }
         closed
+    }
+
+    /// Queues a message if there is room, also while senders wait for more; else it waits behind the queue, as the newest of its key.
+    pub(crate) fn send_latest(&self, key: Key, message: Message) -> Result<Kept, TrySendError> {
+        let message = self.carries.accept(message)?;
+        if message.len() > self.limits.outbound.bytes {
+            return Err(TrySendError::TooLarge(message));
+        }
+        let mut state = self.lock();
+        if !state.core.is_open() {
+            return Err(TrySendError::Closed(message));
+        }
+        let kept = state.core.send_latest(&self.limits, key, message);
+        // The receiver of a full queue has been woken.
+        let receiver = if kept == Kept::Queued { state.receiver.take() } else { None };
+        let charge = state.core.due_charge();
+        drop(state);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        self.charge(charge);
+        Ok(kept)
     }
 
     /// The application has dropped its session: nobody can receive any more, whoever keeps a [`Sender`](super::Sender).

@@ -22,6 +22,7 @@ pub(crate) fn limits() -> Limits {
         inbound: queue,
         inbound_rate: None,
         outbound: queue,
+        outbound_keys: 256,
         payloads: 4,
         heartbeat_delay: Duration::from_secs(25),
         disconnect_delay: Duration::from_secs(5),

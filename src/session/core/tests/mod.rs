@@ -2,6 +2,7 @@
 
 mod flight;
 mod inbound;
+mod latest;
 mod life_cycle;
 mod model;
 mod pings;
@@ -30,6 +31,7 @@ impl Bench {
             inbound: queue,
             inbound_rate: None,
             outbound: queue,
+            outbound_keys: 16,
             payloads: 1,
             heartbeat_delay: HEARTBEAT,
             disconnect_delay: DISCONNECT,
