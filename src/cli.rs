@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use sockeye::apps::ice::Ice;
 use sockeye::apps::rooms::http::RoomsSite;
-use sockeye::{EndpointConfig, Prefix, TcpEndpoint};
+use sockeye::{Budget, EndpointConfig, Prefix, TcpEndpoint};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
 
@@ -19,6 +20,7 @@ use crate::bench_args::{self, BenchArgs};
 use crate::front::{Directory, Front, Site};
 use crate::ice_args::{IceArgs, IceArgsError};
 use crate::log;
+use crate::memory::{self, Size};
 use crate::mounts::{self, Endpoint, InboundRate, Mounts, TcpApp, TcpListen};
 use crate::server::{BindError, Server, ServerConfig};
 
@@ -70,6 +72,11 @@ struct ServeArgs {
     #[arg(long, value_name = "MESSAGES/BYTES", default_value = "200/131072")]
     inbound_rate: InboundRate,
 
+    /// Let sessions hold this much memory together, such as 512MiB; of more, those that hold most are closed [default: half of what this
+    /// process may use]
+    #[arg(long, value_name = "BYTES")]
+    memory: Option<Size>,
+
     #[command(flatten)]
     ice: IceArgs,
 
@@ -108,6 +115,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let _log = log::start(args.log);
     let endpoints = mounts::with_defaults(args.endpoints).map_err(Failure::Twice)?;
     let ice = Ice::new(args.ice.config()?);
+    limit_memory(args.memory);
     let config = EndpointConfig {
         heartbeat_delay: args.heartbeat_delay,
         disconnect_delay: args.disconnect_delay,
@@ -148,6 +156,22 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
 /// hyper dates its answers, and panics at each if the date is before 1970.
 fn check_date(now: SystemTime) -> Result<(), Failure> {
     if now < UNIX_EPOCH { Err(Failure::Date) } else { Ok(()) }
+}
+
+/// Limits what sessions hold, for all endpoints together, and tells by what.
+fn limit_memory(chosen: Option<Size>) {
+    let found = memory::least(Path::new("/"));
+    let (limit, source) = match (chosen, found) {
+        (Some(Size(bytes)), _) => (bytes, "--memory".to_owned()),
+        (None, Some(found)) => (found.bytes / 2, found.source.to_string()),
+        (None, None) => {
+            return tracing::warn!(
+                "nothing limits the memory of sessions: this system doesn't tell how much there is; set --memory"
+            );
+        }
+    };
+    Budget::process().set_limit(limit);
+    tracing::info!(limit, source, "memory for sessions is limited");
 }
 
 /// Resolves when the process is told to end. From the call on, the signals no longer end it by themselves.

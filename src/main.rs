@@ -9,6 +9,7 @@ mod front;
 mod host;
 mod ice_args;
 mod log;
+mod memory;
 mod mounts;
 mod server;
 

@@ -54,7 +54,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ice_args", &[]),
     ("bench_args", &[]),
     ("mounts", &["front"]),
-    ("cli", &["server", "front", "assets", "ice_args", "bench_args", "mounts", "log"]),
+    ("memory", &[]),
+    ("cli", &["server", "front", "assets", "ice_args", "bench_args", "mounts", "log", "memory"]),
     ("main", &["cli"]),
     // The front door re-exports from everywhere.
     ("lib", &["message", "budget", "protocol", "session", "transport", "gateway", "hub", "apps", "client", "compare"]),

@@ -714,3 +714,23 @@ fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
         }
     }
 }
+
+/// An operator wants to know what the limit is and where it comes from, before it is met.
+#[test]
+fn the_log_tells_at_the_start_how_much_memory_sessions_may_hold() {
+    let half = Some("half of the ").filter(|_| cfg!(target_os = "linux"));
+    for (arguments, told) in [(&["--memory", "64MiB"][..], Some("limit=67108864 source=\"--memory\"")), (&[], half)] {
+        let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
+        let mut server = Running::spawn_with(&mut sockeye(&arguments), Stdio::piped());
+        let mut stderr = BufReader::new(server.child.stderr.take().expect("piped"));
+        let mut line = String::new();
+        while !line.contains("memory for sessions is limited") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).expect("stderr is readable") > 0, "the log ended");
+        }
+        assert!(told.is_none_or(|told| line.contains(told)), "{line}");
+    }
+    let refused = sockeye(&["--memory", "much"]).output().expect("the binary starts");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("write a size above 0, for example 512MiB"), "{refused:?}");
+}
