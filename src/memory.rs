@@ -94,7 +94,8 @@ impl Mount {
         let mut kind = kind.split(' ');
         let (name, options) = (kind.next()?, kind.nth(1)?);
         let is_v2 = name == "cgroup2";
-        if !is_v2 && !(name == "cgroup" && options.split(',').any(|option| option == "memory")) {
+        let is_v1 = name == "cgroup" && options.split(',').any(|option| option == "memory");
+        if !is_v1 && !is_v2 {
             return None;
         }
         let mut place = place.split(' ').skip(3);

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use super::endpoint::{BoxError, Endpoint};
 use super::headers;
 use super::refusal::Refusal;
 use crate::escape::Escaped;
-use crate::session::{Place, Shared};
+use crate::session::{Buffered, Place, ReadingPause, Shared};
 
 /// What became of a payload's body.
 pub(super) enum Arrived<'s> {
-    /// All of it, and the place that it takes until its session has it.
-    Whole(Bytes, Place<'s>),
+    /// All of it, the place that it takes until its session has it, and what counts its bytes until then.
+    Whole(Bytes, Place<'s>, Buffered),
     /// Its session was closed before that, and nothing of it is kept. Whether it was read to its end.
     Closed { read: bool },
 }
@@ -31,7 +32,7 @@ impl Endpoint {
     pub(super) async fn arrive<'s, B>(
         &self,
         body: B,
-        session: &'s Shared,
+        session: &'s Arc<Shared>,
         expects: bool,
     ) -> Result<Arrived<'s>, Refusal>
     where
@@ -79,7 +80,7 @@ impl Endpoint {
     async fn collect<'s, B>(
         &self,
         mut body: Pin<&mut B>,
-        session: &'s Shared,
+        session: &'s Arc<Shared>,
         place: Place<'s>,
         expects: bool,
     ) -> Result<Arrived<'s>, Refusal>
@@ -89,10 +90,11 @@ impl Endpoint {
     {
         let limit = self.config.payload_size;
         let mut pieces = Pieces::default();
+        let (mut arriving, mut pause) = (Buffered::of(session), ReadingPause::of(session));
         let mut closed = pin!(session.closed());
         let too_large = loop {
             if body.is_end_stream() {
-                return Ok(Arrived::Whole(pieces.join(), place));
+                return Ok(Arrived::Whole(pieces.join(), place, arriving));
             }
             if body.size_hint().lower().saturating_add(pieces.len() as u64) > limit as u64 {
                 break true;
@@ -101,25 +103,31 @@ impl Endpoint {
                 break false;
             }
             // The session is asked only when the body lets wait: as a rule it is there by now.
-            let next = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
-                Poll::Ready(frame) => Poll::Ready(Some(frame)),
-                Poll::Pending => closed.as_mut().poll(cx).map(|()| None),
+            let next = poll_fn(|cx| {
+                // While memory is short, the body of a session that holds much stays with its client.
+                if pause.poll_over(cx).is_ready()
+                    && let Poll::Ready(frame) = body.as_mut().poll_frame(cx)
+                {
+                    return Poll::Ready(Some(frame));
+                }
+                closed.as_mut().poll(cx).map(|()| None)
             });
             match next.await {
                 Some(Some(Ok(frame))) => {
                     if let Ok(mut data) = frame.into_data() {
                         pieces.push(data.copy_to_bytes(data.remaining()));
+                        arriving.set(pieces.held());
                     }
                     if pieces.len() > limit {
                         break true;
                     }
                 }
                 Some(Some(Err(error))) => return Err(self.broken(error.into())),
-                Some(None) => return Ok(Arrived::Whole(pieces.join(), place)),
+                Some(None) => return Ok(Arrived::Whole(pieces.join(), place, arriving)),
                 None => break false,
             }
         };
-        drop((pieces, place));
+        drop((pieces, arriving, place));
         // Once asked for, the rest of the body comes.
         let read = !expects && Box::pin(self.discard_pieces(body, self.discarded())).await?;
         if too_large { Err(Refusal::PayloadTooLarge { limit, read }) } else { Ok(Arrived::Closed { read }) }
@@ -190,6 +198,11 @@ impl Pieces {
 
     fn len(&self) -> usize {
         self.first.len() + self.more.len()
+    }
+
+    /// Bytes of memory.
+    fn held(&self) -> usize {
+        self.first.len() + self.more.capacity()
     }
 
     fn join(self) -> Bytes {

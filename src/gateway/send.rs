@@ -48,8 +48,9 @@ where
             return Err(Refusal::NoSession { read: endpoint.discard(body, endpoint.discarded(), expects).await? });
         };
         let taken = match endpoint.arrive(body, &session, expects).await {
-            Ok(Arrived::Whole(body, place)) => {
-                endpoint.parse(&body, is_form).map(|messages| Some((messages, place))).map_err(Refusal::from)
+            Ok(Arrived::Whole(body, place, arriving)) => {
+                let parsed = endpoint.parse(&body, is_form).map_err(Refusal::from);
+                parsed.map(|messages| Some((messages, (place, arriving))))
             }
             Ok(Arrived::Closed { read }) if !endpoint.still_has(&session) => return Err(Refusal::NoSession { read }),
             Ok(Arrived::Closed { read: true }) => Ok(None),

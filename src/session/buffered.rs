@@ -1,8 +1,10 @@
 //! What transports hold of a session.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use super::shared::Shared;
+use crate::budget::{Holder, Ticket, UNPAUSED};
 
 /// The bytes of one session that a transport holds on their way, in and out, as the budget counts them. Dropping it, they are given back.
 pub(crate) struct Buffered {
@@ -28,6 +30,34 @@ impl Buffered {
     fn tell(&mut self, bytes: usize) {
         self.session.account().add(bytes.cast_signed() - self.bytes.cast_signed());
         self.bytes = bytes;
+    }
+}
+
+/// Whether a body of a session may be read on. Dropping it, the wait is given up.
+pub(crate) struct ReadingPause<'s> {
+    session: &'s Shared,
+    ticket: Ticket,
+}
+
+impl<'s> ReadingPause<'s> {
+    pub(crate) fn of(session: &'s Shared) -> Self {
+        Self { session, ticket: Ticket::default() }
+    }
+
+    /// Ready while memory is not short, or the session holds little of it.
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let budget = self.session.account().budget();
+        if budget.is_short() && self.session.held() > UNPAUSED {
+            budget.poll_ease(&mut self.ticket, cx)
+        } else {
+            Poll::Ready(())
+        }
+    }
+}
+
+impl Drop for ReadingPause<'_> {
+    fn drop(&mut self) {
+        self.session.account().budget().stop_waiting(&mut self.ticket);
     }
 }
 

@@ -25,7 +25,7 @@ use tokio_stream::Stream;
 use crate::Message;
 use crate::protocol::close::CloseReason;
 
-pub(crate) use self::buffered::Buffered;
+pub(crate) use self::buffered::{Buffered, ReadingPause};
 #[cfg(feature = "bench")]
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, Rate, SessionEnd};

@@ -99,7 +99,6 @@ on_every_transport! {
         the_largest_holder_is_ended_by_name,
         what_a_hoarder_was_to_get_is_counted,
         new_sessions_are_refused_while_memory_is_short,
-        // Over HTTP a payload is answered when it was taken.
         who_holds_much_is_read_no_further_while_memory_is_short,
         senders_that_read_nothing_cost_others_nothing,
     }
