@@ -22,27 +22,29 @@ run: client
 
 # What tests/browser starts as well: one build, with the features of the tests, so that nothing is compiled twice.
 build: client
-	$(CARGO) build --all-features --bins --examples
+	$(CARGO) build --workspace --all-features --bins --examples
 
 test: test-rust test-clients test-fuzz test-package
 
 test-rust: build coturn jdk
-	SOCKEYE_TEST_JDK=required $(CARGO) test --all-features
-	$(CARGO) test --all-features --bench micro
-	$(CARGO) test --all-features --bench end_to_end -- --smoke
+	SOCKEYE_TEST_JDK=required $(CARGO) test --workspace --all-features
+	$(CARGO) test --workspace --all-features --bench micro
+	$(CARGO) test --workspace --all-features --bench end_to_end -- --smoke --server $(CURDIR)/target/debug/sockeye
 
 # The gateway is built by itself: `cargo bench` builds it with the features that only tests need, some of which cost time.
 bench: client
 	$(CARGO) build --release
 	cp target/release/sockeye target/sockeye-to-bench
-	$(CARGO) bench --bench micro
+	$(CARGO) bench --features micro --bench micro
 	mkdir -p benches/results
-	$(CARGO) bench --bench end_to_end -- --server target/sockeye-to-bench --output benches/results/end-to-end.md --readme README.md
+	$(CARGO) bench -p sockeye-bench --bench end_to_end -- --server $(CURDIR)/target/sockeye-to-bench \
+		--output $(CURDIR)/benches/results/end-to-end.md --readme $(CURDIR)/README.md
 
 bench-peers: client
 	$(CARGO) build --release
 	cp target/release/sockeye target/sockeye-to-bench
-	$(CARGO) bench --bench peers -- --server target/sockeye-to-bench --output benches/results --readme README.md
+	$(CARGO) bench -p sockeye-bench --bench peers -- --server $(CURDIR)/target/sockeye-to-bench \
+		--output $(CURDIR)/benches/results --readme $(CURDIR)/README.md
 
 test-clients: build tests/browser/$(INSTALLED) chromium nginx
 	cd tests/browser && node --test
@@ -51,9 +53,9 @@ test-clients: build tests/browser/$(INSTALLED) chromium nginx
 test-fuzz: build
 	$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir target
 
-# What a user of the published crate gets must build by itself, without npm's files and without git.
+# What users of the published crates get must build by itself, without npm's files and without git; the program carries its pages.
 test-package: build
-	CARGO_TARGET_DIR=$(CURDIR)/target $(CARGO) package --allow-dirty --quiet
+	CARGO_TARGET_DIR=$(CURDIR)/target tests/package.sh
 
 # sockjs-client, to be embedded. Without npm the pages load it from a CDN.
 ifneq ($(shell command -v npm),)
@@ -103,4 +105,4 @@ jdk:
 
 clean:
 	$(CARGO) clean
-	rm -rf static/node_modules tests/browser/node_modules benches/peers/*/node_modules benches/peers/*/target
+	rm -rf static/node_modules tests/browser/node_modules crates/bench/benches/peers/*/node_modules crates/bench/benches/peers/*/target

@@ -6,7 +6,8 @@ use std::fmt::{self, Display, Write};
 ///
 /// Whatever a peer can have a word in is displayed through this: else it writes lines of its own into the log, or clears the screen
 /// of the operator.
-pub(crate) struct Escaped<T>(pub(crate) T);
+#[derive(Debug)]
+pub struct Escaped<T>(pub T);
 
 impl<T: Display> Display for Escaped<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@
 //!
 //! ```toml
 //! [dependencies]
-//! sockeye = { version = "0.1", default-features = false }
+//! sockeye = "0.1"
 //! hyper = { version = "1", features = ["http1", "server"] }
 //! hyper-util = { version = "0.1", features = ["tokio"] }
 //! tokio = { version = "1", features = ["full"] }
@@ -49,28 +49,28 @@
 //! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's `writeUTF`).
 //! - [`Session`] is what a handler gets; [`Sender`] is the part of it to keep elsewhere; [`Message`] is what both carry.
 //! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a transport.
-//! - [`hub`] publishes to many sessions; [`apps`] are handlers ready to use.
+//! - [`hub`] publishes to many sessions.
+//! - `test_util` has sessions without sockets, for tests of handlers.
 //!
 //! # Features
 //!
-//! | feature | default | what |
-//! |---|---|---|
-//! | `cli` | yes | the `sockeye` binary; switch it off (`default-features = false`) to use the library |
-//! | `axum` | no | `Gateway::into_axum()` |
-//! | `upstream` | with `cli` | `apps::Upstream`, for a backend that speaks plain WebSocket |
-//! | `ice` | with `cli` | `apps::ice`, ICE servers for calls |
-//! | `client` | no | `client`: a SockJS client |
+//! None is on by default.
+//!
+//! | feature | what |
+//! |---|---|
+//! | `axum` | `Gateway::into_axum()` |
+//! | `client` | `client`: a SockJS client |
+//! | `test-util` | `test_util`: sessions without sockets |
+//!
+//! Handlers that are ready to use (chat, rooms for calls, a WebSocket backend behind the gateway) are in the crate
+//! `sockeye-apps`, the program `sockeye` is in `sockeye-server`.
 
 #![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
-pub mod apps;
 mod budget;
 #[cfg(feature = "client")]
 pub mod client;
 mod clock;
-#[cfg(feature = "bench")]
-#[doc(hidden)]
-pub mod compare;
 mod escape;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -78,12 +78,14 @@ pub mod fuzz;
 mod gateway;
 pub mod hub;
 mod message;
-#[cfg(feature = "bench")]
+#[cfg(feature = "micro")]
 #[doc(hidden)]
 pub mod micro;
 mod protocol;
 mod session;
 mod tally;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 mod transport;
 
 /// The programs in README.md compile as they stand there.
@@ -92,6 +94,8 @@ mod transport;
 mod readme {}
 
 pub use budget::{Budget, Held};
+pub use escape::Escaped;
+pub use gateway::origin::is_foreign;
 pub use gateway::{
     CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, TcpConfig, TcpEndpoint,
     Transports,

@@ -1,10 +1,11 @@
 //! How often memory is allocated for a message in steady state. All runs on one thread, whose allocations are counted; the clients are of
 //! this thread as well, and allocate nothing.
 
+use common::apps;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use sockeye::Gateway;
 use sockeye::hub::Hub;
-use sockeye::{Gateway, apps};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};

@@ -21,44 +21,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("transport", &["session", "protocol", "message", "escape"]),
     ("gateway", &["transport", "session", "protocol", "message", "budget", "escape", "tally", "clock"]),
     ("hub", &["session", "protocol::close", "message", "tally", "clock"]),
-    // Some answer HTTP requests of their own, and want to know whose they are; some are handlers by name. The chat's lines have to fit
-    // into records.
-    (
-        "apps",
-        &[
-            "hub",
-            "session",
-            "protocol::close",
-            "protocol::modified_utf8",
-            "message",
-            "escape",
-            "clock",
-            "gateway::PeerAddr",
-            "gateway::Handler",
-            "gateway::origin",
-        ],
-    ),
     // Its queues are bounded like those of a session.
     ("client", &["protocol", "session::Queue", "session::QueueLimit", "message", "escape", "clock"]),
-    ("compare", &["client", "message", "clock"]),
+    // Sessions without sockets, for tests of handlers.
+    ("test_util", &["gateway", "session", "protocol::close", "message"]),
     // Entries for the micro benchmarks, compiled for them only.
     ("micro", &["hub", "session", "gateway", "protocol", "message", "clock"]),
     // Entries for the fuzz targets, compiled for them and for tests only.
     ("fuzz", &["gateway", "protocol", "message"]),
-    // The binary, a crate of its own, on top of the library's public face.
-    ("assets", &[]),
-    ("host", &[]),
-    ("log", &[]),
-    ("front", &["assets", "host"]),
-    ("server", &["front", "assets"]),
-    ("ice_args", &[]),
-    ("bench_args", &[]),
-    ("mounts", &["front"]),
-    ("memory", &[]),
-    ("cli", &["server", "front", "assets", "ice_args", "bench_args", "mounts", "log", "memory"]),
-    ("main", &["cli"]),
     // The front door re-exports from everywhere.
-    ("lib", &["message", "budget", "protocol", "session", "transport", "gateway", "hub", "apps", "client", "compare"]),
+    ("lib", &["message", "budget", "escape", "protocol", "session", "transport", "gateway", "hub", "client"]),
 ];
 
 /// Words that a part of the source must not contain, because it would know too much.
@@ -142,9 +114,7 @@ fn files_are_short_enough_to_be_read() {
 #[test]
 fn public_waits_tell_what_cancelling_them_loses() {
     let (mut waits, mut silent) = (0, String::new());
-    // The load driver is public for the benchmarks only.
-    let hidden = source_folder().join("compare");
-    for file in rust_files(&source_folder()).into_iter().filter(|file| !file.starts_with(&hidden)) {
+    for file in rust_files(&source_folder()) {
         let mut told = false;
         for (number, line) in read(&file).lines().map(str::trim).enumerate() {
             if line.starts_with("pub async fn") {

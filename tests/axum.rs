@@ -1,16 +1,14 @@
 //! Mounted in axum: beside others' routes, behind their layers, and on axum's own server.
 
-mod common;
-
 use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::extract::{OriginalUri, Request as AxumRequest};
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum::{Extension, Router};
+use common::apps::echo;
 use http_body_util::BodyExt;
 use socket2::SockRef;
-use sockeye::apps::echo;
 use sockeye::{Gateway, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};

@@ -1,14 +1,14 @@
 //! What README.md repeats of other pages is what those pages say.
 
-/// The tables of the signaling protocol stand in `src/apps/rooms/protocol.md`; README.md has a copy, whose links lead to the documentation.
+/// The tables of the signaling protocol stand in `crates/apps/src/rooms/protocol.md`; README.md has a copy, whose links lead to the documentation.
 #[test]
 fn the_tables_of_the_signaling_protocol_are_those_of_its_page() {
-    let page = include_str!("../src/apps/rooms/protocol.md");
+    let page = include_str!("../crates/apps/src/rooms/protocol.md");
     let readme = include_str!("../README.md");
     let copy = between(readme, "### From the client", "## Coming from");
     let original = between(page, "## From the client", "**Polite.**");
     let rows = |text: &str| -> Vec<String> {
-        let local = text.replace("https://docs.rs/sockeye/latest/sockeye/apps/rooms/protocol/index.html#", "#");
+        let local = text.replace("https://docs.rs/sockeye-apps/latest/sockeye_apps/rooms/protocol/index.html#", "#");
         local.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect()
     };
     assert!(rows(original).len() > 40, "the tables are there");

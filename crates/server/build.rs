@@ -1,5 +1,5 @@
 //! Assembles the site that the binary embeds: everything under `static/` except npm's files, plus sockjs-client itself when
-//! `npm ci` has installed it there. The library alone (`default-features = false`) embeds nothing and skips all of this.
+//! `npm ci` has installed it there.
 //!
 //! The pages name no version: each has the comment `<!-- sockjs-client -->` where the client's script tag belongs. Here it
 //! becomes a tag for the embedded copy or, where npm was never run (a published crate, a quick look), for the very same
@@ -8,12 +8,9 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    #[cfg(feature = "cli")]
-    site::build()?;
-    Ok(())
+    site::build()
 }
 
-#[cfg(feature = "cli")]
 mod site {
     use std::env;
     use std::error::Error;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye::apps::{broadcast, echo};
-use sockeye::hub::Hub;
+use sockeye::hub::{Hub, Topic};
 use sockeye::{CookieConfig, EndpointConfig, Gateway, Session, Transports};
 
 /// A gateway with the endpoints of the public SockJS test suites. `client_url` is where the iframe page loads sockjs-client from.
@@ -19,17 +18,33 @@ pub(crate) fn gateway(client_url: &str) -> Gateway {
     };
     let without_websocket = EndpointConfig { transports: Transports::HTTP, ..config.clone() };
     let with_cookies = EndpointConfig { cookies: Some(CookieConfig::default()), ..config.clone() };
+    let all = Hub::new().topic("broadcast");
     Gateway::new()
         .endpoint_with("/echo", config.clone(), echo)
         .endpoint_with("/disabled_websocket_echo", without_websocket, echo)
         .endpoint_with("/cookie_needed_echo", with_cookies, echo)
         .endpoint_with("/close", config.clone(), async |session: Session| session.close(3000, "Go away!"))
-        .endpoint_with("/broadcast", config.clone(), broadcast(&Hub::new()))
+        .endpoint_with("/broadcast", config.clone(), move |session| broadcast(session, all.clone()))
         .endpoint_with("/amplify", config.clone(), amplify)
         .endpoint_with("/ticker", config, ticker)
 }
 
 const MEBIBYTE: usize = 1024 * 1024;
+
+async fn echo(mut session: Session) {
+    while let Some(message) = session.recv().await {
+        if session.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+async fn broadcast(mut session: Session, all: Topic) {
+    let _membership = all.join(session.sender());
+    while let Some(message) = session.recv().await {
+        all.publish(message);
+    }
+}
 
 /// Answers a number n below 20 with 2ⁿ times `x`; what is no such number counts as 1.
 async fn amplify(mut session: Session) {

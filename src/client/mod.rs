@@ -5,13 +5,17 @@
 //!
 //! ```
 //! use sockeye::client::Client;
-//! # use sockeye::{Gateway, apps};
+//! # use sockeye::{Gateway, Session};
 //! #
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let url = format!("http://{}/echo", listener.local_addr()?);
-//! # let gateway = Gateway::new().endpoint("/echo", apps::echo);
+//! # let gateway = Gateway::new().endpoint("/echo", async |mut session: Session| {
+//! #     while let Some(message) = session.recv().await {
+//! #         let _ = session.send(message).await;
+//! #     }
+//! # });
 //! # tokio::spawn(async move {
 //! #     while let Ok((stream, _)) = listener.accept().await {
 //! #         let io = hyper_util::rt::TokioIo::new(stream);

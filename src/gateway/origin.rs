@@ -10,7 +10,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 ///
 /// `Sec-Fetch-Site` decides where a browser sends it, for no page can set it and no proxy changes it. `Origin` is compared with the host
 /// of the request otherwise. A request with neither comes from a program.
-pub(crate) fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
+pub fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         // `none` is the user: a bookmark, or the address bar.
         return site != "same-origin" && site != "none";

@@ -231,7 +231,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handler_has_joined_its_topics_when_the_client_hears_of_the_session() {
         let hub = crate::hub::Hub::new();
-        let gateway = Gateway::new().endpoint("/idle", crate::apps::broadcast(&hub));
+        let topic = hub.topic("broadcast");
+        let gateway = Gateway::new().endpoint("/idle", move |mut session: Session| {
+            let topic = topic.clone();
+            async move {
+                let _membership = topic.join(session.sender());
+                while session.recv().await.is_some() {}
+            }
+        });
         assert_eq!(poll(&gateway).await, "o\n");
         assert_eq!(hub.topic("broadcast").members(), 1);
         hub.topic("broadcast").publish("for all who are here");

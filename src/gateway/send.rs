@@ -134,7 +134,15 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::{Gateway, apps};
+    use crate::{Gateway, Session};
+
+    async fn echo(mut session: Session) {
+        while let Some(message) = session.recv().await {
+            if session.send(message).await.is_err() {
+                break;
+            }
+        }
+    }
 
     /// A body in one piece, which comes when it comes.
     struct Later(oneshot::Receiver<Bytes>);
@@ -157,7 +165,7 @@ mod tests {
     /// A payload takes its time. Meanwhile its session expires and is forgotten: 204 would say that somebody has taken the messages.
     #[tokio::test(start_paused = true)]
     async fn a_payload_for_a_session_that_went_meanwhile_is_not_taken() {
-        let gateway = Gateway::new().endpoint("/echo", apps::echo);
+        let gateway = Gateway::new().endpoint("/echo", echo);
         let open = Request::post("/echo/000/late/xhr").body(Empty::<Bytes>::new()).expect("a request");
         let open = gateway.handle(open).await.into_body().collect().await.expect("infallible");
         assert_eq!(open.to_bytes(), "o\n");

@@ -17,6 +17,7 @@ use super::handler::{Contained, Handler};
 use super::registry::{Keeper, Memory, NoRoom, Registry};
 use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
+use crate::protocol::modified_utf8;
 use crate::session::{
     Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Rate, Receiver, Shared,
 };
@@ -219,6 +220,15 @@ impl TcpEndpoint {
         let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
         let application = Contained::new(Arc::clone(handler), session);
         tcp::run(stream, watch, receiver, application, Arc::clone(settings)).await;
+    }
+
+    /// The longest record, in bytes of modified UTF-8.
+    pub const LONGEST_RECORD: usize = modified_utf8::LONGEST;
+
+    /// Bytes of the record that carries `text`, without its length; more than [`LONGEST_RECORD`](Self::LONGEST_RECORD)
+    /// can't be sent.
+    pub fn record_len(text: &str) -> usize {
+        modified_utf8::encoded_len(text)
     }
 
     /// Live sessions.

@@ -73,6 +73,11 @@ impl CloseReason {
         &self.reason
     }
 
+    /// What of the text a WebSocket close frame has room for: at most 123 bytes (RFC 6455, 5.5).
+    pub fn short_reason(&self) -> &str {
+        cut(&self.reason)
+    }
+
     /// The close frame, `c[code,"reason"]`.
     pub(crate) fn frame(&self) -> Vec<u8> {
         let mut frame = format!("c[{},", self.code).into_bytes();

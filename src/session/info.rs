@@ -116,6 +116,7 @@ pub struct ConnectInfo {
 }
 
 /// What a transport knows of the request when it opens a session.
+#[derive(Debug)]
 pub(crate) struct ConnectInfoParts {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) transport: &'static str,

@@ -9,8 +9,7 @@ mod queue;
 mod receipt;
 mod receiver;
 mod shared;
-#[cfg(any(test, feature = "bench"))]
-#[cfg_attr(not(test), expect(dead_code, reason = "the micro benchmarks need less of it than the tests"))]
+#[cfg(any(test, feature = "test-util"))]
 pub(crate) mod testing;
 mod wakers;
 
@@ -26,7 +25,7 @@ use crate::Message;
 use crate::protocol::close::CloseReason;
 
 pub(crate) use self::buffered::{Buffered, ReadingPause};
-#[cfg(feature = "bench")]
+#[cfg(feature = "micro")]
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, Rate, SessionEnd};
 pub(crate) use self::core::{Kept, Key, Limits, Liveness, Step};
@@ -272,7 +271,7 @@ impl Sender {
     }
 
     /// Whether a transport holds the session now. A polling one lets go of it for a moment with every message.
-    pub(crate) fn is_attached(&self) -> bool {
+    pub fn is_attached(&self) -> bool {
         self.shared.is_attached()
     }
 

@@ -4,18 +4,19 @@ use std::future::poll_fn;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use http::Extensions;
-
 use super::core::{Limits, Liveness, SessionEnd, Step};
 use super::receiver::Receiver;
 use super::shared::{Carries, Inbound, Owner, Shared};
-use super::{ConnectInfo, ConnectInfoParts, QueueLimit, Session};
+use super::{ConnectInfo, Session};
+#[cfg(any(test, feature = "micro"))]
+use super::{ConnectInfoParts, QueueLimit};
 use crate::Message;
 use crate::budget::Budget;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 
 /// Limits that no test meets by chance.
+#[cfg(any(test, feature = "micro"))]
 pub(crate) fn limits() -> Limits {
     let queue = QueueLimit { messages: 4096, bytes: 1 << 20 };
     Limits {
@@ -33,18 +34,29 @@ pub(crate) fn limits() -> Limits {
 }
 
 /// A session and its client.
+#[cfg(any(test, feature = "micro"))]
 pub(crate) fn session() -> (Session, Client) {
     session_with(limits())
 }
 
 /// A session with limits of the test's own, and its client.
+#[cfg(any(test, feature = "micro"))]
 pub(crate) fn session_with(limits: Limits) -> (Session, Client) {
-    let shared = shared(limits);
+    connect(shared(limits))
+}
+
+/// A session that a certain request opened, and its client.
+pub(crate) fn session_of(info: ConnectInfo, limits: Limits) -> (Session, Client) {
+    connect(shared_of(info, limits))
+}
+
+fn connect(shared: Arc<Shared>) -> (Session, Client) {
     let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
     (Session::new(Arc::clone(&shared)), Client { shared, receiver: Some(receiver), heard: Vec::new() })
 }
 
 /// A session that neither application nor client has taken hold of.
+#[cfg(any(test, feature = "micro"))]
 pub(crate) fn shared(limits: Limits) -> Arc<Shared> {
     let info = ConnectInfo::new(ConnectInfoParts {
         peer: None,
@@ -52,8 +64,12 @@ pub(crate) fn shared(limits: Limits) -> Arc<Shared> {
         path: "/test".into(),
         query: None,
         headers: Box::default(),
-        extensions: Extensions::new(),
+        extensions: http::Extensions::new(),
     });
+    shared_of(info, limits)
+}
+
+fn shared_of(info: ConnectInfo, limits: Limits) -> Arc<Shared> {
     Shared::new(info, None, Carries::Text, Arc::new(limits), Arc::new(Nobody))
 }
 

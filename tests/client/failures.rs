@@ -10,11 +10,11 @@ use sockeye::client::{Client, ConnectError, EndedBy, FrameError, Transport, Tran
 use sockeye::{CloseReason, EndpointConfig, Gateway, Session};
 use tokio::io::AsyncWriteExt;
 
-use crate::common::server::serve;
-use crate::common::within;
 use crate::rig::{
     Answer, Asked, Scripted, answer, connect, endless, info, listen, patient, read_head, streaming, text,
 };
+use common::server::serve;
+use common::within;
 
 /// The message of an error and of all below it.
 fn chain(error: &dyn Error) -> String {

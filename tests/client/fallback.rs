@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use common::apps;
 use http::StatusCode;
 use sockeye::client::{Client, ConnectError, Transport, TransportError};
-use sockeye::{CloseReason, EndpointConfig, Gateway, Transports, apps};
+use sockeye::{CloseReason, EndpointConfig, Gateway, Transports};
 
-use crate::common::server::serve;
-use crate::common::within;
 use crate::rig::{Asked, Proxy, Scripted, answer, connect, endless, info, patient, text};
+use common::server::serve;
+use common::within;
 
 async fn echo(config: EndpointConfig) -> std::net::SocketAddr {
     serve(Gateway::new().endpoint_with("/app", config, apps::echo)).await

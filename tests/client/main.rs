@@ -1,8 +1,5 @@
 //! The client against our gateway, against proxies that break things, and against servers that do.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod failures;
 mod fallback;
 mod rig;

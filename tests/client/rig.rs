@@ -18,7 +18,7 @@ use sockeye::client::{Builder, Client, Connection, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::common::{PATIENCE, within};
+use common::{PATIENCE, within};
 
 /// A client that no slow machine makes impatient.
 pub(crate) fn patient() -> Builder {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sockeye::client::{EndedBy, InvalidClose, SendError, Transport, TransportError};
 use sockeye::{CloseReason, Message};
 
-use crate::common::within;
 use crate::rig::{Asked, Scripted, answer, connect, endless, info, patient};
+use common::within;
 
 /// A server whose answer to the first payload takes long, and which counts how many it works on.
 #[tokio::test]

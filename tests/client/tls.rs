@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use common::apps;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use sockeye::Gateway;
 use sockeye::client::rustls::crypto::ring::default_provider;
 use sockeye::client::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sockeye::client::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sockeye::client::{ConnectError, TransportError};
-use sockeye::{Gateway, apps};
 use tokio_rustls::TlsAcceptor;
 
-use crate::common::within;
 use crate::rig::{ALL, listen, patient, text};
+use common::within;
 
 /// An echo whose certificate is its own issuer.
 async fn echo() -> (SocketAddr, CertificateDer<'static>) {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use common::apps;
 use futures_util::{SinkExt, StreamExt};
 use sockeye::client::{EndedBy, SendError, Transport};
-use sockeye::{CloseReason, EndpointConfig, Gateway, Message, Session, apps};
+use sockeye::{CloseReason, EndpointConfig, Gateway, Message, Session};
 use tokio::sync::mpsc;
 
-use crate::common::server::serve;
-use crate::common::within;
 use crate::rig::{ALL, connect, patient, text};
+use common::server::serve;
+use common::within;
 
 async fn echo() -> std::net::SocketAddr {
     serve(Gateway::new().endpoint("/app", apps::echo)).await

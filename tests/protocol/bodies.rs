@@ -3,7 +3,7 @@
 use sockeye::apps::echo;
 use sockeye::{EndpointConfig, Gateway};
 
-use crate::common::http::Request;
+use common::http::Request;
 use crate::support::{Server, fresh};
 
 /// Payloads of a megabyte, of which so many are thrown away.

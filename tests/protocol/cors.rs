@@ -1,8 +1,8 @@
 //! Sections 4 and 5: cross-origin headers and cookies.
 
-use crate::common::http::{Head, Request};
 use crate::pages::assert_kept_long;
 use crate::support::{Server, fresh};
+use common::http::{Head, Request};
 
 /// One request to each path that answers other origins, its answers' heads, success or not.
 async fn cross_origin_heads(server: Server, headers: &[(&str, &str)]) -> Vec<(String, Head)> {
@@ -90,7 +90,7 @@ async fn other_paths_do_not_answer_other_origins() {
         Request::get(format!("{}/htmlfile?c=x", fresh("/echo"))),
         Request::get(format!("{}/jsonp?c=x", fresh("/echo"))),
         Request::post(format!("{open}/jsonp_send")).body("d=[]"),
-        crate::common::websocket::handshake("/echo/websocket"),
+        common::websocket::handshake("/echo/websocket"),
     ] {
         let request = request.header("Origin", "http://localhost").header("Access-Control-Request-Headers", "a");
         let head = server.connect().await.start(&request).await;
@@ -180,8 +180,8 @@ async fn static_pages_info_and_websockets_set_no_cookie() {
         Request::get(prefix),
         Request::get(format!("{prefix}/iframe.html")),
         Request::get(format!("{prefix}/info")),
-        crate::common::websocket::handshake(&format!("{prefix}/websocket")),
-        crate::common::websocket::handshake(&format!("{}/websocket", fresh(prefix))),
+        common::websocket::handshake(&format!("{prefix}/websocket")),
+        common::websocket::handshake(&format!("{}/websocket", fresh(prefix))),
     ] {
         let head = server.connect().await.start(&request.header("Cookie", "JSESSIONID=abcdef")).await;
         assert_eq!(head.header("Set-Cookie"), None, "{head:?}");

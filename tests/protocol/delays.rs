@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use common::apps::echo;
 use http::Method;
-use sockeye::apps::echo;
 use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Session, SessionEnd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep};

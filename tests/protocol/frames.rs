@@ -1,8 +1,8 @@
 //! Section 6: frames and how each transport wraps them, to the byte and to the chunk.
 
-use crate::common::http::{Connection, Framing, Request};
-use crate::common::websocket::WebSocket;
 use crate::support::{HTML, JAVASCRIPT, NO_CACHE, Server, Streaming, fresh};
+use common::http::{Connection, Framing, Request};
+use common::websocket::WebSocket;
 
 /// The next chunk, as text.
 async fn chunk(connection: &mut Connection) -> String {

@@ -1,8 +1,8 @@
 //! Section 12: HTTP/1.0 and HTTP/1.1.
 
-use crate::common::http::{Framing, Request};
-use crate::common::websocket::handshake;
 use crate::support::{Server, Streaming, fresh};
+use common::http::{Framing, Request};
+use common::websocket::handshake;
 
 #[tokio::test]
 async fn http_1_0_static_pages() {

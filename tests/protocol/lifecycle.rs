@@ -3,9 +3,9 @@
 use sockeye::{Gateway, Session};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::common::http::{Connection, Request};
-use crate::common::websocket::WebSocket;
 use crate::support::{Server, Streaming, fresh, next};
+use common::http::{Connection, Request};
+use common::websocket::WebSocket;
 
 /// The next chunk, as text.
 async fn chunk(connection: &mut Connection) -> String {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use sockeye::apps::echo;
+use common::apps::echo;
 use sockeye::{CookieConfig, EndpointConfig, Gateway, SameSite, Session, Transports};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::common::http::Request;
-use crate::common::websocket::{Frame, WebSocket, handshake};
 use crate::support::{Server, Streaming, fresh, next};
+use common::http::Request;
+use common::websocket::{Frame, WebSocket, handshake};
 
 const TOO_LARGE: &str = "c[1009,\"Message too large\"]";
 

@@ -38,8 +38,6 @@
 //! * **The handshake that came before RFC 6455 (hixie-76) is not spoken.** No browser since 2012 uses it, and one test of the public
 //!   suite (`Websocket.test_haproxy`) fails for it.
 
-#[path = "../common/mod.rs"]
-mod common;
 #[path = "../../examples/conformance/endpoints.rs"]
 mod endpoints;
 

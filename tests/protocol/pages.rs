@@ -1,11 +1,11 @@
 //! Sections 2 and 3: greeting, iframe page, info, and how long they may be kept.
 
+use common::apps::echo;
 use serde_json::Value;
-use sockeye::apps::echo;
 use sockeye::{EndpointConfig, Gateway};
 
-use crate::common::http::{Request, Response};
 use crate::support::{HTML, JSON, NO_CACHE, PLAIN, Server, fresh};
+use common::http::{Request, Response};
 
 #[tokio::test]
 async fn greeting() {

@@ -1,8 +1,8 @@
 //! Section 1: the URL space.
 
-use crate::common::http::Request;
-use crate::common::websocket::handshake;
+use common::websocket::handshake;
 use crate::support::{Server, fresh};
+use common::http::Request;
 
 #[tokio::test]
 async fn a_prefix_may_have_any_depth() {
@@ -210,7 +210,7 @@ async fn head_is_answered_as_get_without_the_body() {
         let head = connection.exchange(&Request::new("HEAD", path)).await;
         assert_eq!(head.status(), 200, "{path}");
         // The number in info's body has not always as many digits.
-        let headers = |answer: &crate::common::http::Response| {
+        let headers = |answer: &common::http::Response| {
             let mut headers = answer.head.stable_headers();
             headers.retain(|(name, _)| path != "/echo/info" || name != "content-length");
             headers

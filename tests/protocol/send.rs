@@ -1,8 +1,8 @@
 //! Section 7: from the client to the server.
 
-use crate::common::http::{Request, Response};
-use crate::common::websocket::{Frame, WebSocket};
 use crate::support::{NO_CACHE, PLAIN, Server, fresh};
+use common::http::{Request, Response};
+use common::websocket::{Frame, WebSocket};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const NO_PAYLOAD: &str = "Payload expected.";

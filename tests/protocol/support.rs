@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sockeye::apps::echo;
+use common::apps::echo;
 use sockeye::{EndpointConfig, Gateway};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::common::http::{Connection, Head, Request, Response};
-use crate::common::server::{serve, serve_plainly};
-use crate::common::within;
 use crate::endpoints;
+use common::http::{Connection, Head, Request, Response};
+use common::server::{serve, serve_plainly};
+use common::within;
 
 pub(crate) const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
 pub(crate) const JAVASCRIPT: &str = "application/javascript; charset=UTF-8";

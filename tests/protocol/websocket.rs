@@ -5,9 +5,9 @@ use std::time::Duration;
 use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Session, SessionEnd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::common::http::Request;
-use crate::common::websocket::{Frame, KEY, WebSocket, handshake};
 use crate::support::{Server, fresh, next};
+use common::http::Request;
+use common::websocket::{Frame, KEY, WebSocket, handshake};
 
 /// The three ways to a WebSocket: in SockJS frames, raw, and raw on the prefix itself.
 fn paths(prefix: &str) -> [String; 3] {

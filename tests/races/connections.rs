@@ -15,12 +15,12 @@ use sockeye::{Body, CloseReason, EndedBy, EndpointConfig, Gateway, Session};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::common::client::Client;
-use crate::common::log::log;
-use crate::common::server::{serve, serve_service};
-use crate::common::transport::{Frame, Transport};
-use crate::common::within;
 use crate::{Order, PREFIX, echo, gateway, patient, poll_once};
+use common::client::Client;
+use common::log::log;
+use common::server::{serve, serve_service};
+use common::transport::{Frame, Transport};
+use common::within;
 
 /// The client aborts its receiver and comes again at once, on a new connection, while both cores are busy with something else. The server
 /// may see the newcomer first. It must not be told that the old connection is still open, for its client knows that it is not.

@@ -16,9 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::common::client::Client;
-use crate::common::transport::{Frame, Transport};
-use crate::common::within;
+use common::client::Client;
+use common::transport::{Frame, Transport};
+use common::within;
 use crate::{PREFIX, gateway, patient};
 
 const HTTP: [Transport; 5] =

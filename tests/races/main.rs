@@ -2,9 +2,6 @@
 //!
 //! A lost wake-up shows as a test that waits in vain. No heartbeat comes to the rescue, because none is due before the test gives up.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod connections;
 mod lost;
 mod memory;

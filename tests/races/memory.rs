@@ -6,8 +6,8 @@ use http_body_util::{BodyExt, Full};
 use sockeye::{Body, Gateway};
 
 use crate::PREFIX;
-use crate::common::client::json;
-use crate::common::within;
+use common::client::json;
+use common::within;
 
 pub(crate) const IN_USE: &str = "c[2010,\"Another connection still open\"]\n";
 pub(crate) const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";

@@ -7,9 +7,9 @@ use sockeye::{EndedBy, EndpointConfig, Session};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::common::within;
 use crate::memory::{INTERRUPTED, Memory, messages};
 use crate::{Order, gateway, patient, poll_once};
+use common::within;
 
 /// The client sends for the last time just when its time is over. A payload that was taken came in time, or the session had ended already
 /// and its client is told so by its next receiver; it never comes out of order, or twice.

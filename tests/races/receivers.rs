@@ -12,10 +12,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::common::log::log;
-use crate::common::within;
 use crate::memory::{IN_USE, INTERRUPTED, Memory, messages};
 use crate::{echo, gateway, patient, poll_once};
+use common::log::log;
+use common::within;
 
 /// Both come for a session that nobody has opened yet, at the same moment. One of them opens it, for both there is one session and one
 /// application, and the other one is told that the session has a receiver.

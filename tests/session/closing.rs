@@ -2,11 +2,11 @@
 
 use sockeye::{CloseReason, EndedBy, SendError};
 
-use crate::common::client::{Client, Event};
-use crate::common::log::log;
-use crate::common::transport::Transport;
-use crate::common::within;
 use crate::rig::{Rig, end, end_of, interrupted};
+use common::client::{Client, Event};
+use common::log::log;
+use common::transport::Transport;
+use common::within;
 
 pub(crate) async fn the_application_closes(transport: Transport) {
     let (mut client, mut session) = Rig::start(transport).await.open().await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use sockeye::{EndedBy, EndpointConfig, Session};
 use tokio::sync::mpsc;
 
-use crate::common::client::Client;
-use crate::common::transport::Transport;
-use crate::common::within;
 use crate::rig::{PREFIX, Rig, end_of, serve_app};
+use common::client::Client;
+use common::transport::Transport;
+use common::within;
 
 pub(crate) async fn a_panic_ends_its_session_and_no_other(transport: Transport) {
     let addr = serve_app(EndpointConfig::default(), |mut session: Session| async move {

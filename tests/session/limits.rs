@@ -5,11 +5,11 @@ use std::time::Duration;
 use sockeye::{EndedBy, EndpointConfig, SendError, TrySendError};
 use tokio::task::JoinSet;
 
-use crate::common::client::{Client, json};
-use crate::common::log::log;
-use crate::common::transport::Transport;
-use crate::common::within;
 use crate::rig::{PREFIX, Rig, echo, end, end_of, serve_app};
+use common::client::{Client, json};
+use common::log::log;
+use common::transport::Transport;
+use common::within;
 
 pub(crate) async fn a_message_over_message_size(transport: Transport) {
     let config = EndpointConfig { message_size: 1000, ..EndpointConfig::default() };

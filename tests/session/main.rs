@@ -1,8 +1,5 @@
 //! What an application and a client see of a session: one list of scenarios, and all of them on every transport.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod closing;
 mod handlers;
 mod limits;

@@ -8,10 +8,10 @@ use sockeye::{Budget, EndedBy, EndpointConfig, Session};
 
 use tokio::task::JoinSet;
 
-use crate::common::client::Client;
-use crate::common::log::log;
-use crate::common::transport::Transport;
-use crate::common::within;
+use common::client::Client;
+use common::log::log;
+use common::transport::Transport;
+use common::within;
 use crate::rig::{PREFIX, Rig, echo, end, end_of, serve_app, standstill};
 
 const LIMIT: usize = 4 << 20;

@@ -4,11 +4,11 @@ use futures_util::{SinkExt, StreamExt};
 use sockeye::{EndedBy, EndpointConfig, Message, SendError, Session, TrySendError};
 use tokio::sync::mpsc;
 
-use crate::common::client::{Client, Event};
-use crate::common::transport::{Frame, Transport};
-use crate::common::websocket;
 use crate::rig::{PREFIX, interrupted};
 use crate::rig::{Rig, echo, end, end_of, serve_app};
+use common::client::{Client, Event};
+use common::transport::{Frame, Transport};
+use common::websocket;
 
 pub(crate) async fn order_is_kept_both_ways(transport: Transport) {
     const COUNT: usize = 10_000;

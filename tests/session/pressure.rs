@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt, stream};
 use sockeye::{EndedBy, EndpointConfig, Rate, Session, TrySendError};
 
-use crate::common::client::json;
-use crate::common::transport::Transport;
-use crate::common::websocket::Frame;
 use crate::rig::{Rig, end, end_of, interrupted, standstill};
+use common::client::json;
+use common::transport::Transport;
+use common::websocket::Frame;
 
 /// More than the sockets on the way hold: what a writer gets rid of in this many messages, somebody keeps in memory.
 const TOO_MANY: usize = 1000;

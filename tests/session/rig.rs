@@ -7,10 +7,10 @@ use std::time::Duration;
 use sockeye::{EndedBy, EndpointConfig, Gateway, Handler, Session};
 use tokio::sync::mpsc;
 
-use crate::common::client::Client;
-use crate::common::server::serve;
-use crate::common::transport::Transport;
-use crate::common::within;
+use common::client::Client;
+use common::server::serve;
+use common::transport::Transport;
+use common::within;
 
 pub(crate) const PREFIX: &str = "/app";
 

@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message as Packet;
 
-use crate::common::client::Event;
-use crate::common::transport::Transport;
 use crate::rig::{PREFIX, Rig};
+use common::client::Event;
+use common::transport::Transport;
 
 pub(crate) async fn heartbeats_come_while_nothing_else_does(transport: Transport) {
     let config = EndpointConfig { heartbeat_delay: Duration::from_millis(20), ..EndpointConfig::default() };

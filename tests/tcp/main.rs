@@ -3,19 +3,14 @@
 //! Most tests run over an in-memory pipe under a paused clock, which jumps ahead whenever everybody waits: a test that takes an hour
 //! is done at once, and one that hangs fails.
 
-#[path = "../common/mod.rs"]
-mod common;
-
-mod chat;
-mod java;
-
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use sockeye::apps::{echo, line_echo};
+use common::apps::echo;
+use common::records::{Client, EVER, listen, record, serve, serve_with, within};
+
 use sockeye::{EndedBy, Handler, SendError, Session, SessionEnd, TcpConfig, TcpEndpoint, TrySendError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,8 +19,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// For what a test over real sockets expects to run out.
 const SHORT: Duration = Duration::from_millis(100);
-/// Longer than every timeout under test.
-const EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 // The wire.
 
@@ -584,25 +577,6 @@ async fn a_flood_disturbs_nobody_else() {
     drop(endpoint);
 }
 
-// The echo of the notes.
-
-#[tokio::test(start_paused = true)]
-async fn the_line_echo_answers_one_record_and_ends() {
-    let mut client = serve(line_echo);
-    client.write_all(&[record("안녕\0😀"), record("more")].concat()).await.expect("it reads");
-    assert_eq!(client.rest().await, record("[ECHO]안녕\0😀(from Server!)"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_no_record_can_hold_is_none() {
-    let mut client = serve(line_echo);
-    client.write_all(&record(&"x".repeat(65_520))).await.expect("it reads");
-    assert_eq!(client.rest().await, b"");
-    let mut client = serve(line_echo);
-    client.write_all(&record(&"x".repeat(65_515))).await.expect("it reads");
-    assert_eq!(client.rest().await.len(), 2 + 65_535);
-}
-
 // Helpers.
 
 type End = (Vec<String>, SessionEnd);
@@ -614,18 +588,6 @@ async fn collect(mut session: Session, told: tokio::sync::mpsc::UnboundedSender<
         texts.push(message.as_text().unwrap_or_default().to_owned());
     }
     drop(told.send((texts, session.ended().await)));
-}
-
-/// A session over a pipe; gives the client's side.
-fn serve(handler: impl Handler) -> DuplexStream {
-    serve_with(TcpConfig::default(), handler)
-}
-
-fn serve_with(config: TcpConfig, handler: impl Handler) -> DuplexStream {
-    let (client, server) = duplex(4096);
-    let endpoint = TcpEndpoint::with_config(config, handler);
-    tokio::spawn(async move { endpoint.serve(server, None).await });
-    client
 }
 
 struct Ends(UnboundedReceiver<End>);
@@ -645,34 +607,6 @@ impl Ends {
 fn serve_watched(config: TcpConfig) -> (DuplexStream, Ends) {
     let (told, ends) = unbounded_channel();
     (serve_with(config, move |session: Session| collect(session, told.clone())), Ends(ends))
-}
-
-async fn listen(config: TcpConfig, handler: impl Handler) -> (SocketAddr, TcpEndpoint) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    let addr = listener.local_addr().expect("bound");
-    let endpoint = TcpEndpoint::with_config(config, handler);
-    let listening = endpoint.clone();
-    tokio::spawn(async move { listening.listen(listener).await });
-    (addr, endpoint)
-}
-
-/// For tests over real sockets, whose clock is real.
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(60), future).await.expect("this takes no minute")
-}
-
-/// As Java's documentation of `writeUTF` has it.
-fn record(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for unit in text.encode_utf16() {
-        match unit {
-            1..=0x7F => bytes.push(unit as u8),
-            0 | 0x80..=0x7FF => bytes.extend([0xC0 | (unit >> 6) as u8, 0x80 | (unit & 0x3F) as u8]),
-            _ => bytes.extend([0xE0 | (unit >> 12) as u8, 0x80 | (unit >> 6 & 0x3F) as u8, 0x80 | (unit & 0x3F) as u8]),
-        }
-    }
-    let length = u16::try_from(bytes.len()).expect("a short text");
-    [&length.to_be_bytes()[..], &bytes].concat()
 }
 
 /// Gives its bytes one by one, however many have come.
@@ -701,20 +635,3 @@ impl AsyncWrite for ByteByByte {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
-
-trait Client: AsyncRead + Unpin {
-    async fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        timeout(EVER, self.read_exact(&mut bytes)).await.expect("an answer").expect("as many bytes");
-        bytes
-    }
-
-    /// All until the server's FIN.
-    async fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        timeout(EVER, self.read_to_end(&mut bytes)).await.expect("an end").expect("by FIN");
-        bytes
-    }
-}
-
-impl<S: AsyncRead + Unpin> Client for S {}

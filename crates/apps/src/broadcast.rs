@@ -1,8 +1,8 @@
 //! Sends what comes to everybody.
 
 use super::Serving;
-use crate::Session;
-use crate::hub::{Hub, Topic};
+use sockeye::Session;
+use sockeye::hub::{Hub, Topic};
 
 /// A handler that sends every message to every session that it serves, the sender's included, in the same order to all.
 ///
@@ -33,8 +33,10 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::session::testing::{limits, session, session_with};
-    use crate::{CloseReason, Rate, clock};
+    use sockeye::test_util::{SessionBuilder, session};
+    use sockeye::{CloseReason, EndpointConfig, Rate};
+
+    use crate::clock;
 
     /// A flooder at 4 MB/s ended everybody who read 400 kB/s. Within its rate it costs them no more than the rate.
     #[tokio::test(start_paused = true)]
@@ -43,10 +45,8 @@ mod tests {
             for size in [100, 1000, 64 * 1024] {
                 let handler = broadcast(&Hub::new());
                 let limited = || {
-                    let mut limits = limits();
-                    limits.outbound.messages = 1024;
-                    limits.inbound_rate = rate;
-                    session_with(limits)
+                    let config = EndpointConfig { inbound_rate: rate, ..EndpointConfig::default() };
+                    SessionBuilder::new().config(config).build()
                 };
                 let ((first, mut flooder), (second, mut reader)) = (limited(), limited());
                 let handlers = [tokio::spawn(handler(first)), tokio::spawn(handler(second))];
@@ -55,17 +55,17 @@ mod tests {
                 let flood = async {
                     loop {
                         for _ in 0..80_000_usize.div_ceil(size) {
-                            flooder.say("x".repeat(size)).await;
+                            flooder.send("x".repeat(size)).await;
                         }
                         tokio::time::sleep(tick).await;
                         // It reads all that there is.
-                        while let Some(Ok(_)) = flooder.next().now_or_never() {}
+                        while let Some(Ok(_)) = flooder.recv().now_or_never() {}
                     }
                 };
                 let read = async {
                     let (start, mut bytes) = (clock::now(), 0);
                     while clock::now() - start < Duration::from_secs(60) {
-                        bytes += reader.next().await?.len();
+                        bytes += reader.recv().await?.len();
                         while bytes >= 8_000 {
                             tokio::time::sleep(tick).await;
                             bytes -= 8_000;
@@ -90,17 +90,17 @@ mod tests {
         let ((first, mut ann), (second, mut bob)) = (session(), session());
         tokio::spawn(handler(first));
         let leaving = tokio::spawn(handler(second));
-        assert!(bob.hear_all().await.is_empty(), "and by now both have joined");
-        ann.say("from ann").await;
-        assert_eq!(bob.hear().await, "from ann");
-        bob.say("from bob").await;
-        assert_eq!(ann.hear_all().await, ["from ann", "from bob"]);
-        assert_eq!(bob.hear_all().await, ["from bob"]);
+        assert!(bob.texts().await.is_empty(), "and by now both have joined");
+        ann.send("from ann").await;
+        assert_eq!(bob.text().await, "from ann");
+        bob.send("from bob").await;
+        assert_eq!(ann.texts().await, ["from ann", "from bob"]);
+        assert_eq!(bob.texts().await, ["from bob"]);
 
         drop(bob);
         leaving.await.expect("no panic");
-        ann.say("alone").await;
-        assert_eq!(ann.hear_all().await, ["alone"]);
+        ann.send("alone").await;
+        assert_eq!(ann.texts().await, ["alone"]);
         assert_eq!((hub.topic("broadcast").members(), hub.undelivered()), (1, 0));
     }
 }

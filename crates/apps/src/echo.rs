@@ -1,6 +1,6 @@
 //! Sends back what comes.
 
-use crate::Session;
+use sockeye::Session;
 
 /// Sends every message back to the session it came from, in order.
 ///
@@ -20,16 +20,16 @@ pub async fn echo(mut session: Session) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::testing::session;
+    use sockeye::test_util::session;
 
     #[tokio::test(start_paused = true)]
     async fn messages_come_back_in_order_until_the_client_goes() {
         let (session, mut client) = session();
         let handler = tokio::spawn(echo(session));
         for text in ["one", "", "안녕"] {
-            client.say(text).await;
+            client.send(text).await;
         }
-        assert_eq!(client.hear_all().await, ["one", "", "안녕"]);
+        assert_eq!(client.texts().await, ["one", "", "안녕"]);
         drop(client);
         handler.await.expect("no panic");
     }

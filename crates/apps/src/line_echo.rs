@@ -1,9 +1,9 @@
 //! Sends back one line, and ends.
 
-use crate::{CloseReason, Session};
+use sockeye::{CloseReason, Session};
 
 /// Answers the first message with `[ECHO]…(from Server!)` and ends the session: the echo server of Java's socket tutorials, for a
-/// [`TcpEndpoint`](crate::TcpEndpoint).
+/// [`TcpEndpoint`](sockeye::TcpEndpoint).
 ///
 /// # Cancel safety
 ///
@@ -20,15 +20,15 @@ pub async fn line_echo(mut session: Session) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::testing::session;
+    use sockeye::test_util::session;
 
     #[tokio::test(start_paused = true)]
     async fn one_line_is_answered_and_no_more() {
         let (session, mut client) = session();
         tokio::spawn(line_echo(session));
-        client.say("안녕").await;
-        client.say("more").await;
-        assert_eq!(client.hear().await, "[ECHO]안녕(from Server!)");
-        assert_eq!(client.next().await, Err(CloseReason::NORMAL));
+        client.send("안녕").await;
+        client.send("more").await;
+        assert_eq!(client.text().await, "[ECHO]안녕(from Server!)");
+        assert_eq!(client.recv().await, Err(CloseReason::NORMAL));
     }
 }

@@ -1,8 +1,8 @@
 //! Sends what comes to everybody else.
 
 use super::Serving;
-use crate::Session;
-use crate::hub::{Hub, Topic};
+use sockeye::Session;
+use sockeye::hub::{Hub, Topic};
 
 /// A handler that sends every message, as it is, to every other session that it serves, and never back.
 ///
@@ -33,7 +33,7 @@ async fn serve(mut session: Session, topic: Topic) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::testing::session;
+    use sockeye::test_util::session;
 
     #[tokio::test(start_paused = true)]
     async fn everybody_else_hears_every_byte() {
@@ -50,11 +50,11 @@ mod tests {
         // Relayed, not parsed: what is no JSON goes through as well.
         let texts = ["{\"event\":\"offer\", \"data\":{}}", "", "{\"event\":", "안녕\u{0}\n"];
         for text in texts {
-            ann.say(text).await;
+            ann.send(text).await;
         }
-        assert_eq!(bob.hear_all().await, texts);
-        assert_eq!(eve.hear_all().await, texts);
-        assert!(ann.hear_all().await.is_empty(), "never back");
+        assert_eq!(bob.texts().await, texts);
+        assert_eq!(eve.texts().await, texts);
+        assert!(ann.texts().await.is_empty(), "never back");
     }
 
     #[tokio::test(start_paused = true)]
@@ -64,13 +64,13 @@ mod tests {
         let ((first, ann), (second, mut bob)) = (session(), session());
         let leaving = tokio::spawn(handler(first));
         tokio::spawn(handler(second));
-        assert!(bob.hear_all().await.is_empty());
+        assert!(bob.texts().await.is_empty());
         assert_eq!(hub.topic("relay").members(), 2);
         drop(ann);
         leaving.await.expect("no panic");
         assert_eq!(hub.topic("relay").members(), 1);
-        bob.say("alone").await;
-        assert!(bob.hear_all().await.is_empty());
+        bob.send("alone").await;
+        assert!(bob.texts().await.is_empty());
         assert_eq!(hub.undelivered(), 0);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use sockeye::apps::ice::{Ice, IceConfig};
+use sockeye_apps::ice::{Ice, IceConfig};
 
 const SECRET: &str = "north by northwest";
 

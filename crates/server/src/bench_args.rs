@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use sockeye::compare::driver::{Target, Technique, block_on};
-use sockeye::compare::profiles::{self, Profile, ProfilesError};
-use sockeye::compare::results::{Results, TECHNIQUES, with_causes};
-use sockeye::compare::subject::Named;
-use sockeye::compare::suite::{self, CompareError, Progress, Settings, Targets};
-use sockeye::compare::{report, table};
+use sockeye_bench::driver::{Target, Technique, block_on};
+use sockeye_bench::profiles::{self, Profile, ProfilesError};
+use sockeye_bench::results::{Results, TECHNIQUES, with_causes};
+use sockeye_bench::subject::Named;
+use sockeye_bench::suite::{self, CompareError, Progress, Settings, Targets};
+use sockeye_bench::{report, table};
 
 /// What to compare, and what to make of it.
 #[derive(Args, Debug)]

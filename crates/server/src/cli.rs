@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use sockeye::apps::ice::Ice;
-use sockeye::apps::rooms::http::RoomsSite;
 use sockeye::{Budget, EndpointConfig, Prefix, TcpEndpoint};
+use sockeye_apps::ice::Ice;
+use sockeye_apps::rooms::http::RoomsSite;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
 

@@ -13,9 +13,9 @@ use http_body_util::combinators::MapFrame;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Frame, Incoming};
 use serde::Serialize;
-use sockeye::apps::ice::Ice;
-use sockeye::apps::rooms::http::RoomsSite;
 use sockeye::{Chunk, Gateway};
+use sockeye_apps::ice::Ice;
+use sockeye_apps::rooms::http::RoomsSite;
 
 use crate::assets::{self, Assets};
 use crate::host;

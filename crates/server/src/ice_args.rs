@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sockeye::apps::ice::{Credentials, IceConfig, IceConfigError, IceServer, IceServerError, IceUrl};
+use sockeye_apps::ice::{Credentials, IceConfig, IceConfigError, IceServer, IceServerError, IceUrl};
 
 /// What pages get at `/ice`.
 #[derive(Args, Debug, Default)]

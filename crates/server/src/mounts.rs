@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use sockeye::apps::rooms::{Rooms, RoomsConfig};
-use sockeye::apps::{self, Chat, ChatConfig, Upstream, UpstreamConfig, UpstreamError};
 use sockeye::hub::Hub;
 use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError, Rate, TcpConfig, TcpEndpoint};
+use sockeye_apps::rooms::{Rooms, RoomsConfig};
+use sockeye_apps::{self as apps, Chat, ChatConfig, Upstream, UpstreamConfig, UpstreamError};
 
 use crate::front::{self, EndpointInfo};
 
@@ -220,7 +220,7 @@ static APPS: [App; 6] = [
     App {
         name: "stamp",
         about: "sends every message back with the time of its arrival, for measurements",
-        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, apps::stamp),
+        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, sockeye_bench::stamp::stamp),
     },
 ];
 

@@ -250,8 +250,8 @@ fn prepare(stream: &TcpStream, config: &ServerConfig) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use sockeye::apps::ice::{Ice, IceConfig};
     use sockeye::{Gateway, Session, SessionEnd};
+    use sockeye_apps::ice::{Ice, IceConfig};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::{mpsc, oneshot};
     use tokio::task::JoinHandle;

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::servers::{dead, gateway, half_dead, mute, silent_from};
+use common::odd_servers::{dead, gateway, half_dead, mute, silent_from};
 
 fn bench(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));

@@ -12,7 +12,7 @@ use super::websocket::{self, WebSocket};
 
 /// What a client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     Message(String),
     Binary(Bytes),
     /// A heartbeat frame; on a raw WebSocket a ping.
@@ -23,7 +23,7 @@ pub(crate) enum Event {
 }
 
 /// A session, from the client's side.
-pub(crate) struct Client {
+pub struct Client {
     transport: Transport,
     addr: SocketAddr,
     session: String,
@@ -32,7 +32,7 @@ pub(crate) struct Client {
     /// Events of the last frame that were not asked for yet.
     events: VecDeque<Event>,
     /// The last frame as it came, without its wrapping.
-    pub(crate) last: String,
+    pub last: String,
     closed: bool,
 }
 
@@ -46,7 +46,7 @@ enum Down {
 
 impl Client {
     /// A client that has not said anything yet.
-    pub(crate) fn new(addr: SocketAddr, prefix: &str, transport: Transport) -> Self {
+    pub fn new(addr: SocketAddr, prefix: &str, transport: Transport) -> Self {
         let session = match transport {
             Transport::RawWebSocket => prefix.to_owned(),
             _ => transport.fresh(prefix),
@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// A client for the session at this path, such as `/echo/000/abc`.
-    pub(crate) fn of_session(addr: SocketAddr, session: &str, transport: Transport) -> Self {
+    pub fn of_session(addr: SocketAddr, session: &str, transport: Transport) -> Self {
         Self {
             transport,
             addr,
@@ -69,14 +69,14 @@ impl Client {
     }
 
     /// Opens a session; the open frame has come, where there is one.
-    pub(crate) async fn open(addr: SocketAddr, prefix: &str, transport: Transport) -> Self {
+    pub async fn open(addr: SocketAddr, prefix: &str, transport: Transport) -> Self {
         let mut client = Self::new(addr, prefix, transport);
         client.try_open().await.unwrap_or_else(|status| panic!("{transport:?} answers with {status}"));
         client
     }
 
     /// Opens the session, or tells with which status that was refused.
-    pub(crate) async fn try_open(&mut self) -> Result<(), u16> {
+    pub async fn try_open(&mut self) -> Result<(), u16> {
         self.attach().await?;
         if self.transport.is_raw() {
             return Ok(());
@@ -87,12 +87,12 @@ impl Client {
     }
 
     /// The path of the session, without the transport's name.
-    pub(crate) fn session(&self) -> &str {
+    pub fn session(&self) -> &str {
         &self.session
     }
 
     /// Sends the request that attaches a receiver. A poll's answer is not waited for; of the others the status is looked at.
-    pub(crate) async fn attach(&mut self) -> Result<(), u16> {
+    pub async fn attach(&mut self) -> Result<(), u16> {
         let Down::Idle(connection) = &mut self.down else { return Ok(()) };
         let mut connection = match connection.take() {
             Some(connection) => connection,
@@ -119,7 +119,7 @@ impl Client {
     }
 
     /// The next frame. An HTTP client comes again for it, if need be.
-    pub(crate) async fn frame(&mut self) -> Frame {
+    pub async fn frame(&mut self) -> Frame {
         let frame = match self.transport {
             transport if transport.is_socket() => self.socket_frame().await,
             _ if self.closed => self.http_end().await,
@@ -206,7 +206,7 @@ impl Client {
     }
 
     /// What comes next.
-    pub(crate) async fn recv(&mut self) -> Event {
+    pub async fn recv(&mut self) -> Event {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return event;
@@ -224,7 +224,7 @@ impl Client {
 
     /// The next message; heartbeats don't count.
     #[track_caller]
-    pub(crate) fn message(&mut self) -> impl Future<Output = String> + '_ {
+    pub fn message(&mut self) -> impl Future<Output = String> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             loop {
@@ -239,7 +239,7 @@ impl Client {
 
     /// Code and reason of the close that comes next, and is the last thing to come.
     #[track_caller]
-    pub(crate) fn closed(&mut self) -> impl Future<Output = (u16, String)> + '_ {
+    pub fn closed(&mut self) -> impl Future<Output = (u16, String)> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             match self.recv().await {
@@ -253,7 +253,7 @@ impl Client {
     }
 
     /// Sends messages as one payload, which must be taken; on a raw WebSocket one by one.
-    pub(crate) async fn send(&mut self, messages: &[&str]) {
+    pub async fn send(&mut self, messages: &[&str]) {
         if self.transport.is_raw() {
             for message in messages {
                 self.write(&websocket::Frame::text(message)).await;
@@ -264,7 +264,7 @@ impl Client {
     }
 
     /// Sends a payload as it stands.
-    pub(crate) async fn send_json(&mut self, json: &str) {
+    pub async fn send_json(&mut self, json: &str) {
         if self.transport.is_socket() {
             return self.write(&websocket::Frame::text(json)).await;
         }
@@ -273,7 +273,7 @@ impl Client {
     }
 
     /// Sends a payload over HTTP and returns the answer.
-    pub(crate) async fn post(&mut self, json: &str) -> Response {
+    pub async fn post(&mut self, json: &str) -> Response {
         let request = self.uplink().request(json);
         let connection = match &mut self.up {
             Some(connection) => connection,
@@ -283,24 +283,24 @@ impl Client {
     }
 
     /// What sends payloads of this session over connections of its own.
-    pub(crate) fn uplink(&self) -> Uplink {
+    pub fn uplink(&self) -> Uplink {
         Uplink { addr: self.addr, session: self.session.clone(), transport: self.transport }
     }
 
     /// Writes a WebSocket frame.
-    pub(crate) async fn write(&mut self, frame: &websocket::Frame) {
+    pub async fn write(&mut self, frame: &websocket::Frame) {
         let Down::Socket(socket) = &mut self.down else { panic!("{:?} is no open WebSocket", self.transport) };
         socket.write(frame).await;
     }
 
     /// Writes WebSocket frames at once.
-    pub(crate) async fn write_all(&mut self, frames: &[websocket::Frame]) {
+    pub async fn write_all(&mut self, frames: &[websocket::Frame]) {
         let Down::Socket(socket) = &mut self.down else { panic!("{:?} is no open WebSocket", self.transport) };
         socket.write_all(frames).await;
     }
 
     /// Leaves as a client does that was told to close: with code and reason on a WebSocket, without a word on the others.
-    pub(crate) async fn leave(mut self, code: u16, reason: &str) {
+    pub async fn leave(mut self, code: u16, reason: &str) {
         let Down::Socket(socket) = &mut self.down else { return };
         let payload = [&code.to_be_bytes(), reason.as_bytes()].concat();
         socket.write(&websocket::Frame::new(websocket::Frame::CLOSE, payload)).await;
@@ -310,7 +310,7 @@ impl Client {
     }
 
     /// Breaks the receiver's connection off with RST.
-    pub(crate) fn reset(self) {
+    pub fn reset(self) {
         match self.down {
             Down::Idle(_) => {}
             Down::Polling(connection) | Down::Streaming(connection) => connection.reset(),
@@ -321,14 +321,14 @@ impl Client {
 
 /// Sends payloads over HTTP, each on a connection of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Uplink {
+pub struct Uplink {
     addr: SocketAddr,
     session: String,
     transport: Transport,
 }
 
 impl Uplink {
-    pub(crate) async fn post(&self, json: &str) -> Response {
+    pub async fn post(&self, json: &str) -> Response {
         Connection::open(self.addr).await.exchange(&self.request(json)).await
     }
 
@@ -344,13 +344,13 @@ impl Uplink {
 
 impl Response {
     /// Whether this answers a payload that was taken.
-    pub(crate) fn is_taken(&self) -> bool {
+    pub fn is_taken(&self) -> bool {
         matches!((self.status(), self.text()), (204, "") | (200, "ok"))
     }
 }
 
 /// A payload.
-pub(crate) fn json<T: serde::Serialize>(messages: &[T]) -> String {
+pub fn json<T: serde::Serialize>(messages: &[T]) -> String {
     serde_json::to_string(messages).expect("strings are JSON")
 }
 

@@ -11,35 +11,35 @@ use tokio::net::TcpStream;
 use super::within;
 
 /// One TCP connection, with what was read from it and not yet looked at.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     unread: BytesMut,
 }
 
 impl Connection {
-    pub(crate) async fn open(addr: SocketAddr) -> Self {
+    pub async fn open(addr: SocketAddr) -> Self {
         let stream = within("a connection", TcpStream::connect(addr)).await.expect("the server listens");
         stream.set_nodelay(true).expect("the socket is fresh");
         Self { stream, unread: BytesMut::new() }
     }
 
-    pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+    pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.expect("the server reads");
     }
 
     /// Writes to a server that may have closed.
-    pub(crate) async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    pub async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref()).await
     }
 
     /// Sends the request and reads the whole answer.
-    pub(crate) async fn exchange(&mut self, request: &Request) -> Response {
+    pub async fn exchange(&mut self, request: &Request) -> Response {
         self.write(request.to_bytes()).await;
         self.response(request).await
     }
 
     /// Reads the whole answer to `request`, as its method decides whether there is a body.
-    pub(crate) async fn response(&mut self, request: &Request) -> Response {
+    pub async fn response(&mut self, request: &Request) -> Response {
         let head = self.head().await;
         let framing = head.framing(request.method == "HEAD");
         let body = match framing {
@@ -58,13 +58,13 @@ impl Connection {
     }
 
     /// Sends the request and reads the head of an answer whose body the test goes through by itself.
-    pub(crate) async fn start(&mut self, request: &Request) -> Head {
+    pub async fn start(&mut self, request: &Request) -> Head {
         self.write(request.to_bytes()).await;
         self.head().await
     }
 
     /// Reads the status line and the headers.
-    pub(crate) async fn head(&mut self) -> Head {
+    pub async fn head(&mut self) -> Head {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -75,7 +75,7 @@ impl Connection {
     }
 
     /// Reads exactly one HTTP chunk: `None` is the last one, of length zero.
-    pub(crate) async fn chunk(&mut self) -> Option<Bytes> {
+    pub async fn chunk(&mut self) -> Option<Bytes> {
         let line = loop {
             if let Some(at) = self.unread.windows(2).position(|window| window == b"\r\n") {
                 break self.unread.split_to(at + 2);
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// Reads exactly `length` bytes.
-    pub(crate) async fn take(&mut self, length: usize) -> Bytes {
+    pub async fn take(&mut self, length: usize) -> Bytes {
         while self.unread.len() < length {
             assert!(
                 self.fill("more bytes").await,
@@ -104,14 +104,14 @@ impl Connection {
     }
 
     /// Reads until the server ends the connection, which it must do with FIN.
-    pub(crate) async fn rest(&mut self) -> Bytes {
+    pub async fn rest(&mut self) -> Bytes {
         while self.fill("the end of the connection").await {}
         self.unread.split().freeze()
     }
 
     /// The server ends the connection, with FIN and without another byte.
     #[track_caller]
-    pub(crate) fn ends(&mut self) -> impl Future<Output = ()> + '_ {
+    pub fn ends(&mut self) -> impl Future<Output = ()> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             let rest = self.rest().await;
@@ -120,19 +120,19 @@ impl Connection {
     }
 
     /// Something has come that the test has not yet looked at.
-    pub(crate) async fn readable(&self) {
+    pub async fn readable(&self) {
         if self.unread.is_empty() {
             within("bytes", self.stream.readable()).await.expect("the socket is open");
         }
     }
 
     /// Says FIN and goes on reading.
-    pub(crate) async fn half_close(&mut self) {
+    pub async fn half_close(&mut self) {
         self.stream.shutdown().await.expect("the socket is open");
     }
 
     /// Breaks the connection off with RST.
-    pub(crate) fn reset(self) {
+    pub fn reset(self) {
         self.stream.set_zero_linger().expect("the socket is open");
     }
 
@@ -147,7 +147,7 @@ impl Connection {
 
 /// A request as it will stand on the wire: no header but those named here.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
+pub struct Request {
     method: &'static str,
     target: String,
     version: &'static str,
@@ -156,47 +156,47 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(method: &'static str, target: impl Into<String>) -> Self {
+    pub fn new(method: &'static str, target: impl Into<String>) -> Self {
         let headers = vec![("Host".into(), "localhost".into())];
         Self { method, target: target.into(), version: "HTTP/1.1", headers, body: None }
     }
 
-    pub(crate) fn get(target: impl Into<String>) -> Self {
+    pub fn get(target: impl Into<String>) -> Self {
         Self::new("GET", target)
     }
 
     /// A POST with an empty body and `Content-Length: 0`.
-    pub(crate) fn post(target: impl Into<String>) -> Self {
+    pub fn post(target: impl Into<String>) -> Self {
         Self::new("POST", target).body("")
     }
 
-    pub(crate) fn options(target: impl Into<String>) -> Self {
+    pub fn options(target: impl Into<String>) -> Self {
         Self::new("OPTIONS", target)
     }
 
-    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// A body, announced by its length.
-    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());
         self
     }
 
     /// Neither a body nor a length.
-    pub(crate) fn without_body(mut self) -> Self {
+    pub fn without_body(mut self) -> Self {
         self.body = None;
         self
     }
 
-    pub(crate) fn http_1_0(mut self) -> Self {
+    pub fn http_1_0(mut self) -> Self {
         self.version = "HTTP/1.0";
         self
     }
 
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} {}\r\n", self.method, self.target, self.version);
         for (name, value) in &self.headers {
             write!(head, "{name}: {value}\r\n").expect("a String takes everything");
@@ -211,30 +211,30 @@ impl Request {
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Response {
-    pub(crate) head: Head,
-    pub(crate) framing: Framing,
-    pub(crate) body: Bytes,
+pub struct Response {
+    pub head: Head,
+    pub framing: Framing,
+    pub body: Bytes,
 }
 
 impl Response {
-    pub(crate) fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
         self.head.status
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
     /// The body, which must be UTF-8.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is UTF-8")
     }
 }
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
     NoBody,
     Length(usize),
     Chunked,
@@ -243,9 +243,9 @@ pub(crate) enum Framing {
 
 /// A status line and headers.
 #[derive(Clone, Debug)]
-pub(crate) struct Head {
-    pub(crate) version: String,
-    pub(crate) status: u16,
+pub struct Head {
+    pub version: String,
+    pub status: u16,
     headers: Vec<(String, String)>,
 }
 
@@ -265,7 +265,7 @@ impl Head {
     }
 
     /// The value of a header that may be given once at most.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();
         let mut values = self.headers.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         let value = values.next();
@@ -274,7 +274,7 @@ impl Head {
     }
 
     /// Names and values, names in lower case, sorted, without those that differ from answer to answer anyway.
-    pub(crate) fn stable_headers(&self) -> Vec<(String, String)> {
+    pub fn stable_headers(&self) -> Vec<(String, String)> {
         let mut headers = self.headers.clone();
         headers.retain(|(name, _)| name != "date" && name != "expires");
         headers.sort();

@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 /// What the crate logs in this process, on whichever thread, from the first [`log`] on.
-pub(crate) struct Log {
+pub struct Log {
     lines: Lines,
 }
 
@@ -17,13 +17,13 @@ type Lines = Arc<Mutex<Vec<Line>>>;
 
 /// One line.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) level: Level,
+pub struct Line {
+    pub level: Level,
     fields: BTreeMap<&'static str, String>,
 }
 
 /// Begins to listen, or goes on.
-pub(crate) fn log() -> &'static Log {
+pub fn log() -> &'static Log {
     static LOG: LazyLock<Log> = LazyLock::new(|| {
         let lines = Lines::default();
         tracing::subscriber::set_global_default(Capture(Arc::clone(&lines))).expect("nobody else listens");
@@ -36,18 +36,18 @@ pub(crate) fn log() -> &'static Log {
 
 impl Log {
     /// The lines whose text begins so.
-    pub(crate) fn lines(&self, text: &str) -> Vec<Line> {
+    pub fn lines(&self, text: &str) -> Vec<Line> {
         self.find(|line| line.field("message").starts_with(text))
     }
 
     /// The lines about this session whose text begins so.
-    pub(crate) fn lines_of(&self, session: SessionId, text: &str) -> Vec<Line> {
+    pub fn lines_of(&self, session: SessionId, text: &str) -> Vec<Line> {
         let session = session.to_string();
         self.find(|line| line.field("session") == session && line.field("message").starts_with(text))
     }
 
     /// The lines that tell of the end of this session.
-    pub(crate) fn ends_of(&self, session: SessionId) -> Vec<Line> {
+    pub fn ends_of(&self, session: SessionId) -> Vec<Line> {
         self.lines_of(session, "session ended")
     }
 
@@ -57,7 +57,7 @@ impl Log {
 }
 
 impl Line {
-    pub(crate) fn field(&self, name: &str) -> &str {
+    pub fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
 }

@@ -5,36 +5,35 @@ use std::time::Duration;
 
 /// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is an `async fn` of a
 /// [`Transport`](super::transport::Transport) in the module of that name at the root of the test.
-#[allow(unused_macros)]
+#[macro_export]
 macro_rules! on_every_transport {
     ($($module:ident: { $($scenario:ident),* $(,)? })*) => {
-        on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);
-        on_every_transport!(@ raw_websocket RawWebSocket $($module: $($scenario)*,)*);
-        on_every_transport!(@ bare_websocket BareWebSocket $($module: $($scenario)*,)*);
-        on_every_transport!(@ xhr Xhr $($module: $($scenario)*,)*);
-        on_every_transport!(@ xhr_streaming XhrStreaming $($module: $($scenario)*,)*);
-        on_every_transport!(@ eventsource EventSource $($module: $($scenario)*,)*);
-        on_every_transport!(@ htmlfile HtmlFile $($module: $($scenario)*,)*);
-        on_every_transport!(@ jsonp Jsonp $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ raw_websocket RawWebSocket $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ bare_websocket BareWebSocket $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ xhr Xhr $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ xhr_streaming XhrStreaming $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ eventsource EventSource $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ htmlfile HtmlFile $($module: $($scenario)*,)*);
+        $crate::on_every_transport!(@ jsonp Jsonp $($module: $($scenario)*,)*);
     };
     (@ $name:ident $transport:ident $($module:ident: $($scenario:ident)*,)*) => {
         mod $name {
             $(mod $module {
                 $(#[tokio::test]
                 async fn $scenario() {
-                    let scenario = crate::$module::$scenario(crate::common::transport::Transport::$transport);
-                    crate::common::scenarios::play(scenario).await;
+                    let scenario = crate::$module::$scenario($crate::transport::Transport::$transport);
+                    $crate::scenarios::play(scenario).await;
                 })*
             })*
         }
     };
 }
 
-#[allow(unused_imports)]
-pub(crate) use on_every_transport;
+pub use crate::on_every_transport;
 
 /// No scenario waits for ever, whatever is wrong.
-pub(crate) async fn play(scenario: impl Future<Output = ()>) {
+pub async fn play(scenario: impl Future<Output = ()>) {
     const LONG: Duration = Duration::from_secs(120);
     tokio::time::timeout(LONG, scenario).await.expect("the scenario comes to its end");
 }

@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 
 /// Serves the gateway on a loopback port for as long as the test's runtime lives, in the way that is recommended: connections are
 /// watched for their clients' ends.
-pub(crate) async fn serve(gateway: Gateway) -> SocketAddr {
+pub async fn serve(gateway: Gateway) -> SocketAddr {
     serve_service(gateway).await
 }
 
 /// The same, for what has been put around a gateway.
-pub(crate) async fn serve_service<S>(service: S) -> SocketAddr
+pub async fn serve_service<S>(service: S) -> SocketAddr
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -44,7 +44,7 @@ where
 }
 
 /// Serves the gateway with hyper and nothing else.
-pub(crate) async fn serve_plainly(gateway: Gateway) -> SocketAddr {
+pub async fn serve_plainly(gateway: Gateway) -> SocketAddr {
     let (listener, addr) = listen().await;
     tokio::spawn(async move {
         loop {

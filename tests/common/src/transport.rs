@@ -10,7 +10,7 @@ use super::websocket;
 
 /// The ways to reach an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
+pub enum Transport {
     WebSocket,
     RawWebSocket,
     /// A raw WebSocket on the bare prefix.
@@ -23,7 +23,7 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::WebSocket,
         Self::RawWebSocket,
         Self::BareWebSocket,
@@ -35,7 +35,7 @@ impl Transport {
     ];
 
     /// As the application and the log are told.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::WebSocket => "websocket",
             Self::RawWebSocket | Self::BareWebSocket => "rawwebsocket",
@@ -48,22 +48,22 @@ impl Transport {
     }
 
     /// One connection for both directions, which is the session.
-    pub(crate) fn is_socket(self) -> bool {
+    pub fn is_socket(self) -> bool {
         matches!(self, Self::WebSocket | Self::RawWebSocket | Self::BareWebSocket)
     }
 
     /// No SockJS frames.
-    pub(crate) fn is_raw(self) -> bool {
+    pub fn is_raw(self) -> bool {
         matches!(self, Self::RawWebSocket | Self::BareWebSocket)
     }
 
     /// A response for each frame.
-    pub(crate) fn polls(self) -> bool {
+    pub fn polls(self) -> bool {
         matches!(self, Self::Xhr | Self::Jsonp)
     }
 
     /// The request that attaches a receiver.
-    pub(crate) fn request(self, session: &str) -> Request {
+    pub fn request(self, session: &str) -> Request {
         match self {
             Self::WebSocket | Self::RawWebSocket => websocket::handshake(&format!("{session}/websocket")),
             Self::BareWebSocket => websocket::handshake(session),
@@ -76,7 +76,7 @@ impl Transport {
     }
 
     /// The path of a session that nobody has used yet.
-    pub(crate) fn fresh(self, prefix: &str) -> String {
+    pub fn fresh(self, prefix: &str) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         match self.is_raw() {
             true => prefix.to_owned(),
@@ -85,7 +85,7 @@ impl Transport {
     }
 
     /// The SockJS frame in what was wrapped around it.
-    pub(crate) fn unwrap(self, wrapped: &str) -> String {
+    pub fn unwrap(self, wrapped: &str) -> String {
         let between = |start: &str, end: &str| {
             let inner = wrapped.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
             inner.unwrap_or_else(|| panic!("{self:?}: {wrapped:?} is not wrapped as it should be")).to_owned()
@@ -103,7 +103,7 @@ impl Transport {
 
 /// What one frame says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Frame {
+pub enum Frame {
     Open,
     Heartbeat,
     Messages(Vec<String>),
@@ -113,11 +113,11 @@ pub(crate) enum Frame {
 }
 
 impl Frame {
-    pub(crate) fn messages(texts: &[&str]) -> Self {
+    pub fn messages(texts: &[&str]) -> Self {
         Self::Messages(texts.iter().map(|&text| text.to_owned()).collect())
     }
 
-    pub(crate) fn parse(frame: &str) -> Self {
+    pub fn parse(frame: &str) -> Self {
         let json = frame.get(1..).unwrap_or_default();
         match frame.as_bytes().first() {
             Some(b'o') if json.is_empty() => Self::Open,

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use super::http::{Connection, Head, Request};
 
 /// The handshake key of RFC 6455, section 1.3, and the answer to it that is printed there.
-pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// The request that opens a WebSocket.
-pub(crate) fn handshake(path: &str) -> Request {
+pub fn handshake(path: &str) -> Request {
     Request::get(path)
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
@@ -19,17 +19,17 @@ pub(crate) fn handshake(path: &str) -> Request {
         .header("Sec-WebSocket-Key", KEY)
 }
 
-pub(crate) struct WebSocket {
-    pub(crate) connection: Connection,
+pub struct WebSocket {
+    pub connection: Connection,
 }
 
 impl WebSocket {
-    pub(crate) async fn open(addr: SocketAddr, path: &str) -> Self {
+    pub async fn open(addr: SocketAddr, path: &str) -> Self {
         Self::open_with(addr, &handshake(path)).await.0
     }
 
     /// Opens with a handshake of the test's own, and shows the answer's head.
-    pub(crate) async fn open_with(addr: SocketAddr, request: &Request) -> (Self, Head) {
+    pub async fn open_with(addr: SocketAddr, request: &Request) -> (Self, Head) {
         let mut connection = Connection::open(addr).await;
         let head = connection.start(request).await;
         assert_eq!(head.status, 101, "{head:?}");
@@ -37,22 +37,22 @@ impl WebSocket {
         (Self { connection }, head)
     }
 
-    pub(crate) async fn send(&mut self, text: &str) {
+    pub async fn send(&mut self, text: &str) {
         self.write(&Frame::text(text)).await;
     }
 
     /// Sends a frame, masked as a client's frames have to be.
-    pub(crate) async fn write(&mut self, frame: &Frame) {
+    pub async fn write(&mut self, frame: &Frame) {
         self.connection.write(frame.masked()).await;
     }
 
     /// Sends frames in one write.
-    pub(crate) async fn write_all(&mut self, frames: &[Frame]) {
+    pub async fn write_all(&mut self, frames: &[Frame]) {
         self.connection.write(frames.iter().flat_map(Frame::masked).collect::<Vec<_>>()).await;
     }
 
     /// The next frame, whatever it is. A server's frames are neither masked nor marked by an extension.
-    pub(crate) async fn frame(&mut self) -> Frame {
+    pub async fn frame(&mut self) -> Frame {
         let head = self.connection.take(2).await;
         assert_eq!(head[0] & 0x70, 0, "a reserved bit is set");
         assert_eq!(head[1] & 0x80, 0, "a server's frame is not masked");
@@ -66,7 +66,7 @@ impl WebSocket {
 
     /// The text of the next frame, which must be one unfragmented text message.
     #[track_caller]
-    pub(crate) fn text(&mut self) -> impl Future<Output = String> + '_ {
+    pub fn text(&mut self) -> impl Future<Output = String> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             let frame = self.frame().await;
@@ -77,7 +77,7 @@ impl WebSocket {
 
     /// The next frame is a close frame: its code, if it has one, and reason. The client answers it, as RFC 6455 asks.
     #[track_caller]
-    pub(crate) fn closed(&mut self) -> impl Future<Output = (Option<u16>, String)> + '_ {
+    pub fn closed(&mut self) -> impl Future<Output = (Option<u16>, String)> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             let frame = self.frame().await;
@@ -96,7 +96,7 @@ impl WebSocket {
     /// The server has ended the connection with FIN, and goes on reading what is still on its way to it: closing the socket then would
     /// be answered with RST, which can destroy what the client has not read yet.
     #[track_caller]
-    pub(crate) fn ends(mut self) -> impl Future<Output = ()> {
+    pub fn ends(mut self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
             let rest = self.connection.rest().await;
@@ -116,30 +116,30 @@ impl WebSocket {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) last: bool,
-    pub(crate) opcode: u8,
-    pub(crate) payload: Bytes,
+pub struct Frame {
+    pub last: bool,
+    pub opcode: u8,
+    pub payload: Bytes,
 }
 
 impl Frame {
-    pub(crate) const CONTINUATION: u8 = 0;
-    pub(crate) const TEXT: u8 = 1;
-    pub(crate) const BINARY: u8 = 2;
-    pub(crate) const CLOSE: u8 = 8;
-    pub(crate) const PING: u8 = 9;
-    pub(crate) const PONG: u8 = 10;
+    pub const CONTINUATION: u8 = 0;
+    pub const TEXT: u8 = 1;
+    pub const BINARY: u8 = 2;
+    pub const CLOSE: u8 = 8;
+    pub const PING: u8 = 9;
+    pub const PONG: u8 = 10;
 
-    pub(crate) fn new(opcode: u8, payload: impl Into<Bytes>) -> Self {
+    pub fn new(opcode: u8, payload: impl Into<Bytes>) -> Self {
         Self { last: true, opcode, payload: payload.into() }
     }
 
-    pub(crate) fn text(text: &str) -> Self {
+    pub fn text(text: &str) -> Self {
         Self::new(Self::TEXT, text.to_owned())
     }
 
     /// A close frame without code, as `WebSocket.close()` of a browser sends it.
-    pub(crate) fn close() -> Self {
+    pub fn close() -> Self {
         Self::new(Self::CLOSE, "")
     }
 

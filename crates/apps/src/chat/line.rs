@@ -10,8 +10,7 @@ use std::sync::Arc;
 use super::protocol::{Event, Form, Label, Request};
 use super::seat::{NameTaken, Seat};
 use super::{Chat, Serving, Shared};
-use crate::protocol::modified_utf8;
-use crate::{Message, Session};
+use sockeye::{Message, Session, TcpEndpoint};
 
 impl Chat {
     /// Serves a session that speaks in lines until it ends; it meets the sessions of [`serve`](Self::serve) in the lobby.
@@ -49,7 +48,7 @@ impl Chat {
         }
     }
 
-    /// A handler to mount for clients that speak in lines, as a rule on a [`TcpEndpoint`](crate::TcpEndpoint).
+    /// A handler to mount for clients that speak in lines, as a rule on a [`TcpEndpoint`](sockeye::TcpEndpoint).
     pub fn line_handler(&self) -> impl Fn(Session) -> Serving + Clone + Send + Sync + 'static {
         let chat = self.clone();
         move |session| {
@@ -83,9 +82,9 @@ pub(super) fn write(event: &Event<'_>, headline: &str) -> String {
     match event {
         Event::Said { name, message, .. } => {
             let line = format!("[{name}]{}", unbroken(message));
-            let bytes = modified_utf8::encoded_len(&line);
+            let bytes = TcpEndpoint::record_len(&line);
             // Possible only where `message_chars` is far above its default; then it shall not pass in silence.
-            if bytes <= modified_utf8::LONGEST {
+            if bytes <= TcpEndpoint::LONGEST_RECORD {
                 line
             } else {
                 format!("#{name} said more than a line can hold: {bytes} bytes")

@@ -19,8 +19,9 @@ use self::protocol::{Asked, Code, Label, Refusal};
 use self::room::{Key, Room};
 use self::seat::Seat;
 use super::Serving;
-use crate::hub::Hub;
-use crate::{Session, clock};
+use crate::clock;
+use sockeye::Session;
+use sockeye::hub::Hub;
 
 /// The limits of a [`Chat`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl Default for ChatConfig {
 /// Names, rosters and histories are this process's own, also when its hub is joined to others.
 ///
 /// ```
-/// use sockeye::apps::{Chat, ChatConfig};
+/// use sockeye_apps::{Chat, ChatConfig};
 /// use sockeye::hub::Hub;
 ///
 /// let chat = Chat::new(&Hub::new(), ChatConfig { rooms: 20, ..ChatConfig::default() });

@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use super::{ChatConfig, line};
-use crate::Message;
+use sockeye::Message;
 
 /// The name under which the chat itself speaks, so that a page which prints names has one to print.
 const NOTICES: &str = "*";

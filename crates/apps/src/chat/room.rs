@@ -10,8 +10,9 @@ use tokio::runtime::Handle;
 
 use super::ChatConfig;
 use super::protocol::{Event, Form, Label, Said};
-use crate::hub::{Hub, Membership, Topic};
-use crate::{CloseReason, Sender, SessionId, clock};
+use crate::clock;
+use sockeye::hub::{Hub, Membership, Topic};
+use sockeye::{CloseReason, Sender, SessionId};
 
 /// The close code of a session whose client is back on another one.
 const REPLACED: u16 = 4001;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Shared;
 use super::protocol::{Code, Event, Form, Label, Refusal, Request};
 use super::room::{Claimed, Floor, Holder, Key, Room};
-use crate::hub::Membership;
-use crate::{Message, Sender, clock};
+use crate::clock;
+use sockeye::hub::Membership;
+use sockeye::{Message, Sender};
 
 /// A session in a room; dropping it leaves.
 pub(super) struct Seat {

@@ -14,7 +14,7 @@ use super::url::{IceUrl, IceUrlError};
 /// From a file, it is the configuration that `RTCPeerConnection` takes and a few members more:
 ///
 /// ```
-/// use sockeye::apps::ice::IceConfig;
+/// use sockeye_apps::ice::IceConfig;
 ///
 /// let config = IceConfig::from_json(r#"{
 ///     "iceServers": [
@@ -26,7 +26,7 @@ use super::url::{IceUrl, IceUrlError};
 ///     "requestsPerMinute": 60
 /// }"#)?;
 /// assert_eq!(config.servers.len(), 3);
-/// # Ok::<(), sockeye::apps::ice::IceConfigError>(())
+/// # Ok::<(), sockeye_apps::ice::IceConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct IceConfig {

@@ -21,13 +21,14 @@ use subtle::ConstantTimeEq;
 pub use self::config::{Credentials, IceConfig, IceConfigError, IceServer, IceServerError};
 use self::limiter::Limiter;
 pub use self::url::{IceUrl, IceUrlError};
-use crate::{PeerAddr, clock};
+use crate::clock;
+use sockeye::PeerAddr;
 
 /// Hands out ICE servers over HTTP, in the form that `RTCPeerConnection` takes.
 ///
 /// ```
-/// # async fn example() -> Result<(), sockeye::apps::ice::IceConfigError> {
-/// use sockeye::apps::ice::{Ice, IceConfig};
+/// # async fn example() -> Result<(), sockeye_apps::ice::IceConfigError> {
+/// use sockeye_apps::ice::{Ice, IceConfig};
 ///
 /// let ice = Ice::new(IceConfig::from_json(r#"{"iceServers": [{"urls": "stun:stun.example.org"}]}"#)?);
 /// let response = ice.answer(&http::Request::get("/ice").body(()).expect("a request"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Limits and delays of [`Rooms`](super::Rooms).
 ///
 /// ```
-/// use sockeye::apps::rooms::RoomsConfig;
+/// use sockeye_apps::rooms::RoomsConfig;
 ///
 /// let config = RoomsConfig { participants_per_room: 4, ..RoomsConfig::default() };
 /// ```
@@ -16,7 +16,7 @@ pub struct RoomsConfig {
     /// Rooms. One more takes the place of the one that has been empty longest. Default: 1,000.
     pub rooms: usize,
     /// The largest message taken from a session, in bytes. Keep it below the endpoint's
-    /// [`message_size`](crate::EndpointConfig::message_size): that one closes the session, this one is answered by an error. Default: 32 KiB.
+    /// [`message_size`](sockeye::EndpointConfig::message_size): that one closes the session, this one is answered by an error. Default: 32 KiB.
     pub message_size: usize,
     /// Messages kept for each participant of protocol 2: those that wait while it is away, and the latest that were handed to its
     /// session, in case it comes back without having got them. Default: 128.

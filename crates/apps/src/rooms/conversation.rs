@@ -11,8 +11,9 @@ use super::incoming::{Incoming, Signal, Way};
 use super::number::RoomNumber;
 use super::outgoing;
 use super::room::Identity;
-use crate::hub::Membership;
-use crate::{Message, Sender, Session, SessionId, clock};
+use crate::clock;
+use sockeye::hub::Membership;
+use sockeye::{Message, Sender, Session, SessionId};
 
 /// Serves a session to its end.
 pub(super) async fn serve(directory: Arc<Directory>, mut session: Session) {

@@ -10,8 +10,9 @@ use super::config::RoomsConfig;
 use super::error::Refusal;
 use super::number::RoomNumber;
 use super::room::{Census, Line, Room};
-use crate::hub::{Hub, Topic};
-use crate::{CloseReason, Message, Sender, SessionId, clock};
+use crate::clock;
+use sockeye::hub::{Hub, Topic};
+use sockeye::{CloseReason, Message, Sender, SessionId};
 
 /// Every room, by number.
 pub(super) struct Directory {

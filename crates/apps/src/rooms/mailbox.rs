@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::Message;
+use sockeye::Message;
 
 /// The messages for one participant: first those that were handed to its session, which may not have reached it, then those that
 /// wait because it is away.

@@ -4,7 +4,7 @@ mod config;
 mod conversation;
 mod directory;
 mod error;
-#[cfg(feature = "cli")]
+#[cfg(feature = "rooms-http")]
 pub mod http;
 mod incoming;
 mod mailbox;
@@ -24,10 +24,10 @@ pub use self::directory::{RoomSummary, TooManyRooms};
 pub use self::number::{RoomNumber, RoomNumberError};
 
 use self::directory::Directory;
-#[cfg(feature = "cli")]
+#[cfg(feature = "rooms-http")]
 use self::incoming::named;
 use super::Serving;
-use crate::Session;
+use sockeye::Session;
 
 /// Signaling for calls: rooms, and who is in them. Cheap to clone, all clones are the same rooms.
 ///
@@ -36,7 +36,7 @@ use crate::Session;
 ///
 /// ```
 /// use sockeye::Gateway;
-/// use sockeye::apps::rooms::{Rooms, RoomsConfig};
+/// use sockeye_apps::rooms::{Rooms, RoomsConfig};
 ///
 /// let rooms = Rooms::new(RoomsConfig::default());
 /// let gateway = Gateway::new().endpoint("/signal", rooms.handler());

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::error::Refusal;
 use super::incoming::{Kind, Signal};
 use super::number::RoomNumber;
-use crate::Message;
+use sockeye::Message;
 
 /// Who the server is in protocol 1.
 pub(super) const SERVER: &str = "Server";

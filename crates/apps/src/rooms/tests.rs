@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::session::Limits;
-use crate::session::testing::{Client, limits, session_with};
-use crate::{CloseReason, EndedBy, Message};
+
+use sockeye::test_util::{Peer as Client, SessionBuilder};
+use sockeye::{CloseReason, EndedBy, EndpointConfig, Message};
 
 /// A client of these rooms, its session being served.
 fn visit(rooms: &Rooms) -> Client {
-    let (session, client) = session_with(quiet());
+    let (session, client) = SessionBuilder::new().config(quiet()).build();
     tokio::spawn(rooms.handler()(session));
     client
 }
 
 /// The clock of these tests jumps far ahead; heartbeats are none of their concern.
-fn quiet() -> Limits {
-    Limits { heartbeat_delay: Duration::from_secs(1_000_000), ..limits() }
+fn quiet() -> EndpointConfig {
+    EndpointConfig { heartbeat_delay: Duration::from_secs(1_000_000), ..EndpointConfig::default() }
 }
 
 async fn all(client: &mut Client) -> Vec<Value> {
-    let texts = client.hear_all().await;
+    let texts = client.texts().await;
     texts.iter().map(|text| serde_json::from_str(text).expect("rooms send JSON")).collect()
 }
 
@@ -34,7 +34,7 @@ async fn one(client: &mut Client) -> Value {
 }
 
 async fn say(client: &Client, message: Value) {
-    client.say(message.to_string()).await;
+    client.send(message.to_string()).await;
 }
 
 fn join_two(room: u32) -> Value {
@@ -125,12 +125,12 @@ async fn a_page_that_reloads_keeps_its_name() {
     say(&watcher, join_two(1)).await;
     say(&page, join_one("a", 1)).await;
     assert_eq!(one(&mut page).await["data"], "true");
-    page.let_go();
+    page.detach();
     let mut reloaded = visit(&rooms);
     say(&reloaded, join_one("a", 1)).await;
     assert_eq!(one(&mut reloaded).await["data"], "true");
-    page.come_back();
-    assert_eq!(page.next().await, Err(CloseReason::new(4001, "replaced")));
+    page.attach();
+    assert_eq!(page.recv().await, Err(CloseReason::new(4001, "replaced")));
     assert_eq!(page.end().map(|end| end.by), Some(EndedBy::Application));
     let changes: Vec<_> = all(&mut watcher).await.iter().map(|it| it["change"].clone()).collect();
     assert_eq!(changes, [Value::Null, json!("joined"), json!("renewed")]);
@@ -152,20 +152,20 @@ async fn events_go_to_all_who_have_not_chosen_otherwise() {
     all(&mut page).await;
     all(&mut modern).await;
     let offer = r#"{"event":"offer",  "data":{"type":"offer","sdp":"v=0"}}"#;
-    caller.say(offer).await;
-    assert_eq!(callee.hear_all().await, [offer], "it has said nothing, as a page that waits to be called");
-    callee.say(r#"{ "event":"answer"}"#).await;
-    assert_eq!(caller.hear_all().await, [r#"{ "event":"answer"}"#]);
+    caller.send(offer).await;
+    assert_eq!(callee.texts().await, [offer], "it has said nothing, as a page that waits to be called");
+    callee.send(r#"{ "event":"answer"}"#).await;
+    assert_eq!(caller.texts().await, [r#"{ "event":"answer"}"#]);
     assert!(all(&mut page).await.is_empty() && all(&mut modern).await.is_empty());
 
     // What is no event is answered in the dialect's own form, and relayed to nobody.
     for text in
         ["nonsense", r#"{"type":"offer","sdp":{}}"#, r#"{"type":"join","protocol":2,"room":1}"#, r#"{"type":"leave"}"#]
     {
-        caller.say(text).await;
+        caller.send(text).await;
         assert_eq!(one(&mut caller).await["event"], "error", "{text}");
     }
-    assert!(callee.hear_all().await.is_empty());
+    assert!(callee.texts().await.is_empty());
     sleep(Duration::from_secs(2)).await;
     assert!(all(&mut caller).await.is_empty(), "the silence of other dialects means nothing");
 }
@@ -362,18 +362,18 @@ async fn bad_input_is_answered_and_disturbs_nobody() {
     ];
     for (code, text) in nasty {
         // Inbound queues of the tests are small: what is too large for them is not what this is about.
-        ann.say(text.clone()).await;
+        ann.send(text.clone()).await;
         let error = one(&mut ann).await;
         assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!(code)));
         assert!(error["message"].as_str().is_some_and(|message| message.len() < 300), "an error is short: {error}");
-        stranger.say(text).await;
+        stranger.send(text).await;
         let error = one(&mut stranger).await;
         assert_eq!((&error["from"], &error["code"]), (&json!("Server"), &json!(code)));
     }
-    ann.say(Message::binary(vec![0; 10])).await;
+    ann.send(Message::binary(vec![0; 10])).await;
     assert_eq!(one(&mut ann).await["code"], "binary");
     let error = |message: Value| message["message"].as_str().expect("text").to_owned();
-    ann.say(megabyte).await;
+    ann.send(megabyte).await;
     assert!(error(one(&mut ann).await).contains("message_size is 32768"));
     say(&ann, json!({"type": "text", "data": "", "to": "nobody", "ref": 1})).await;
     let refused = one(&mut ann).await;
@@ -422,12 +422,11 @@ async fn a_peer_that_never_reads_is_away() {
     let mut ann = visit(&rooms);
     say(&ann, join_two(1)).await;
     one(&mut ann).await;
-    let mut limits = quiet();
-    limits.outbound.messages = 4;
-    let (session, mut slow) = session_with(limits);
+    let config = EndpointConfig { outbound_messages: 4, ..quiet() };
+    let (session, mut slow) = SessionBuilder::new().config(config).build();
     tokio::spawn(rooms.handler()(session));
     say(&slow, join_two(1)).await;
-    let welcome: Value = serde_json::from_str(&slow.hear().await).expect("JSON");
+    let welcome: Value = serde_json::from_str(&slow.text().await).expect("JSON");
     all(&mut ann).await;
     for n in 0..10 {
         say(&ann, json!({"type": "text", "data": n.to_string(), "ref": n})).await;
@@ -437,7 +436,7 @@ async fn a_peer_that_never_reads_is_away() {
     assert_eq!((fates.iter().filter(|it| **it == "delivered").count(), fates.len()), (4, 10));
     assert!(fates.ends_with(&["queued"; 6]));
     let mut seen = 0;
-    while let Ok(message) = slow.next().await {
+    while let Ok(message) = slow.recv().await {
         let message: Value = serde_json::from_str(message.as_text().expect("text")).expect("JSON");
         seen = message["seq"].as_u64().expect("a number");
     }

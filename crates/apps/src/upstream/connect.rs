@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::UpstreamConfig;
 use super::relay::BATCH;
-use crate::ConnectInfo;
+use sockeye::ConnectInfo;
 
 /// What an [`Upstream`](super::Upstream) can't be made of.
 #[derive(Debug, thiserror::Error)]

@@ -14,9 +14,8 @@ use http::{HeaderName, header};
 use self::connect::Connector;
 pub use self::connect::UpstreamError;
 use super::Serving;
-use crate::escape::Escaped;
-use crate::protocol::close::cut;
-use crate::{Handler, Session};
+
+use sockeye::{CloseReason, Escaped, Handler, Session};
 
 /// A handler that opens a WebSocket to a backend for each session and passes messages both ways: what speaks plain WebSocket gets clients
 /// on every transport.
@@ -53,11 +52,11 @@ use crate::{Handler, Session};
 ///
 /// ```
 /// use sockeye::Gateway;
-/// use sockeye::apps::{Upstream, UpstreamConfig};
+/// use sockeye_apps::{Upstream, UpstreamConfig};
 ///
 /// let upstream = Upstream::new("ws://127.0.0.1:9000/app", UpstreamConfig::default())?;
 /// let gateway = Gateway::new().endpoint("/app", upstream);
-/// # Ok::<(), sockeye::apps::UpstreamError>(())
+/// # Ok::<(), sockeye_apps::UpstreamError>(())
 /// ```
 #[derive(Clone)]
 pub struct Upstream {
@@ -78,7 +77,7 @@ pub struct UpstreamConfig {
     /// The largest message taken from the backend, in bytes; a larger one closes the session with 1009. Default: 1 MiB.
     pub message_size: usize,
     /// Which headers of the request that opened the session go to the backend, as far as the endpoint keeps them
-    /// ([`EndpointConfig::kept_headers`](crate::EndpointConfig::kept_headers)). Default: `cookie`, `origin`.
+    /// ([`EndpointConfig::kept_headers`](sockeye::EndpointConfig::kept_headers)). Default: `cookie`, `origin`.
     pub headers: Vec<HeaderName>,
     /// A PEM file with the certificates of the authorities to trust for `wss`. Default: none, the system's are trusted, or those in the
     /// file that the environment variable `SSL_CERT_FILE` names.
@@ -147,5 +146,6 @@ async fn serve(mut session: Session, connector: Arc<Connector>) {
 
 /// Closes a session with a reason that any transport can carry.
 fn close(session: &Session, code: u16, reason: &str) {
-    session.close(code, cut(reason).to_owned());
+    let reason = CloseReason::new(code, reason.to_owned());
+    session.close(code, reason.short_reason().to_owned());
 }

@@ -16,9 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::connect::Socket;
 use super::{UpstreamConfig, close};
-use crate::escape::Escaped;
-use crate::protocol::close::cut;
-use crate::{CloseReason, EndedBy, Message, SendError, Sender, Session, SessionEnd};
+
+use sockeye::{CloseReason, EndedBy, Escaped, Message, SendError, Sender, Session, SessionEnd};
 
 /// Bytes that are gathered into one write to the backend.
 pub(super) const BATCH: usize = 16 * 1024;
@@ -114,7 +113,10 @@ impl BackendEnd {
         if let Self::BrokenProtocol(error) | Self::Lost(Some(error)) = &self {
             tracing::debug!(session = %session.id(), error = %Escaped(error), "the backend's connection ended");
         }
-        let goodbye = to_backend.map(|code| CloseFrame { code, reason: cut(&reason).into() });
+        let goodbye = to_backend.map(|code| CloseFrame {
+            code,
+            reason: CloseReason::new(code.into(), reason.clone()).short_reason().into(),
+        });
         close(session, code, &reason);
         goodbye
     }
@@ -245,5 +247,5 @@ fn farewell(end: Option<&SessionEnd>) -> CloseFrame {
         return gone;
     }
     let code = CloseCode::from(reason.code());
-    if code.is_allowed() { CloseFrame { code, reason: cut(reason.reason()).into() } } else { gone }
+    if code.is_allowed() { CloseFrame { code, reason: reason.short_reason().into() } } else { gone }
 }

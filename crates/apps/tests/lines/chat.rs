@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use sockeye::apps::{Chat, ChatConfig};
 use sockeye::hub::Hub;
 use sockeye::{Gateway, TcpConfig};
+use sockeye_apps::{Chat, ChatConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::common::client::Client as Page;
-use crate::common::server;
-use crate::common::transport::Transport;
-use crate::{Client, listen, record, serve, within};
+use common::client::Client as Page;
+use common::records::{Client, listen, record, serve, within};
+use common::server;
+use common::transport::Transport;
 
 /// A chat with both kinds of endpoints.
 pub(crate) struct Rooms {

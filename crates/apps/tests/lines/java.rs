@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 
 use serde_json::json;
 use sockeye::TcpConfig;
-use sockeye::apps::line_echo;
+use sockeye_apps::line_echo;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::chat::{Rooms, event, printed};
-use crate::common::transport::Transport;
-use crate::{listen, within};
+use common::records::{listen, within};
+use common::transport::Transport;
 
 /// The compiled programs of tests/java, or `None` and a message when there is no JDK.
 fn programs() -> Option<&'static PathBuf> {

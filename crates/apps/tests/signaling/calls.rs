@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sockeye::apps::rooms::RoomsConfig;
+use sockeye_apps::rooms::RoomsConfig;
 
-use crate::common::transport::Transport;
 use crate::peers::{Peer, Server, roomy};
+use common::transport::Transport;
 
 fn offer(to: &Value) -> Value {
     json!({"type": "offer", "to": to, "sdp": {"type": "offer", "sdp": "v=0\r\n"}, "ref": "offer"})

@@ -1,8 +1,5 @@
 //! The relay and the rooms, from their clients' side, on every transport.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod calls;
 mod nasty;
 mod old_pages;

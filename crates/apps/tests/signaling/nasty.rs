@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use sockeye::EndpointConfig;
-use sockeye::apps::rooms::RoomsConfig;
+use sockeye_apps::rooms::RoomsConfig;
 
-use crate::common::transport::Transport;
 use crate::peers::{Server, roomy};
+use common::transport::Transport;
 
 pub(crate) async fn bad_messages_are_answered_and_disturb_nobody(transport: Transport) {
     let server = Server::start(transport).await;

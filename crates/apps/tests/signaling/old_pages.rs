@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sockeye::apps::relay;
 use sockeye::hub::Hub;
 use sockeye::{EndpointConfig, Gateway};
+use sockeye_apps::relay;
 
-use crate::common::client::Client;
-use crate::common::server::serve;
-use crate::common::transport::{Frame, Transport};
-use crate::common::within;
 use crate::peers::{Peer, Server};
+use common::client::Client;
+use common::server::serve;
+use common::transport::{Frame, Transport};
+use common::within;
 
 /// The page of both relays: `conn.onmessage` with its switch over `event`, and what its functions send.
 struct EventPage {

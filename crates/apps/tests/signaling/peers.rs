@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use sockeye::apps::rooms::{Rooms, RoomsConfig};
 use sockeye::{EndpointConfig, Gateway};
+use sockeye_apps::rooms::{Rooms, RoomsConfig};
 
-use crate::common::client::{Client, Event};
-use crate::common::server::serve;
-use crate::common::transport::Transport;
-use crate::common::within;
+use common::client::{Client, Event};
+use common::server::serve;
+use common::transport::Transport;
+use common::within;
 
 pub(crate) const SIGNAL: &str = "/signal";
 

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use sockeye::apps::{Upstream, UpstreamConfig};
 use sockeye::{EndpointConfig, Gateway};
+use sockeye_apps::{Upstream, UpstreamConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
@@ -13,10 +13,10 @@ use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::common::client::Client;
-use crate::common::server::serve;
-use crate::common::transport::Transport;
-use crate::common::within;
+use common::client::Client;
+use common::server::serve;
+use common::transport::Transport;
+use common::within;
 
 pub(crate) const PREFIX: &str = "/app";
 

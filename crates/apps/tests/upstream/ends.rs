@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use sockeye::EndpointConfig;
-use sockeye::apps::UpstreamConfig;
+use sockeye_apps::UpstreamConfig;
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message as Packet;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::backend::{PREFIX, Rig, SHORT, accept, read_head, stay};
-use crate::common::client::Client;
-use crate::common::transport::Transport;
-use crate::common::within;
 use crate::pressure::standstill;
+use common::client::Client;
+use common::transport::Transport;
+use common::within;
 
 pub(crate) async fn the_backend_closes(transport: Transport) {
     let rig = Rig::start(transport).await;

@@ -1,12 +1,12 @@
 //! No backend, or none that can be used.
 
 use sockeye::EndpointConfig;
-use sockeye::apps::UpstreamConfig;
+use sockeye_apps::UpstreamConfig;
 use tokio::io::AsyncWriteExt;
 
 use crate::backend::{PREFIX, Rig, SHORT, gateway, listener, read_head};
-use crate::common::client::Client;
-use crate::common::transport::Transport;
+use common::client::Client;
+use common::transport::Transport;
 
 pub(crate) async fn nobody_listens(transport: Transport) {
     let (backend, at) = listener().await;

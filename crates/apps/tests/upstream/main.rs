@@ -1,9 +1,6 @@
 //! The gateway in front of an application that speaks plain WebSocket. The backends are written with tokio-tungstenite; the clients are
 //! the tests' own.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod backend;
 mod ends;
 mod failures;

@@ -1,16 +1,16 @@
 //! Messages both ways.
 
 use sockeye::EndpointConfig;
-use sockeye::apps::UpstreamConfig;
+use sockeye_apps::UpstreamConfig;
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message as Packet;
 
 use futures_util::SinkExt;
 
 use crate::backend::{PREFIX, Rig, accept, stay};
-use crate::common::client::{Client, Event};
-use crate::common::transport::Transport;
-use crate::common::websocket::Frame;
+use common::client::{Client, Event};
+use common::transport::Transport;
+use common::websocket::Frame;
 
 pub(crate) async fn text_keeps_its_order_both_ways(transport: Transport) {
     let rig = Rig::start(transport).await;
@@ -94,7 +94,7 @@ async fn a_message_may_be_as_large_as_message_size_and_no_larger() {
 #[tokio::test]
 async fn a_message_may_be_too_large_for_the_client() {
     let (listener, at) = crate::backend::listener().await;
-    let upstream = sockeye::apps::Upstream::new(&format!("ws://{at}"), UpstreamConfig::default()).expect("a good URL");
+    let upstream = sockeye_apps::Upstream::new(&format!("ws://{at}"), UpstreamConfig::default()).expect("a good URL");
     let (mut client, server) = tokio::io::duplex(100);
     let endpoint = sockeye::TcpEndpoint::new(upstream);
     let serving = tokio::spawn(async move { endpoint.serve(server, None).await });

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use sockeye::EndpointConfig;
-use sockeye::apps::UpstreamConfig;
+use sockeye_apps::UpstreamConfig;
 use tokio_tungstenite::tungstenite::Message as Packet;
 
 use crate::backend::{Rig, SHORT};
-use crate::common::client::json;
-use crate::common::transport::Transport;
-use crate::common::within;
+use common::client::json;
+use common::transport::Transport;
+use common::within;
 
 /// Far more than the queues of the session and the sockets' buffers hold.
 const MUCH: usize = 24 * 1024 * 1024;

@@ -3,12 +3,12 @@
 use http::HeaderName;
 use http::header::{ACCEPT_LANGUAGE, COOKIE, ORIGIN, USER_AGENT};
 use sockeye::EndpointConfig;
-use sockeye::apps::{Upstream, UpstreamConfig, UpstreamError};
+use sockeye_apps::{Upstream, UpstreamConfig, UpstreamError};
 
 use crate::backend::{PREFIX, Rig, accept, gateway, listener};
-use crate::common::http::{Connection, Request};
-use crate::common::transport::Transport;
-use crate::common::{websocket, within};
+use common::http::{Connection, Request};
+use common::transport::Transport;
+use common::{websocket, within};
 
 pub(crate) async fn the_backend_learns_who_asks(transport: Transport) {
     let rig = Rig::start(transport).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sockeye::EndpointConfig;
-use sockeye::apps::{Upstream, UpstreamConfig, UpstreamError};
+use sockeye_apps::{Upstream, UpstreamConfig, UpstreamError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -14,9 +14,9 @@ use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 use tokio_rustls::server::TlsStream;
 
 use crate::backend::{PREFIX, accept, gateway, listener};
-use crate::common::client::Client;
-use crate::common::transport::Transport;
-use crate::common::within;
+use common::client::Client;
+use common::transport::Transport;
+use common::within;
 
 /// A certificate authority, and a server with a certificate of its.
 struct Authority {

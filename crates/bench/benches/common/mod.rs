@@ -31,7 +31,7 @@ impl Scale {
 
 /// Of what the figures depend on.
 pub fn versions() -> String {
-    let lock = include_str!("../../Cargo.lock");
+    let lock = include_str!("../../../../Cargo.lock");
     let version = |name: &str| {
         let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?.1;
         Some(format!("{name} {}", entry.split_once('"')?.0))

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sockeye::compare::driver::churn::{self, Churn};
-use sockeye::compare::driver::echo::{self, Echo, Pace};
-use sockeye::compare::driver::fan_out::{self, FanOut};
-use sockeye::compare::driver::{Correctness, Error, Spent, Technique, Timing};
-use sockeye::compare::results::with_causes;
+use sockeye_bench::driver::churn::{self, Churn};
+use sockeye_bench::driver::echo::{self, Echo, Pace};
+use sockeye_bench::driver::fan_out::{self, FanOut};
+use sockeye_bench::driver::{Correctness, Error, Spent, Technique, Timing};
+use sockeye_bench::results::with_causes;
 
 use super::Scale;
 use super::floors::Floor;

@@ -4,8 +4,8 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use sockeye::compare::driver::Target;
-use sockeye::compare::os;
+use sockeye_bench::driver::Target;
+use sockeye_bench::os;
 
 use super::floors::Floor;
 

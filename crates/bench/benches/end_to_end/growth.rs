@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sockeye::compare::driver::echo::{self, Echo, Pace};
-use sockeye::compare::driver::fan_out::{self, FanOut};
-use sockeye::compare::driver::idle::Held;
-use sockeye::compare::driver::{self, Error, Technique, Timing};
+use sockeye_bench::driver::echo::{self, Echo, Pace};
+use sockeye_bench::driver::fan_out::{self, FanOut};
+use sockeye_bench::driver::idle::Held;
+use sockeye_bench::driver::{self, Error, Technique, Timing};
 
 use crate::Bench;
 use crate::common::floors::Floor;

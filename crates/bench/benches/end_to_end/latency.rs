@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sockeye::compare::driver::echo::{self, Echo, EchoOutcome, Pace};
-use sockeye::compare::driver::fan_out::{self, FanOut};
-use sockeye::compare::driver::{self, Error, Latencies, Target, Technique, Timing};
+use sockeye_bench::driver::echo::{self, Echo, EchoOutcome, Pace};
+use sockeye_bench::driver::fan_out::{self, FanOut};
+use sockeye_bench::driver::{self, Error, Latencies, Target, Technique, Timing};
 
 use crate::Bench;
 use crate::common::floors::Floor;
@@ -136,7 +136,7 @@ impl Drop for Load {
 
 /// Be the process that [`Load`] starts.
 pub fn load(url: &str, receivers: usize, time: Duration) -> Result<(), String> {
-    sockeye::compare::os::raise_open_files();
+    sockeye_bench::os::raise_open_files();
     let target: Target = url.parse().map_err(|error: driver::TargetError| error.to_string())?;
     let timing = Timing { warm_up: Duration::ZERO, measured: time, patience: PATIENCE };
     let technique = Technique::WebSocket;

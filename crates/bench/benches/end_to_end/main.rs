@@ -17,9 +17,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser;
-use sockeye::compare::driver;
-use sockeye::compare::machine::Machine;
-use sockeye::compare::os;
+use sockeye_bench::driver;
+use sockeye_bench::machine::Machine;
+use sockeye_bench::os;
 
 use self::common::floors::Floor;
 use self::common::rows::{self, Row};
@@ -29,7 +29,7 @@ use self::common::{Scale, median, put, text, versions};
 #[derive(Debug, Parser)]
 struct Args {
     /// The gateway's binary
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_sockeye"))]
+    #[arg(long)]
     server: PathBuf,
     /// Only rows whose name holds this text; may be repeated
     #[arg(long, value_name = "TEXT")]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sockeye::compare::cost;
-use sockeye::compare::driver::idle::{Burst, Held, Silent};
-use sockeye::compare::driver::{self, Error, Target, Technique};
+use sockeye_bench::cost;
+use sockeye_bench::driver::idle::{Burst, Held, Silent};
+use sockeye_bench::driver::{self, Error, Target, Technique};
 
 use crate::Bench;
 use crate::common::rows::explain;

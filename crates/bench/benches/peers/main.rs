@@ -16,9 +16,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser;
-use sockeye::compare::machine::Machine;
-use sockeye::compare::os;
-use sockeye::compare::report;
+use sockeye_bench::machine::Machine;
+use sockeye_bench::os;
+use sockeye_bench::report;
 
 use self::common::floors::Floor;
 use self::common::{Scale, put, servers, text};
@@ -28,7 +28,7 @@ use self::page::Page;
 #[derive(Debug, Parser)]
 struct Args {
     /// The gateway's binary
-    #[arg(long, default_value = env!("CARGO_BIN_EXE_sockeye"))]
+    #[arg(long)]
     server: PathBuf,
     /// Only measurements whose name holds this text; may be repeated
     #[arg(long, value_name = "TEXT")]

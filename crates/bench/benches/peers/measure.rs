@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sockeye::compare::cost;
-use sockeye::compare::driver::echo::{self, Echo, Pace};
-use sockeye::compare::driver::idle::Held;
-use sockeye::compare::driver::{self, Latencies, Technique, Timing};
+use sockeye_bench::cost;
+use sockeye_bench::driver::echo::{self, Echo, Pace};
+use sockeye_bench::driver::idle::Held;
+use sockeye_bench::driver::{self, Latencies, Technique, Timing};
 
 use crate::build::Built;
 use crate::common::rows::{self, Row, SIZE, check, explain};

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use sockeye::compare::machine::Machine;
-use sockeye::compare::report::Group;
+use sockeye_bench::machine::Machine;
+use sockeye_bench::report::Group;
 
 use crate::common::{Scale, versions};
 use crate::measure::{Contender, Figures, Line, TOO_FEW};

@@ -15,7 +15,7 @@ use super::link::{Link, Technique};
 use super::message::{self, Stationery};
 use super::target::Target;
 use super::window::{Reading, Spent, Timing};
-use crate::compare::os;
+use crate::os;
 
 /// What to do.
 #[derive(Clone, Copy, Debug)]

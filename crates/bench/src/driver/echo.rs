@@ -18,7 +18,7 @@ use super::opening;
 use super::pacer::{self, Lane};
 use super::target::Target;
 use super::window::{Reading, Spent, Timing};
-use crate::compare::os;
+use crate::os;
 
 /// What to do.
 #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use super::opening;
 use super::pacer::Lane;
 use super::target::Target;
 use super::window::{Reading, Spent, Timing};
-use crate::compare::os;
+use crate::os;
 
 /// What to do: one session sends a message, and the next one when all have it and it is time.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use super::error::Error;
 
 /// What the next bytes of an answer mean.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::compare) enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// The head is complete.
     Head(Head),
     /// A piece of the body, as it came: a chunk may come in pieces.
@@ -15,7 +15,7 @@ pub(in crate::compare) enum Event<'a> {
 
 /// What of an answer's head matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::compare) struct Head {
+pub(crate) struct Head {
     /// The status code.
     pub status: u16,
     /// The server will end the connection after this answer.
@@ -24,7 +24,7 @@ pub(in crate::compare) struct Head {
 
 /// Where a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::compare) enum End {
+pub(crate) enum End {
     /// Before or after an answer.
     Between,
     /// Where the answer's body ends with the connection.
@@ -35,7 +35,7 @@ pub(in crate::compare) enum End {
 
 /// Reads answers on one connection, one after the other.
 #[derive(Debug, Default)]
-pub(in crate::compare) struct Reader {
+pub(crate) struct Reader {
     state: State,
 }
 
@@ -65,7 +65,7 @@ impl Reader {
     /// # Errors
     ///
     /// When it is no HTTP/1.1 answer.
-    pub(in crate::compare) fn read<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+    pub(crate) fn read<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
         let mut done = 0;
         loop {
             let rest = &input[done..];
@@ -122,12 +122,12 @@ impl Reader {
     }
 
     /// Whether an answer has begun whose end is to come.
-    pub(in crate::compare) fn is_amid_answer(&self) -> bool {
+    pub(crate) fn is_amid_answer(&self) -> bool {
         !matches!(self.state, State::Head)
     }
 
     /// The connection has ended.
-    pub(in crate::compare) fn end(&mut self) -> End {
+    pub(crate) fn end(&mut self) -> End {
         match std::mem::take(&mut self.state) {
             State::Head => End::Between,
             State::ToTheEnd => End::OfBody,

@@ -16,7 +16,7 @@ pub(super) struct Stamp {
     pub session: u32,
     /// Its place among that session's messages, from 0.
     pub number: u32,
-    /// When it was to be sent, on [`monotonic`](crate::compare::os::monotonic)'s clock.
+    /// When it was to be sent, on [`monotonic`](crate::os::monotonic)'s clock.
     pub due: u64,
 }
 

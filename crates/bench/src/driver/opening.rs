@@ -9,7 +9,7 @@ use super::error::Error;
 use super::latency::Latencies;
 use super::link::{Link, Technique};
 use super::target::Target;
-use crate::compare::os;
+use crate::os;
 use std::time::Duration;
 
 /// Sessions that open at the same time: enough to keep a server busy, too few to overflow a backlog.

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
-use crate::compare::alarm::Alarm;
-use crate::compare::os;
+use crate::alarm::Alarm;
+use crate::os;
 
 /// One session's due messages, and the way to wake it.
 #[derive(Debug, Default)]

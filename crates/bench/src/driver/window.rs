@@ -4,8 +4,8 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use super::target::{Target, Traffic};
-use crate::compare::cost::{self, Cpu};
-use crate::compare::os;
+use crate::cost::{self, Cpu};
+use crate::os;
 
 /// How long to warm up, and how long to measure.
 #[derive(Clone, Copy, Debug)]

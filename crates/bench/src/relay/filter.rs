@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::compare::driver::http::{Event, Reader};
+use crate::driver::http::{Event, Reader};
 
 /// What a connection begins with.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::compare::alarm::Alarm;
-use crate::compare::os;
+use crate::alarm::Alarm;
+use crate::os;
 
 /// What a direction does to bytes.
 #[derive(Clone, Copy, Debug)]

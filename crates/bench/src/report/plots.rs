@@ -6,8 +6,8 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::compare::results::{Direct, Distribution, Entry, Finding, Results};
-use crate::compare::table::{count, figure};
+use crate::results::{Direct, Distribution, Entry, Finding, Results};
+use crate::table::{count, figure};
 
 /// A picture and what is written beside it.
 pub(super) struct Plot {
@@ -105,8 +105,7 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
         &["1 in flight", "16 in flight"],
         true,
         direct(&|found| {
-            let rate =
-                |it: &Finding<_>| it.value().map(|it: &crate::compare::results::Throughput| it.messages_per_second);
+            let rate = |it: &Finding<_>| it.value().map(|it: &crate::results::Throughput| it.messages_per_second);
             let (one, sixteen) = (rate(&found.one_in_flight), rate(&found.sixteen_in_flight));
             parts([sixteen.map(|it| (it, 1)), one.map(|it| (it, 0))], found.one_in_flight.reason())
         }),

@@ -1,7 +1,7 @@
 use super::*;
-use crate::compare::machine::Machine;
-use crate::compare::results::*;
-use crate::compare::{profiles, table};
+use crate::machine::Machine;
+use crate::results::*;
+use crate::{profiles, table};
 
 fn distribution(p50: f64) -> Distribution {
     let (p90, p99) = (Some(p50 * 2.0), Some(p50 * 5.0));

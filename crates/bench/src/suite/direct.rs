@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use super::{INTERRUPTED, SIZE, Scale, Suite};
-use crate::compare::cost;
-use crate::compare::driver::churn::{self, Churn, ChurnOutcome};
-use crate::compare::driver::echo::{self, Echo, EchoOutcome, Pace};
-use crate::compare::driver::fan_out::{self, FanOut, FanOutOutcome};
-use crate::compare::driver::idle::Held;
-use crate::compare::driver::{Correctness, Error, Latencies, Target, Technique, Timing, probe};
-use crate::compare::results::{
-    Checked, Direct, Distribution, Entry, FanOutFound, Finding, Throughput, cpu_each, with_causes,
-};
-use crate::compare::subject::Subject;
+use crate::cost;
+use crate::driver::churn::{self, Churn, ChurnOutcome};
+use crate::driver::echo::{self, Echo, EchoOutcome, Pace};
+use crate::driver::fan_out::{self, FanOut, FanOutOutcome};
+use crate::driver::idle::Held;
+use crate::driver::{Correctness, Error, Latencies, Target, Technique, Timing, probe};
+use crate::results::{Checked, Direct, Distribution, Entry, FanOutFound, Finding, Throughput, cpu_each, with_causes};
+use crate::subject::Subject;
 
 /// How many turns everybody has with each technique.
 pub(super) fn turns(rounds: usize) -> usize {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{CompareError, NETWORK_RATE, NETWORK_SESSIONS, SIZE, Suite};
-use crate::compare::driver::echo::{self, Echo, Pace};
-use crate::compare::driver::{Technique, Timing};
-use crate::compare::profiles::Profile;
-use crate::compare::relay::Relay;
-use crate::compare::results::{Checked, Entry, Finding, Network, OverNetwork, with_causes};
+use crate::driver::echo::{self, Echo, Pace};
+use crate::driver::{Technique, Timing};
+use crate::profiles::Profile;
+use crate::relay::Relay;
+use crate::results::{Checked, Entry, Finding, Network, OverNetwork, with_causes};
 
 const TIME: Duration = Duration::from_secs(5);
 /// As long as sockjs-client gives a transport to open, and more, over a slow network.

@@ -5,12 +5,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use sockeye::compare::driver::churn::{self, Churn};
-use sockeye::compare::driver::idle::{Burst, Held};
-use sockeye::compare::driver::{Technique, Timing, Traffic, block_on};
+use sockeye_bench::driver::churn::{self, Churn};
+use sockeye_bench::driver::idle::{Burst, Held};
+use sockeye_bench::driver::{Technique, Timing, Traffic, block_on};
 
 use crate::driver::TECHNIQUES;
-use crate::servers::{gateway, scripted, target};
+use crate::target;
+use common::odd_servers::{gateway, scripted};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

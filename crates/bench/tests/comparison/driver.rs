@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use sockeye::compare::driver::churn::{self, Churn};
-use sockeye::compare::driver::echo::{self, Echo, EchoOutcome, Pace};
-use sockeye::compare::driver::fan_out::{self, FanOut};
-use sockeye::compare::driver::{Correctness, Technique, Timing, block_on};
+use sockeye_bench::driver::churn::{self, Churn};
+use sockeye_bench::driver::echo::{self, Echo, EchoOutcome, Pace};
+use sockeye_bench::driver::fan_out::{self, FanOut};
+use sockeye_bench::driver::{Correctness, Technique, Timing, block_on};
 
-use crate::servers::{Sin, gateway, late_ends, target};
+use crate::target;
+use common::odd_servers::{Sin, gateway, late_ends};
 
 pub(crate) const TECHNIQUES: [Technique; 6] = [
     Technique::ShortPolling(Duration::from_millis(20)),

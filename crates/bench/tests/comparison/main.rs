@@ -3,5 +3,11 @@
 mod bytes;
 mod driver;
 mod network;
-mod servers;
-mod tool;
+
+use std::net::SocketAddr;
+
+use sockeye_bench::driver::Target;
+
+fn target(addr: SocketAddr, prefix: &str) -> Target {
+    format!("http://{addr}{prefix}").parse().expect("a URL")
+}

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use sockeye::compare::driver::echo::{self, Echo, EchoOutcome, Pace};
-use sockeye::compare::driver::{Error, Technique, Timing, block_on};
-use sockeye::compare::profiles::{Profile, parse};
-use sockeye::compare::relay::Relay;
+use sockeye_bench::driver::echo::{self, Echo, EchoOutcome, Pace};
+use sockeye_bench::driver::{Error, Technique, Timing, block_on};
+use sockeye_bench::profiles::{Profile, parse};
+use sockeye_bench::relay::Relay;
 
 use crate::driver::TECHNIQUES;
-use crate::servers::{gateway, target};
+use crate::target;
+use common::odd_servers::gateway;
 
 fn profile(fields: &str) -> Profile {
     parse(&format!("[[profile]]\nname = \"test\"\n{fields}")).expect("a profile").remove(0)

@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
-use crate::CloseReason;
-use crate::session::QueueLimit;
-use crate::session::testing::{limits, session_with};
+use sockeye::{CloseReason, EndpointConfig};
+
+use sockeye::test_util::SessionBuilder;
 
 /// Everybody follows the roster and everybody comes at once, as when a server comes back. A roster each time would be half a
 /// million names for the first alone.
@@ -17,13 +17,13 @@ async fn a_thousand_arrivals_are_told_in_few_rosters() {
     for n in 0..1_000 {
         let (session, client) = session();
         tokio::spawn(chat.handler()(session));
-        client.say(json!({"name": format!("p{n:03}"), "room": "stage", "roster": true}).to_string()).await;
+        client.send(json!({"name": format!("p{n:03}"), "room": "stage", "roster": true}).to_string()).await;
         clients.push(client);
     }
     settle().await;
     let mut all_joins = Vec::new();
     for (n, client) in clients.iter_mut().enumerate() {
-        let events = client.hear_all().await;
+        let events = client.texts().await;
         let of_kind = |kind: &str| {
             let kind = format!(r#""type":"{kind}""#);
             events.iter().filter(move |event| event.contains(&kind)).cloned().collect::<Vec<String>>()
@@ -50,11 +50,10 @@ async fn who_does_not_read_is_closed_and_the_others_go_on() {
     let hub = Hub::new();
     let chat = Chat::new(&hub, ChatConfig::default());
     let mut ann = introduced(&chat, "ann", "tea").await;
-    let mut limits = limits();
-    limits.outbound = QueueLimit { messages: 10, bytes: 1 << 20 };
-    let (session, mut slow) = session_with(limits);
+    let config = EndpointConfig { outbound_messages: 10, ..EndpointConfig::default() };
+    let (session, mut slow) = SessionBuilder::new().config(config).build();
     let serving = tokio::spawn(chat.handler()(session));
-    slow.say(json!({"name": "slow", "room": "tea"}).to_string()).await;
+    slow.send(json!({"name": "slow", "room": "tea"}).to_string()).await;
     assert_eq!(heard(&mut ann).await[0]["message"], "slow joined");
     let mut told = Vec::new();
     for n in 0..20 {
@@ -68,21 +67,20 @@ async fn who_does_not_read_is_closed_and_the_others_go_on() {
     assert_eq!(hub.slow_consumers(), 1);
     // What was queued still goes out.
     for _ in 0..10 {
-        slow.hear().await;
+        slow.text().await;
     }
-    assert_eq!(slow.next().await, Err(CloseReason::SLOW_CONSUMER));
+    assert_eq!(slow.recv().await, Err(CloseReason::SLOW_CONSUMER));
 }
 
 /// Errors are answered by the session's own handler: who asks nonsense and doesn't read waits, and nobody else does.
 #[tokio::test(start_paused = true)]
 async fn who_asks_nonsense_and_does_not_read_only_stops_itself() {
     let chat = chat();
-    let mut limits = limits();
-    limits.outbound = QueueLimit { messages: 2, bytes: 1 << 20 };
-    let (session, mut client) = session_with(limits);
+    let config = EndpointConfig { outbound_messages: 2, ..EndpointConfig::default() };
+    let (session, mut client) = SessionBuilder::new().config(config).build();
     tokio::spawn(chat.handler()(session));
     for n in 0..5 {
-        client.say(n.to_string()).await;
+        client.send(n.to_string()).await;
     }
     let mut ann = arrive(&chat).await;
     assert_eq!(heard(&mut client).await.len(), 5, "all are answered once it reads");
@@ -98,8 +96,8 @@ async fn everybody_hears_a_room_in_the_same_order() {
     let arrived = async |name: String| {
         let (session, mut client) = session();
         tokio::spawn(chat.handler()(session));
-        client.say(json!({"name": name, "room": "tea"}).to_string()).await;
-        let welcome: Value = serde_json::from_str(&client.hear().await).expect("JSON");
+        client.send(json!({"name": name, "room": "tea"}).to_string()).await;
+        let welcome: Value = serde_json::from_str(&client.text().await).expect("JSON");
         assert_eq!(welcome["type"], "welcome");
         client
     };
@@ -114,13 +112,13 @@ async fn everybody_hears_a_room_in_the_same_order() {
         let done = Arc::clone(&done);
         others.push(tokio::spawn(async move {
             for m in 0..TALK {
-                talker.say(json!({"message": format!("{n}:{m}")}).to_string()).await;
+                talker.send(json!({"message": format!("{n}:{m}")}).to_string()).await;
                 if m % 20 == 0 {
-                    talker.say(json!({"name": format!("talker {n} {m}")}).to_string()).await;
+                    talker.send(json!({"name": format!("talker {n} {m}")}).to_string()).await;
                 }
             }
             let last = format!(r#""message":"{n}:{}""#, TALK - 1);
-            while !talker.hear().await.contains(&last) {}
+            while !talker.text().await.contains(&last) {}
             done.fetch_add(1, Ordering::Relaxed);
             talker
         }));
@@ -130,8 +128,8 @@ async fn everybody_hears_a_room_in_the_same_order() {
     while done.load(Ordering::Relaxed) < 3 && newcomers.len() < 40 {
         let (session, mut client) = session();
         tokio::spawn(chat.handler()(session));
-        client.say(json!({"room": "tea"}).to_string()).await;
-        let welcome: Value = serde_json::from_str(&client.hear().await).expect("JSON");
+        client.send(json!({"room": "tea"}).to_string()).await;
+        let welcome: Value = serde_json::from_str(&client.text().await).expect("JSON");
         newcomers.push((welcome["history"].clone(), client));
     }
     let mut talkers = Vec::new();
@@ -142,7 +140,7 @@ async fn everybody_hears_a_room_in_the_same_order() {
     let until_the_end = async |client: &mut Client| {
         let mut heard = Vec::new();
         loop {
-            let event: Value = serde_json::from_str(&client.hear().await).expect("JSON");
+            let event: Value = serde_json::from_str(&client.text().await).expect("JSON");
             if event["message"] == "the end joined" {
                 return heard;
             }

@@ -1,7 +1,7 @@
 //! Clients that speak in lines, in one room with those that speak JSON.
 
 use super::*;
-use crate::CloseReason;
+use sockeye::CloseReason;
 
 /// A client that has connected and said nothing.
 fn connect(chat: &Chat) -> Client {
@@ -13,8 +13,8 @@ fn connect(chat: &Chat) -> Client {
 /// A client that has sent its name.
 async fn seated(chat: &Chat, name: &str) -> Client {
     let mut client = connect(chat);
-    client.say(name).await;
-    assert_eq!(client.hear_all().await, [""; 0], "its own arrival is told to the others");
+    client.send(name).await;
+    assert_eq!(client.texts().await, [""; 0], "its own arrival is told to the others");
     client
 }
 
@@ -24,17 +24,17 @@ async fn lines_among_themselves() {
     let chat = chat();
     let mut park = seated(&chat, "park").await;
     let mut lee = seated(&chat, "lee").await;
-    assert_eq!(park.hear_all().await, ["#lee join!"]);
-    park.say("[park]hello, 이").await;
-    lee.say("[lee]hello yourself").await;
+    assert_eq!(park.texts().await, ["#lee join!"]);
+    park.send("[park]hello, 이").await;
+    lee.send("[lee]hello yourself").await;
     for client in [&mut park, &mut lee] {
-        assert_eq!(client.hear_all().await, ["[park]hello, 이", "[lee]hello yourself"]);
+        assert_eq!(client.texts().await, ["[park]hello, 이", "[lee]hello yourself"]);
     }
     // `quit`: the client closes without a word.
     drop(park);
-    assert_eq!(lee.hear_all().await, ["#park exit!"]);
-    lee.say("[lee]anybody?").await;
-    assert_eq!(lee.hear_all().await, ["[lee]anybody?"]);
+    assert_eq!(lee.texts().await, ["#park exit!"]);
+    lee.send("[lee]anybody?").await;
+    assert_eq!(lee.texts().await, ["[lee]anybody?"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,15 +43,15 @@ async fn a_taken_name_is_answered_and_nobody_else_hears_of_it() {
     let mut park = seated(&chat, "park").await;
     let mut bob = arrive(&chat).await;
     asks(&mut bob, json!({"name": "bob"})).await;
-    assert_eq!(park.hear_all().await, ["#bob join!"]);
+    assert_eq!(park.texts().await, ["#bob join!"]);
     for name in ["park", " park ", "bob"] {
         let mut other = connect(&chat);
-        other.say(name).await;
-        assert_eq!(other.hear().await, format!("#Aleady exist name : {}", name.trim()));
-        assert_eq!(other.hear().await, "#Please reconnect by other name");
-        assert_eq!(other.next().await, Err(CloseReason::new(3000, "no place under this name")));
+        other.send(name).await;
+        assert_eq!(other.text().await, format!("#Aleady exist name : {}", name.trim()));
+        assert_eq!(other.text().await, "#Please reconnect by other name");
+        assert_eq!(other.recv().await, Err(CloseReason::new(3000, "no place under this name")));
     }
-    assert_eq!(park.hear_all().await, [""; 0]);
+    assert_eq!(park.texts().await, [""; 0]);
     assert!(heard(&mut bob).await.is_empty());
     drop(park);
     seated(&chat, "park").await;
@@ -71,10 +71,10 @@ async fn a_name_that_is_none_is_answered() {
         (&*" ".repeat(60_000), "`name` is empty"),
     ] {
         let mut client = connect(&chat);
-        client.say(name).await;
-        assert_eq!(client.hear().await, format!("#Bad name : {problem}"));
-        assert_eq!(client.hear().await, "#Please reconnect by other name");
-        assert!(client.next().await.is_err());
+        client.send(name).await;
+        assert_eq!(client.text().await, format!("#Bad name : {problem}"));
+        assert_eq!(client.text().await, "#Please reconnect by other name");
+        assert!(client.recv().await.is_err());
     }
 }
 
@@ -83,20 +83,20 @@ async fn lines_and_json_say_the_same() {
     let chat = chat();
     let mut page = arrive(&chat).await;
     let mut ann = introduced(&chat, "ann", "lobby").await;
-    assert_eq!(page.hear_all().await, [r#"{"name":"*","message":"ann joined","type":"join"}"#]);
+    assert_eq!(page.texts().await, [r#"{"name":"*","message":"ann joined","type":"join"}"#]);
     let mut park = seated(&chat, "park").await;
-    assert_eq!(page.hear_all().await, [r#"{"name":"*","message":"park joined","type":"join"}"#]);
+    assert_eq!(page.texts().await, [r#"{"name":"*","message":"park joined","type":"join"}"#]);
     assert_eq!(
         heard(&mut ann).await,
         [json!({"name": "*", "message": "park joined", "type": "join", "room": "lobby", "who": "park"})]
     );
 
-    park.say("[park]from a line").await;
-    page.say(r#"{"message":"from a page"}"#).await;
-    ann.say(r#"{"message":"from ann"}"#).await;
-    assert_eq!(park.hear_all().await, ["[park]from a line", "[guest-1]from a page", "[ann]from ann"]);
+    park.send("[park]from a line").await;
+    page.send(r#"{"message":"from a page"}"#).await;
+    ann.send(r#"{"message":"from ann"}"#).await;
+    assert_eq!(park.texts().await, ["[park]from a line", "[guest-1]from a page", "[ann]from ann"]);
     assert_eq!(
-        page.hear_all().await,
+        page.texts().await,
         [
             r#"{"name":"park","message":"from a line"}"#,
             r#"{"name":"guest-1","message":"from a page"}"#,
@@ -110,7 +110,7 @@ async fn lines_and_json_say_the_same() {
     );
 
     drop(park);
-    assert_eq!(page.hear_all().await, [r#"{"name":"*","message":"park left","type":"leave"}"#]);
+    assert_eq!(page.texts().await, [r#"{"name":"*","message":"park left","type":"leave"}"#]);
     assert_eq!(heard(&mut ann).await[0]["who"], "park");
 }
 
@@ -121,7 +121,7 @@ async fn rosters_and_histories_know_no_dialects() {
     let roster = asks(&mut page, json!({"roster": true})).await;
     assert_eq!(roster[0]["names"], json!(["ann"]));
     let park = seated(&chat, "park").await;
-    park.say("[park]first words").await;
+    park.send("[park]first words").await;
     let seen = heard(&mut page).await;
     assert_eq!(seen.iter().find(|event| event["type"] == "roster").expect("a roster")["names"], json!(["ann", "park"]));
     drop(park);
@@ -142,25 +142,25 @@ async fn lines_are_told_who_moves_and_who_is_called_otherwise() {
     asks(&mut ann, json!({"room": "elsewhere"})).await;
     asks(&mut ann, json!({"message": "not for the lobby"})).await;
     asks(&mut ann, json!({"room": "lobby", "message": "back"})).await;
-    assert_eq!(park.hear_all().await, ["#ann join!", "#ann is now bea", "#bea exit!", "#bea join!", "[bea]back"]);
+    assert_eq!(park.texts().await, ["#ann join!", "#ann is now bea", "#bea exit!", "#bea join!", "[bea]back"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_can_not_be_said_is_told_to_its_sender_alone() {
     let chat = chat();
     let (mut park, mut lee) = (seated(&chat, "park").await, seated(&chat, "lee").await);
-    park.hear_all().await;
+    park.texts().await;
     for (line, problem) in [
         ("[park]", "`message` is empty"),
         ("[park] \t", "`message` is empty"),
         ("", "`message` is empty"),
         (&*format!("[park]{}", "x".repeat(4_001)), "`message` is longer than 4000 characters"),
     ] {
-        park.say(line).await;
-        assert_eq!(park.hear_all().await, [format!("#Not sent : {problem}")]);
+        park.send(line).await;
+        assert_eq!(park.texts().await, [format!("#Not sent : {problem}")]);
     }
-    park.say(format!("[park]{}", "x".repeat(4_000))).await;
-    assert_eq!(lee.hear_all().await, [format!("[park]{}", "x".repeat(4_000))], "and nothing else");
+    park.send(format!("[park]{}", "x".repeat(4_000))).await;
+    assert_eq!(lee.texts().await, [format!("[park]{}", "x".repeat(4_000))], "and nothing else");
 }
 
 /// A console prints lines: a break in a text could make up a notice, or another's words.
@@ -170,10 +170,10 @@ async fn nobody_can_make_a_line_up() {
     let mut park = seated(&chat, "park").await;
     let mut page = arrive(&chat).await;
     says(&mut page, "hello\n[park]I am mad\r\n#lee exit!").await;
-    park.say("[lee]hello").await;
-    park.say("#lee exit!").await;
+    park.send("[lee]hello").await;
+    park.send("#lee exit!").await;
     assert_eq!(
-        park.hear_all().await,
+        park.texts().await,
         ["[guest-1]hello [park]I am mad #lee exit!", "[park][lee]hello", "[park]#lee exit!"]
     );
 }
@@ -184,10 +184,10 @@ async fn without_a_name_there_is_nothing_to_hear() {
     let chat = chat();
     let mut silent = connect(&chat);
     let page = arrive(&chat).await;
-    page.say(r#"{"message":"a secret"}"#).await;
-    assert_eq!(silent.hear_all().await, [""; 0]);
-    silent.say("no longer silent").await;
-    assert_eq!(silent.hear_all().await, [""; 0]);
+    page.send(r#"{"message":"a secret"}"#).await;
+    assert_eq!(silent.texts().await, [""; 0]);
+    silent.send("no longer silent").await;
+    assert_eq!(silent.texts().await, [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,8 +196,8 @@ async fn a_message_that_no_line_can_hold_is_announced() {
     let chat = Chat::new(&Hub::new(), config);
     let mut park = seated(&chat, "park").await;
     let page = arrive(&chat).await;
-    page.say(json!({"message": "x".repeat(65_536)}).to_string()).await;
-    assert_eq!(park.hear_all().await, ["#guest-1 said more than a line can hold: 65545 bytes"]);
+    page.send(json!({"message": "x".repeat(65_536)}).to_string()).await;
+    assert_eq!(park.texts().await, ["#guest-1 said more than a line can hold: 65545 bytes"]);
 }
 
 /// Whoever was refused has never been there: the lobby is as empty as if nobody had asked.
@@ -205,10 +205,10 @@ async fn a_message_that_no_line_can_hold_is_announced() {
 async fn a_refused_name_does_not_keep_the_lobby_alive() {
     let chat = chat();
     let park = seated(&chat, "park").await;
-    park.say("[park]to be forgotten").await;
+    park.send("[park]to be forgotten").await;
     let mut other = connect(&chat);
-    other.say("park").await;
-    assert_eq!(other.hear().await, "#Aleady exist name : park");
+    other.send("park").await;
+    assert_eq!(other.text().await, "#Aleady exist name : park");
     drop((park, other));
     tokio::time::sleep(ChatConfig::default().forget_after * 2).await;
     let mut late = arrive(&chat).await;

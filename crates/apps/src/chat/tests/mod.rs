@@ -9,13 +9,13 @@ mod rooms;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::session::testing::{Client, session};
+use sockeye::test_util::{Peer as Client, session};
 
 /// Somebody who has just connected, and whom the chat has seated.
 async fn arrive(chat: &Chat) -> Client {
     let (session, mut client) = session();
     tokio::spawn(chat.handler()(session));
-    assert_eq!(client.hear_all().await, [""; 0], "nobody is greeted unasked");
+    assert_eq!(client.texts().await, [""; 0], "nobody is greeted unasked");
     client
 }
 
@@ -40,7 +40,7 @@ async fn says(client: &mut Client, text: &str) -> Vec<Value> {
 
 /// Sends a request and returns what comes back.
 async fn asks(client: &mut Client, request: Value) -> Vec<Value> {
-    client.say(request.to_string()).await;
+    client.send(request.to_string()).await;
     heard(client).await
 }
 
@@ -59,7 +59,7 @@ async fn heard(client: &mut Client) -> Vec<Value> {
         }
         event
     };
-    client.hear_all().await.iter().map(undated).collect()
+    client.texts().await.iter().map(undated).collect()
 }
 
 fn error(code: &str, text: &str, room: &str) -> Value {
@@ -71,11 +71,11 @@ fn error(code: &str, text: &str, room: &str) -> Value {
 async fn the_old_page_talks_to_everybody() {
     let chat = chat();
     let (mut ann, mut bob) = (arrive(&chat).await, arrive(&chat).await);
-    ann.say(r#"{"message":"안녕하세요"}"#).await;
-    bob.say(r#"{"message":"\"<b>\"\n"}"#).await;
+    ann.send(r#"{"message":"안녕하세요"}"#).await;
+    bob.send(r#"{"message":"\"<b>\"\n"}"#).await;
     let all = [r#"{"name":"guest-1","message":"안녕하세요"}"#, r#"{"name":"guest-2","message":"\"<b>\"\n"}"#];
-    assert_eq!(ann.hear_all().await, all);
-    assert_eq!(bob.hear_all().await, all);
+    assert_eq!(ann.texts().await, all);
+    assert_eq!(bob.texts().await, all);
     drop(bob);
     assert!(heard(&mut ann).await.is_empty(), "who came in silence goes in silence");
 }

@@ -1,7 +1,7 @@
 //! What clients ask for, and what they are refused.
 
 use super::*;
-use crate::Message;
+use sockeye::Message;
 
 /// A request has several parts: when one can't be done, none is.
 #[tokio::test(start_paused = true)]
@@ -72,7 +72,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
     ];
     for (request, code, text) in table {
         let shown = format!("{request:?}");
-        bob.say(request).await;
+        bob.send(request).await;
         let answer = heard(&mut bob).await;
         assert_eq!((answer.len(), &answer[0]["code"], &answer[0]["name"]), (1, &json!(code), &json!("*")), "{shown}");
         let message = answer[0]["message"].as_str().expect("checked to be a string");

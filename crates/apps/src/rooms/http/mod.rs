@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::page::Shown;
 use super::{RoomNumber, RoomNumberError, RoomSummary, Rooms, TooManyRooms, named};
-use crate::gateway::origin::is_foreign;
+use sockeye::is_foreign;
 
 /// Lists, creates, enters and leaves rooms over HTTP.
 ///

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::apps::rooms::{RoomNumber, RoomSummary};
+use crate::rooms::{RoomNumber, RoomSummary};
 
 /// What the page shows beside the list.
 #[derive(Debug, Default)]

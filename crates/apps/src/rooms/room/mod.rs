@@ -18,8 +18,8 @@ use super::mailbox::{self, Mailbox};
 use super::number::RoomNumber;
 use super::outgoing::{self, Change, Fate, Welcome};
 use super::token::Token;
-use crate::Message;
 use crate::clock::LONGEST_DELAY;
+use sockeye::Message;
 
 /// A session, as a room needs it.
 pub(super) trait Line {

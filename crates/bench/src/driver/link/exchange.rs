@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use super::http::Side;
-use crate::compare::driver::error::Error;
-use crate::compare::driver::http::Event;
-use crate::compare::driver::target::Target;
+use crate::driver::error::Error;
+use crate::driver::http::Event;
+use crate::driver::target::Target;
 
 pub(crate) struct Exchange {
     sides: [Side; 2],

@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 use tokio::time::{Sleep, sleep};
 
 use super::Technique;
-use crate::compare::driver::error::Error;
-use crate::compare::driver::frame::{self, Kind, Lines};
-use crate::compare::driver::http::{End, Event, Reader};
-use crate::compare::driver::socket::{Arrived, Socket};
-use crate::compare::driver::target::Target;
+use crate::driver::error::Error;
+use crate::driver::frame::{self, Kind, Lines};
+use crate::driver::http::{End, Event, Reader};
+use crate::driver::socket::{Arrived, Socket};
+use crate::driver::target::Target;
 
 pub(crate) struct Http {
     technique: Technique,

@@ -2,12 +2,12 @@
 
 use std::task::{Context, Poll, ready};
 
-use crate::compare::driver::error::Error;
-use crate::compare::driver::frame;
-use crate::compare::driver::http::{self, Event as HttpEvent};
-use crate::compare::driver::socket::{Arrived, Socket};
-use crate::compare::driver::target::Target;
-use crate::compare::driver::websocket::{self as wire, Event};
+use crate::driver::error::Error;
+use crate::driver::frame;
+use crate::driver::http::{self, Event as HttpEvent};
+use crate::driver::socket::{Arrived, Socket};
+use crate::driver::target::Target;
+use crate::driver::websocket::{self as wire, Event};
 
 pub(crate) struct WebSocket {
     socket: Socket,

@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::common::client::json;
+use common::client::json;
 use crate::server::Server;
 
 /// Connections of each kind.

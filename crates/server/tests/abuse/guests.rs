@@ -7,9 +7,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::common::client::Client;
-use crate::common::transport::Transport;
-use crate::common::within;
+use common::client::Client;
+use common::transport::Transport;
+use common::within;
 
 /// Between a message and the next, so that eight of them don't keep a core busy.
 const PACE: Duration = Duration::from_millis(5);

@@ -8,8 +8,6 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "../common/mod.rs"]
-mod common;
 
 mod guests;
 mod kinds;

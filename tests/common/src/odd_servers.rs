@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use sockeye::apps::{broadcast, echo};
-use sockeye::compare::driver::Target;
 use sockeye::hub::Hub;
 use sockeye::{EndpointConfig, Gateway, Message, Session};
 
+use crate::apps::{broadcast, echo};
+
 /// A gateway with an echo at `/echo`, a broadcast at `/broadcast`, and echoes with a sin each.
-pub(crate) fn gateway() -> SocketAddr {
+pub fn gateway() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = listener.local_addr().expect("bound");
     listener.set_nonblocking(true).expect("a socket that can wait");
@@ -46,13 +46,9 @@ async fn serve(listener: TcpListener, gateway: Gateway) {
     }
 }
 
-pub(crate) fn target(addr: SocketAddr, prefix: &str) -> Target {
-    format!("http://{addr}{prefix}").parse().expect("a URL")
-}
-
 /// What a server may do to messages, and must not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Sin {
+pub enum Sin {
     Loses,
     Duplicates,
     Reorders,
@@ -60,9 +56,9 @@ pub(crate) enum Sin {
 }
 
 impl Sin {
-    pub(crate) const ALL: [Self; 4] = [Self::Loses, Self::Duplicates, Self::Reorders, Self::Changes];
+    pub const ALL: [Self; 4] = [Self::Loses, Self::Duplicates, Self::Reorders, Self::Changes];
 
-    pub(crate) fn prefix(self) -> &'static str {
+    pub fn prefix(self) -> &'static str {
         match self {
             Self::Loses => "/loses",
             Self::Duplicates => "/duplicates",
@@ -102,7 +98,7 @@ async fn commit(mut session: Session, sins: Vec<Sin>) {
 }
 
 /// A server that accepts, and says nothing.
-pub(crate) fn mute() -> SocketAddr {
+pub fn mute() -> SocketAddr {
     scripted(|mut stream| {
         // Until the client goes.
         let _ = stream.read_to_end(&mut Vec::new());
@@ -110,13 +106,13 @@ pub(crate) fn mute() -> SocketAddr {
 }
 
 /// A server that answers who asks for info, and nothing else.
-pub(crate) fn half_dead() -> SocketAddr {
+pub fn half_dead() -> SocketAddr {
     silent_from(0).0
 }
 
 /// A server that answers who asks for info, refuses the first `refused` other requests, and then says nothing more; and what is told when
 /// that begins.
-pub(crate) fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
+pub fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
     let (tell, told) = mpsc::channel();
     let left = Arc::new(AtomicUsize::new(refused));
     let addr = scripted(move |mut stream| {
@@ -143,7 +139,7 @@ pub(crate) fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
 const LATE: Duration = Duration::from_millis(5);
 
 /// An echo over xhr polling that sends the end of each answer a moment after its frame.
-pub(crate) fn late_ends() -> SocketAddr {
+pub fn late_ends() -> SocketAddr {
     type Waiting = HashMap<String, Vec<String>>;
     let sessions: Arc<(Mutex<Waiting>, Condvar)> = Arc::default();
     scripted(move |stream| {
@@ -207,12 +203,12 @@ fn request(lines: &mut impl BufRead) -> Option<(String, String)> {
 }
 
 /// A port that nobody listens on.
-pub(crate) fn dead() -> SocketAddr {
+pub fn dead() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound")
 }
 
 /// A server that does this with each connection.
-pub(crate) fn scripted(script: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
+pub fn scripted(script: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = listener.local_addr().expect("bound");
     thread::spawn(move || {

@@ -1,6 +1,8 @@
 //! Sends back what comes, and when it came.
 
-use crate::{Session, clock};
+use sockeye::Session;
+
+use crate::os;
 
 /// Sends every message back with a space and the time of its arrival behind it: nanoseconds of this machine's monotonic clock.
 ///
@@ -11,7 +13,7 @@ use crate::{Session, clock};
 /// Dropping the future ends the session with 1000, behind all that was sent; what it had received and not yet sent back is lost.
 pub async fn stamp(mut session: Session) {
     while let Some(message) = session.recv().await {
-        let came = clock::monotonic();
+        let came = os::monotonic();
         let stamped = format!("{} {came}", message.as_text().unwrap_or_default());
         if session.send(stamped).await.is_err() {
             break;
@@ -21,20 +23,21 @@ pub async fn stamp(mut session: Session) {
 
 #[cfg(test)]
 mod tests {
+    use sockeye::test_util::session;
+
     use super::*;
-    use crate::session::testing::session;
 
     #[tokio::test(start_paused = true)]
     async fn each_message_comes_back_with_a_time_that_does_not_run_backwards() {
         let (session, mut client) = session();
         tokio::spawn(stamp(session));
-        let mut last = clock::monotonic();
+        let mut last = os::monotonic();
         for text in ["one", "", "two words"] {
-            client.say(text).await;
-            let stamped = client.hear().await;
+            client.send(text).await;
+            let stamped = client.text().await;
             let (echo, came) = stamped.rsplit_once(' ').expect("a space");
             let came = came.parse().expect("nanoseconds");
-            assert!(echo == text && came >= last && came <= clock::monotonic(), "{stamped}");
+            assert!(echo == text && came >= last && came <= os::monotonic(), "{stamped}");
             last = came;
         }
     }
