@@ -186,7 +186,7 @@ mod tests {
         hex(digits).chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
     }
 
-    /// What a JDK writes and reads, as `tests/java/Vectors.java` has printed it.
+    /// What a JDK writes and reads, as `crates/apps/tests/java/Vectors.java` has printed it.
     #[test]
     fn a_jdk_agrees() {
         let mut lines = 0;

@@ -1,10 +1,10 @@
 //! Section 12: bodies that nobody wants.
 
-use sockeye::apps::echo;
+use common::apps::echo;
 use sockeye::{EndpointConfig, Gateway};
 
-use common::http::Request;
 use crate::support::{Server, fresh};
+use common::http::Request;
 
 /// Payloads of a megabyte, of which so many are thrown away.
 async fn server(discarded_payloads: usize) -> Server {

@@ -1,8 +1,8 @@
 //! Section 1: the URL space.
 
-use common::websocket::handshake;
 use crate::support::{Server, fresh};
 use common::http::Request;
+use common::websocket::handshake;
 
 #[tokio::test]
 async fn a_prefix_may_have_any_depth() {

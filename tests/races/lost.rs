@@ -16,10 +16,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
+use crate::{PREFIX, gateway, patient};
 use common::client::Client;
 use common::transport::{Frame, Transport};
 use common::within;
-use crate::{PREFIX, gateway, patient};
 
 const HTTP: [Transport; 5] =
     [Transport::Xhr, Transport::Jsonp, Transport::XhrStreaming, Transport::EventSource, Transport::HtmlFile];

@@ -8,11 +8,11 @@ use sockeye::{Budget, EndedBy, EndpointConfig, Session};
 
 use tokio::task::JoinSet;
 
+use crate::rig::{PREFIX, Rig, echo, end, end_of, serve_app, standstill};
 use common::client::Client;
 use common::log::log;
 use common::transport::Transport;
 use common::within;
-use crate::rig::{PREFIX, Rig, echo, end, end_of, serve_app, standstill};
 
 const LIMIT: usize = 4 << 20;
 const REASON: &str = "too much memory held";

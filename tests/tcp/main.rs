@@ -11,14 +11,11 @@ use std::time::Duration;
 use common::apps::echo;
 use common::records::{Client, EVER, listen, record, serve, serve_with, within};
 
-use sockeye::{EndedBy, Handler, SendError, Session, SessionEnd, TcpConfig, TcpEndpoint, TrySendError};
+use sockeye::{EndedBy, SendError, Session, SessionEnd, TcpConfig, TcpEndpoint, TrySendError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
-
-/// For what a test over real sockets expects to run out.
-const SHORT: Duration = Duration::from_millis(100);
 
 // The wire.
 

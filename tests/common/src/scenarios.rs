@@ -6,6 +6,7 @@ use std::time::Duration;
 /// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is an `async fn` of a
 /// [`Transport`](super::transport::Transport) in the module of that name at the root of the test.
 #[macro_export]
+#[allow(clippy::crate_in_macro_def, reason = "the scenarios are the caller's")]
 macro_rules! on_every_transport {
     ($($module:ident: { $($scenario:ident),* $(,)? })*) => {
         $crate::on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);

@@ -11,7 +11,7 @@ import java.util.HexFormat;
  * Two kinds of lines, in hexadecimal: "write UNITS RECORD", the record that writeUTF makes of a string of UTF-16 units; and
  * "read BYTES UNITS", what readUTF makes of a record with these bytes, UNITS being "-" when it throws.
  *
- * To make modified_utf8.txt anew: java tests/java/Vectors.java > tests/java/modified_utf8.txt
+ * To make modified_utf8.txt anew: java crates/apps/tests/java/Vectors.java > tests/java/modified_utf8.txt
  */
 class Vectors {
     private static final HexFormat HEX = HexFormat.of();

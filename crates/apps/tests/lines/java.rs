@@ -15,7 +15,7 @@ use crate::chat::{Rooms, event, printed};
 use common::records::{listen, within};
 use common::transport::Transport;
 
-/// The compiled programs of tests/java, or `None` and a message when there is no JDK.
+/// The compiled programs of `tests/java`, or `None` and a message when there is no JDK.
 fn programs() -> Option<&'static PathBuf> {
     static PROGRAMS: OnceLock<Option<PathBuf>> = OnceLock::new();
     let programs = PROGRAMS.get_or_init(|| {
@@ -63,7 +63,7 @@ async fn output(mut command: Command) -> String {
 #[tokio::test]
 async fn the_table_of_vectors_is_this_jdks() {
     let Some(command) = java("Vectors") else { return };
-    assert_eq!(output(command).await, include_str!("../java/modified_utf8.txt"));
+    assert_eq!(output(command).await, include_str!("../../../../tests/java/modified_utf8.txt"));
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use common::client::json;
 use crate::server::Server;
+use common::client::json;
 
 /// Connections of each kind.
 const EACH: usize = 500;

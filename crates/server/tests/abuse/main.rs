@@ -8,7 +8,6 @@
 
 #![cfg(target_os = "linux")]
 
-
 mod guests;
 mod kinds;
 mod server;

@@ -72,7 +72,7 @@ async fn plain_pages_see_no_ids() {
     let mut old = arrive(&chat).await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     asks(&mut bob, with_id("hello", ID)).await;
-    assert_eq!(old.hear_all().await.last().map(String::as_str), Some(r#"{"name":"bob","message":"hello"}"#));
+    assert_eq!(old.texts().await.last().map(String::as_str), Some(r#"{"name":"bob","message":"hello"}"#));
     // A first message with an id is answered with it: such a client waits for that.
     let mut new = arrive(&chat).await;
     assert_eq!(asks(&mut new, with_id("me too", "fedcba9876543210")).await[0]["id"], "fedcba9876543210");
@@ -84,13 +84,13 @@ async fn a_ping_is_answered_to_its_sender_alone() {
     let chat = chat();
     let mut old = arrive(&chat).await;
     let mut ann = introduced(&chat, "ann", "lobby").await;
-    old.hear_all().await;
+    old.texts().await;
     let pong = |room, ping| json!({"name": "*", "message": "pong", "type": "pong", "room": room, "ping": ping});
     assert_eq!(asks(&mut ann, json!({"ping": "7"})).await, [pong("lobby", "7")]);
-    assert_eq!(old.hear_all().await, [""; 0]);
+    assert_eq!(old.texts().await, [""; 0]);
     assert_eq!(asks(&mut old, json!({"ping": ""})).await, [pong("lobby", "")]);
     says(&mut ann, "hello").await;
-    assert_eq!(old.hear_all().await, [r#"{"name":"ann","message":"hello"}"#], "it is a plain page still");
+    assert_eq!(old.texts().await, [r#"{"name":"ann","message":"hello"}"#], "it is a plain page still");
 }
 
 /// The page is back, and the server has not missed its lost connection: over HTTP that may take a quarter of an hour. The
@@ -115,7 +115,7 @@ async fn a_key_takes_a_name_back_from_a_lost_connection() {
     assert_eq!((&welcome[0]["you"], &welcome[0]["history"][0]["message"]), (&json!("bob"), &json!("still there?")));
     assert_eq!(welcome[1]["names"], json!(["ann", "bob"]));
     let end = loop {
-        if let Err(end) = lost.next().await {
+        if let Err(end) = lost.recv().await {
             break end;
         }
     };
