@@ -20,7 +20,9 @@ fn quote(criterion: &mut Criterion) {
     for (name, text) in [("64 bytes", MESSAGE), ("chat", CHAT), ("4 KB", &long)] {
         group.throughput(Throughput::Bytes(text.len() as u64));
         let mut out = Vec::new();
-        group.bench_function(name, |bencher| bencher.iter(|| micro::quote(black_box(text), &mut out)));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| micro::quote(black_box(text), &mut out))
+        });
     }
 }
 
@@ -38,9 +40,15 @@ fn payload(criterion: &mut Criterion) {
     let many = format!("[{}]", vec![format!("\"{MESSAGE}\""); 16].join(","));
     let one = format!("[\"{MESSAGE}\"]");
     assert_eq!((micro::payload(one.as_bytes()), micro::payload(many.as_bytes())), (1, 16));
-    group.bench_function("body of 1", |bencher| bencher.iter(|| micro::payload(black_box(one.as_bytes()))));
-    group.bench_function("body of 16", |bencher| bencher.iter(|| micro::payload(black_box(many.as_bytes()))));
-    group.bench_function("WebSocket, 1", |bencher| bencher.iter(|| micro::payload_frame(black_box(&one))));
+    group.bench_function("body of 1", |bencher| {
+        bencher.iter(|| micro::payload(black_box(one.as_bytes())))
+    });
+    group.bench_function("body of 16", |bencher| {
+        bencher.iter(|| micro::payload(black_box(many.as_bytes())))
+    });
+    group.bench_function("WebSocket, 1", |bencher| {
+        bencher.iter(|| micro::payload_frame(black_box(&one)))
+    });
 }
 
 fn route(criterion: &mut Criterion) {
@@ -63,7 +71,8 @@ fn fan_out(criterion: &mut Criterion) {
     const AUDIENCE: usize = 10_000;
     let mut group = criterion.benchmark_group("fan-out to 10,000 queues");
     group.throughput(Throughput::Elements(AUDIENCE as u64)).sample_size(20);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _within = runtime.enter();
     let mut audience = Audience::new(AUDIENCE);
     // Only the publisher's part is timed; the queues are emptied in between.

@@ -1,6 +1,7 @@
 //! Sockeye beside other routes of an axum application: `cargo run --example axum --features axum`.
 //!
-//! Then connect a SockJS client to http://127.0.0.1:8081/api/echo, and open http://127.0.0.1:8081/health.
+//! Then connect a SockJS client to http://127.0.0.1:8081/api/echo, and open
+//! http://127.0.0.1:8081/health.
 
 use std::net::SocketAddr;
 
@@ -27,7 +28,8 @@ async fn echo(mut session: Session) {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let config = EndpointConfig { message_size: 1024 * 1024, ..EndpointConfig::default() };
-    // The prefix is the full path. To be merged at the top: a nested router takes a part of the path away, which SockJS does not survive.
+    // The prefix is the full path. To be merged at the top: a nested router takes a part of the
+    // path away, which SockJS does not survive.
     let gateway = Gateway::new().endpoint_with("/api/echo", config, echo);
     let app = Router::new()
         .route("/health", get(async || "ok"))
@@ -36,7 +38,8 @@ async fn main() -> std::io::Result<()> {
 
     let listener = TcpListener::bind("127.0.0.1:8081").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // A message leaves when it is sent. Without this the second of two waits for the client to acknowledge the first, for 40 ms.
+    // A message leaves when it is sent. Without this the second of two waits for the client to
+    // acknowledge the first, for 40 ms.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 }

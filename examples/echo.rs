@@ -1,4 +1,5 @@
-//! An echo service on hyper alone: `cargo run --example echo`, then connect a SockJS client to http://127.0.0.1:8081/echo.
+//! An echo service on hyper alone: `cargo run --example echo`, then connect a SockJS client to
+//! http://127.0.0.1:8081/echo.
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -20,8 +21,8 @@ async fn main() -> std::io::Result<()> {
     println!("listening on http://{}", listener.local_addr()?);
     loop {
         let (stream, peer) = listener.accept().await?;
-        // A message leaves when it is sent. Without this the second of two waits for the client to acknowledge the first, for 40 ms.
-        // An error means that the client has gone already.
+        // A message leaves when it is sent. Without this the second of two waits for the client to
+        // acknowledge the first, for 40 ms. An error means that the client has gone already.
         let _ = stream.set_nodelay(true);
         let gateway = gateway.clone();
         tokio::spawn(async move {
@@ -30,7 +31,10 @@ async fn main() -> std::io::Result<()> {
                 hyper::service::Service::call(&gateway, request)
             });
             // An error here is a client's: it went, or spoke no HTTP.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+                .await;
         });
     }
 }

@@ -1,13 +1,15 @@
 //! What the gateways of a process may hold of memory, all together.
 //!
-//! Each session has limits of its own, but a thousand of them add up. A budget counts what all of them hold, and has three answers:
+//! Each session has limits of its own, but a thousand of them add up. A budget counts what all of
+//! them hold, and has three answers:
 //!
-//! - from 80 % of its limit on memory is short: new sessions are refused, and what holds much already is read no further;
+//! - from 80 % of its limit on memory is short: new sessions are refused, and what holds much
+//!   already is read no further;
 //! - at 100 % the largest holder is ended, and then the next, down to 90 %;
 //! - below 80 % all goes on.
 //!
-//! Counting has no lock. A session keeps what it owes to itself until it is worth telling, so that small messages that come and go touch
-//! nothing that other threads use.
+//! Counting has no lock. A session keeps what it owes to itself until it is worth telling, so that
+//! small messages that come and go touch nothing that other threads use.
 
 mod account;
 mod holders;
@@ -26,15 +28,18 @@ use self::pauses::Pauses;
 pub(crate) use self::pauses::Ticket;
 use crate::tally::Tally;
 
-/// A limit for the memory that sessions hold together: queues of both directions, bodies and messages on their way in, frames on their way
-/// out, remembered ids, kept heads, and a fixed cost for each session.
+/// A limit for the memory that sessions hold together: queues of both directions, bodies and
+/// messages on their way in, frames on their way out, remembered ids, kept heads, and a fixed cost
+/// for each session.
 ///
-/// All gateways and TCP endpoints of a process share [`Budget::process`] unless their configuration names another one. Default: it counts,
-/// and limits nothing until [`set_limit`](Self::set_limit) is called. The program sets it at its start (`--memory`).
+/// All gateways and TCP endpoints of a process share [`Budget::process`] unless their configuration
+/// names another one. Default: it counts, and limits nothing until [`set_limit`](Self::set_limit)
+/// is called. The program sets it at its start (`--memory`).
 ///
-/// From 80 % of the limit on, a client that would open a session is answered with 503, and a session that holds more than 64 KiB is read no
-/// further until memory has come free. At 100 % the session that holds most is ended with 1013 "too much memory held", and the next, until
-/// 90 % are left. A message that many sessions share counts once.
+/// From 80 % of the limit on, a client that would open a session is answered with 503, and a
+/// session that holds more than 64 KiB is read no further until memory has come free. At 100 % the
+/// session that holds most is ended with 1013 "too much memory held", and the next, until 90 % are
+/// left. A message that many sessions share counts once.
 ///
 /// Cloning it is cheap; clones are the same budget.
 #[derive(Clone)]
@@ -81,7 +86,8 @@ impl Budget {
 
     /// One of its own, with a limit in bytes; `usize::MAX` is none.
     pub fn new(limit: usize) -> Self {
-        // 0 stands for none in messages. Four thousand million budgets are more than a process makes.
+        // 0 stands for none in messages. Four thousand million budgets are more than a process
+        // makes.
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let budget = Self {
             inner: Arc::new(Inner {
@@ -119,7 +125,8 @@ impl Budget {
         budget
     }
 
-    /// Sets the limit, in bytes; `usize::MAX` is none. It holds from now on, also for what is held already.
+    /// Sets the limit, in bytes; `usize::MAX` is none. It holds from now on, also for what is held
+    /// already.
     pub fn set_limit(&self, bytes: usize) {
         self.inner.limit.store(bytes, Ordering::SeqCst);
         let short_at = if bytes == usize::MAX { isize::MAX } else { signed(percent(bytes, 80)) };
@@ -148,8 +155,9 @@ impl Budget {
         self.inner.ended.load(Ordering::Relaxed)
     }
 
-    /// Counts memory that something else than a session holds, such as a server's connections or an application's store, for as long as
-    /// the guard lives. Nobody ends it: whoever holds it looks at [`is_short`](Self::is_short) before it takes more.
+    /// Counts memory that something else than a session holds, such as a server's connections or an
+    /// application's store, for as long as the guard lives. Nobody ends it: whoever holds it looks
+    /// at [`is_short`](Self::is_short) before it takes more.
     pub fn hold(&self, bytes: usize) -> Held {
         Held::new(self.clone(), bytes)
     }
@@ -173,7 +181,8 @@ impl Budget {
         Shortage { used: self.used(), limit: self.limit() }
     }
 
-    /// Counts what has come to be held, or is held no more. It may end sessions, so the caller holds no lock of a session or of a registry.
+    /// Counts what has come to be held, or is held no more. It may end sessions, so the caller
+    /// holds no lock of a session or of a registry.
     pub(crate) fn charge(&self, bytes: isize) {
         let inner = &*self.inner;
         let used = inner.used.fetch_add(bytes, Ordering::SeqCst) + bytes;
@@ -224,7 +233,8 @@ impl Budget {
 
     /// Ends the largest holders, from 100 % down to 90 %.
     ///
-    /// The task that crosses the line does it, at once: a task made for it might come late, when the memory is gone. All others pass by.
+    /// The task that crosses the line does it, at once: a task made for it might come late, when
+    /// the memory is gone. All others pass by.
     fn relieve(&self) {
         let inner = &*self.inner;
         while let Some(limit) = self.limit()
@@ -260,7 +270,10 @@ fn signed(bytes: usize) -> isize {
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Budget").field("used", &self.used()).field("limit", &self.limit()).finish_non_exhaustive()
+        f.debug_struct("Budget")
+            .field("used", &self.used())
+            .field("limit", &self.limit())
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Display, Write};
 
-/// Displays what it holds with control characters, line separators and changes of the direction of writing as escapes (`\n`, `\u{1b}`).
+/// Displays what it holds with control characters, line separators and changes of the direction of
+/// writing as escapes (`\n`, `\u{1b}`).
 ///
-/// Whatever a peer can have a word in is displayed through this: else it writes lines of its own into the log, or clears the screen
-/// of the operator.
+/// Whatever a peer can have a word in is displayed through this: else it writes lines of its own
+/// into the log, or clears the screen of the operator.
 #[derive(Debug)]
 pub struct Escaped<T>(pub T);
 
@@ -33,7 +34,8 @@ impl Write for Escaping<'_, '_> {
 }
 
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

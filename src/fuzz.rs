@@ -1,4 +1,5 @@
-//! What must hold for any input: one entry per decoder, called by the fuzz targets in `fuzz/` and by the tests below.
+//! What must hold for any input: one entry per decoder, called by the fuzz targets in `fuzz/` and
+//! by the tests below.
 //!
 //! Behind the feature `fuzzing`, and no part of the public API.
 
@@ -23,9 +24,13 @@ pub fn payload(message_size: u8, messages: u8, body: &[u8]) {
     // serde_json knows no limits and no lone surrogates. All else must agree.
     let expected: Option<Vec<String>> = serde_json::from_slice(body).ok();
     match (&as_array, &expected) {
-        (Ok(taken), Some(expected)) => assert!(taken.iter().eq(expected.iter().map(|text| text.as_str()))),
+        (Ok(taken), Some(expected)) => {
+            assert!(taken.iter().eq(expected.iter().map(|text| text.as_str())))
+        }
         (Ok(_), None) => assert!(has_surrogate_escape(body), "taken, but no JSON array of strings"),
-        (Err(error), Some(_)) => assert!(error.is_limit(), "refused a JSON array of strings: {error}"),
+        (Err(error), Some(_)) => {
+            assert!(error.is_limit(), "refused a JSON array of strings: {error}")
+        }
         (Err(_), None) => {}
     }
 
@@ -35,13 +40,16 @@ pub fn payload(message_size: u8, messages: u8, body: &[u8]) {
 
     if let Ok(text) = str::from_utf8(body) {
         let mut messages_of_frame = Vec::new();
-        let as_frame = parse_frame(text, &limits, &mut messages_of_frame).map(|()| messages_of_frame);
+        let as_frame =
+            parse_frame(text, &limits, &mut messages_of_frame).map(|()| messages_of_frame);
         check_limits(&as_frame, &limits);
         match serde_json::from_str::<String>(text) {
             Ok(string) => match as_frame {
                 Ok(taken) => assert_eq!(taken, [Message::from(string)]),
                 Err(error) => {
-                    assert!(error.is_limit() && (messages == 0 || string.len() > limits.message_size))
+                    assert!(
+                        error.is_limit() && (messages == 0 || string.len() > limits.message_size)
+                    )
                 }
             },
             Err(_) if as_array.is_ok() => assert_eq!(as_frame, as_array),
@@ -100,13 +108,15 @@ fn quote_by_character(text: &str) -> String {
     quoted + "\""
 }
 
-/// Characters that never stand bare in a frame. (A quote and a backslash do, as parts of the syntax.)
+/// Characters that never stand bare in a frame. (A quote and a backslash do, as parts of the
+/// syntax.)
 fn is_escaped(character: char) -> bool {
     matches!(character, '\0'..='\u{1f}' | '\u{200c}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}')
         || character >= '\u{fff0}'
 }
 
-/// Routing: the verdict on a path doesn't depend on the method, and a session's path can be put together again from its route.
+/// Routing: the verdict on a path doesn't depend on the method, and a session's path can be put
+/// together again from its route.
 pub fn route(path: &str) {
     let prefix: Prefix = "/echo".parse().expect("a prefix");
     if let Some(below) = prefix.below(path) {
@@ -157,8 +167,9 @@ fn name(resource: Resource) -> &'static str {
     }
 }
 
-/// Records of modified UTF-8, cut into pieces of any size: the same texts, or the same end, as a reader that has all bytes at once and
-/// works unit by unit. Texts that were taken come back when they are written.
+/// Records of modified UTF-8, cut into pieces of any size: the same texts, or the same end, as a
+/// reader that has all bytes at once and works unit by unit. Texts that were taken come back when
+/// they are written.
 pub fn records(size: u8, largest: u16, bytes: &[u8]) {
     let largest = usize::from(largest);
     let (mut records, mut read, mut error) = (Records::default(), Vec::new(), None);
@@ -188,9 +199,14 @@ pub fn records(size: u8, largest: u16, bytes: &[u8]) {
         // It may be refused before it has arrived.
         (Some(RecordError::TooLarge), None) => {}
         (Some(RecordError::TooLarge), Some((record, _))) => {
-            assert!(record.len() > largest && naive_text(record).is_none_or(|text| text.len() > largest));
+            assert!(
+                record.len() > largest
+                    && naive_text(record).is_none_or(|text| text.len() > largest)
+            );
         }
-        (Some(RecordError::Malformed), record) => assert_eq!(record.and_then(|(record, _)| naive_text(record)), None),
+        (Some(RecordError::Malformed), record) => {
+            assert_eq!(record.and_then(|(record, _)| naive_text(record)), None)
+        }
     }
 }
 
@@ -254,7 +270,11 @@ mod tests {
 
     /// The same cases in every run: a failure in CI is a failure at the desk.
     fn config() -> ProptestConfig {
-        ProptestConfig { rng_seed: RngSeed::Fixed(0x50c4), failure_persistence: None, ..ProptestConfig::default() }
+        ProptestConfig {
+            rng_seed: RngSeed::Fixed(0x50c4),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        }
     }
 
     /// Text in which the characters that quoting cares about, and their neighbours, are frequent.
@@ -274,9 +294,9 @@ mod tests {
     /// Pieces of JSON in any order: nearly right, as random bytes never are.
     fn nearly_json() -> impl Strategy<Value = String> {
         let pieces = [
-            "[", "]", "[\"", "\"]", "\",\"", "\"", ",", " ", "a", "안", "\\", "\\\\", "\\\"", "\\n", "\n", "\\ud83d",
-            "\\ude00", "\\uD800", "\\u00e9", "\\u", "1", "-1e9", "null", "{}", "{\"a\":", "}", "d=", "&", "%22", "+",
-            "\u{feff}",
+            "[", "]", "[\"", "\"]", "\",\"", "\"", ",", " ", "a", "안", "\\", "\\\\", "\\\"",
+            "\\n", "\n", "\\ud83d", "\\ude00", "\\uD800", "\\u00e9", "\\u", "1", "-1e9", "null",
+            "{}", "{\"a\":", "}", "d=", "&", "%22", "+", "\u{feff}",
         ];
         vec(proptest::sample::select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
     }

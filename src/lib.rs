@@ -1,8 +1,9 @@
-//! A real-time gateway that speaks SockJS: one session abstraction over every transport a browser, or a proxy on the way, still lets
-//! through.
+//! A real-time gateway that speaks SockJS: one session abstraction over every transport a browser,
+//! or a proxy on the way, still lets through.
 //!
-//! Applications see a [`Session`]: messages in, messages out, in order. Whether it is carried by a WebSocket, by streaming
-//! responses or by long polling is settled between client and gateway, and the application is the same.
+//! Applications see a [`Session`]: messages in, messages out, in order. Whether it is carried by a
+//! WebSocket, by streaming responses or by long polling is settled between client and gateway, and
+//! the application is the same.
 //!
 //! # Quick start
 //!
@@ -40,15 +41,20 @@
 //! }
 //! ```
 //!
-//! In a browser, `new SockJS('http://127.0.0.1:8081/echo')` now finds it; so does `new WebSocket('ws://127.0.0.1:8081/echo')`. With axum,
-//! merge `Gateway::into_axum()` into a router (feature `axum`). What every endpoint can be told is in [`EndpointConfig`].
+//! In a browser, `new SockJS('http://127.0.0.1:8081/echo')` now finds it; so does `new
+//! WebSocket('ws://127.0.0.1:8081/echo')`. With axum, merge `Gateway::into_axum()` into a router
+//! (feature `axum`). What every endpoint can be told is in [`EndpointConfig`].
 //!
 //! # Layout
 //!
-//! - [`Gateway`] holds endpoints: a prefix, an [`EndpointConfig`] and a [`Handler`] each. It is a hyper and a tower service.
-//! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's `writeUTF`).
-//! - [`Session`] is what a handler gets; [`Sender`] is the part of it to keep elsewhere; [`Message`] is what both carry.
-//! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a transport.
+//! - [`Gateway`] holds endpoints: a prefix, an [`EndpointConfig`] and a [`Handler`] each. It is a
+//!   hyper and a tower service.
+//! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's
+//!   `writeUTF`).
+//! - [`Session`] is what a handler gets; [`Sender`] is the part of it to keep elsewhere;
+//!   [`Message`] is what both carry.
+//! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a
+//!   transport.
 //! - [`hub`] publishes to many sessions.
 //! - `test_util` has sessions without sockets, for tests of handlers.
 //!
@@ -62,8 +68,8 @@
 //! | `client` | `client`: a SockJS client |
 //! | `test-util` | `test_util`: sessions without sockets |
 //!
-//! Handlers that are ready to use (chat, rooms for calls, a WebSocket backend behind the gateway) are in the crate
-//! `sockeye-apps`, the program `sockeye` is in `sockeye-server`.
+//! Handlers that are ready to use (chat, rooms for calls, a WebSocket backend behind the gateway)
+//! are in the crate `sockeye-apps`, the program `sockeye` is in `sockeye-server`.
 
 #![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
@@ -97,12 +103,13 @@ pub use budget::{Budget, Held};
 pub use escape::Escaped;
 pub use gateway::origin::is_foreign;
 pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite, TcpConfig, TcpEndpoint,
-    Transports,
+    CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite,
+    TcpConfig, TcpEndpoint, Transports,
 };
 pub use message::Message;
 pub use protocol::close::CloseReason;
 pub use session::{
-    ConnectInfo, EndedBy, Rate, SendError, Sender, Session, SessionEnd, SessionId, SessionIdError, TrySendError,
+    ConnectInfo, EndedBy, Rate, SendError, Sender, Session, SessionEnd, SessionId, SessionIdError,
+    TrySendError,
 };
 pub use transport::{Body, Chunk, PeerWatch, WatchedStream};

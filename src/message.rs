@@ -12,8 +12,9 @@ use crate::protocol::quote;
 
 /// One message: immutable shared text, or bytes on sessions that carry binary.
 ///
-/// Cloning copies a pointer. The form in which SockJS clients receive the text (a one-message frame, `a["…"]`) is made at
-/// the first need and kept with the message, so that a message published to ten thousand sessions is encoded once.
+/// Cloning copies a pointer. The form in which SockJS clients receive the text (a one-message
+/// frame, `a["…"]`) is made at the first need and kept with the message, so that a message
+/// published to ten thousand sessions is encoded once.
 ///
 /// ```
 /// use sockeye::Message;
@@ -33,8 +34,9 @@ enum Repr {
 
 struct Text {
     text: Box<str>,
-    // The message frame and a line end, filled by the first SockJS transport that sends the message; raw WebSocket and the
-    // application never need it. With the line end, xhr takes it as it is, and WebSocket all but the last byte.
+    // The message frame and a line end, filled by the first SockJS transport that sends the
+    // message; raw WebSocket and the application never need it. With the line end, xhr takes it as
+    // it is, and WebSocket all but the last byte.
     line: OnceLock<Bytes>,
     places: Places,
 }
@@ -44,7 +46,8 @@ struct Binary {
     places: Places,
 }
 
-/// Two allocations with what the allocator adds to each, for the text and for what all who hold the message share.
+/// Two allocations with what the allocator adds to each, for the text and for what all who hold the
+/// message share.
 const OWN: usize = size_of::<Text>() + 2 * 16 + 16;
 /// Brackets, quotes and the line end; escapes are rare.
 const LINE: usize = 6;
@@ -58,7 +61,8 @@ impl Message {
         Self(Repr::Text(Arc::new(Text { text, line: OnceLock::new(), places: Places::default() })))
     }
 
-    /// A binary message: only for sessions whose [`carries_binary`](crate::Session::carries_binary) is true.
+    /// A binary message: only for sessions whose [`carries_binary`](crate::Session::carries_binary)
+    /// is true.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self(Repr::Binary(Arc::new(Binary { bytes: bytes.into(), places: Places::default() })))
     }
@@ -94,13 +98,15 @@ impl Message {
 
     /// The message enters a queue: what the budget with this id has to count for it, in bytes.
     ///
-    /// What many queues share counts in the first, with its encoded line in the second, and in the others the place alone.
+    /// What many queues share counts in the first, with its encoded line in the second, and in the
+    /// others the place alone.
     pub(crate) fn enter(&self, budget: u32) -> usize {
         let (places, alone, content, line) = self.weight();
         PLACE + places.enter(budget, alone, content, line)
     }
 
-    /// The message leaves a queue that it has [entered](Self::enter): what the budget has to count no more.
+    /// The message leaves a queue that it has [entered](Self::enter): what the budget has to count
+    /// no more.
     pub(crate) fn leave(&self, budget: u32) -> usize {
         let (places, _, content, line) = self.weight();
         PLACE + places.leave(budget, content, line)
@@ -112,7 +118,9 @@ impl Message {
                 let len = text.text.len();
                 (&text.places, Arc::strong_count(text) == 1, len + OWN, len + LINE)
             }
-            Repr::Binary(binary) => (&binary.places, Arc::strong_count(binary) == 1, binary.bytes.len() + OWN, 0),
+            Repr::Binary(binary) => {
+                (&binary.places, Arc::strong_count(binary) == 1, binary.bytes.len() + OWN, 0)
+            }
         }
     }
 
@@ -124,7 +132,8 @@ impl Message {
     /// What a message in a queue holds beside its content, in bytes.
     pub(crate) const OVERHEAD: usize = OWN + PLACE;
 
-    /// The message frame that holds just this message (SockJS 0.3.3, message frames) and a line end, encoded at most once.
+    /// The message frame that holds just this message (SockJS 0.3.3, message frames) and a line
+    /// end, encoded at most once.
     ///
     /// `None` for a binary message, which no SockJS frame can carry.
     pub(crate) fn line(&self) -> Option<&Bytes> {
@@ -134,7 +143,8 @@ impl Message {
         }
     }
 
-    /// The text as a JSON string with SockJS's escapes: a part of [`line`](Self::line), and encoded with it.
+    /// The text as a JSON string with SockJS's escapes: a part of [`line`](Self::line), and encoded
+    /// with it.
     pub(crate) fn quoted(&self) -> Option<&[u8]> {
         // `a[` before it, `]` and the line end behind it.
         self.line().map(|line| &line[2..line.len() - 2])
@@ -209,7 +219,9 @@ impl fmt::Debug for Message {
         match &self.0 {
             Repr::Text(text) => match text.text.char_indices().nth(64) {
                 None => write!(f, "Text({:?})", text.text),
-                Some((end, _)) => write!(f, "Text({:?}… {} bytes)", &text.text[..end], text.text.len()),
+                Some((end, _)) => {
+                    write!(f, "Text({:?}… {} bytes)", &text.text[..end], text.text.len())
+                }
             },
             Repr::Binary(binary) => write!(f, "Binary({} bytes)", binary.bytes.len()),
         }

@@ -8,13 +8,15 @@ use tokio::runtime::Handle;
 
 use crate::clock;
 
-/// At most one line in this time: a thousand clients behind one dead link fall behind together, and as many knock at a full endpoint.
+/// At most one line in this time: a thousand clients behind one dead link fall behind together, and
+/// as many knock at a full endpoint.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts what happens and tells of it: of the first at once, of what follows once in an interval.
 ///
-/// Nothing that was counted stays untold. What follows is told when the interval is over, whether anything more happens or not; when the
-/// runtime ends; or when the tally goes, if it was counted where no runtime was.
+/// Nothing that was counted stays untold. What follows is told when the interval is over, whether
+/// anything more happens or not; when the runtime ends; or when the tally goes, if it was counted
+/// where no runtime was.
 pub(crate) struct Tally<T: Send + 'static> {
     shared: Arc<Shared<T>>,
 }
@@ -54,7 +56,8 @@ impl<T: Send + 'static> Tally<T> {
         }
         if let Ok(runtime) = Handle::try_current() {
             counts.waited_for = true;
-            // Unlocked first: a runtime that is shutting down drops the task here and now, which tells.
+            // Unlocked first: a runtime that is shutting down drops the task here and now, which
+            // tells.
             drop(counts);
             let last = Rest(Arc::clone(&self.shared));
             runtime.spawn(async move {
@@ -86,7 +89,8 @@ impl<T> Shared<T> {
     }
 }
 
-/// What is left to tell at the end of an interval. It is told when this is dropped: the runtime may end before the interval does.
+/// What is left to tell at the end of an interval. It is told when this is dropped: the runtime may
+/// end before the interval does.
 struct Rest<T>(Arc<Shared<T>>);
 
 impl<T> Drop for Rest<T> {
@@ -115,7 +119,10 @@ mod tests {
     fn tally() -> (Tally<&'static str>, Told) {
         let told = Told::default();
         let into = Arc::clone(&told);
-        (Tally::new(move |count, latest| into.lock().expect("no panic").push((count, latest))), told)
+        (
+            Tally::new(move |count, latest| into.lock().expect("no panic").push((count, latest))),
+            told,
+        )
     }
 
     fn take(told: &Told) -> Vec<(u64, &'static str)> {
@@ -144,7 +151,8 @@ mod tests {
     #[test]
     fn what_is_left_is_told_when_the_runtime_ends() {
         let (tally, told) = tally();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             for _ in 0..5 {
                 tally.add(1, "stop");

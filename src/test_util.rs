@@ -111,7 +111,8 @@ impl SessionBuilder {
     /// [`Gateway::endpoint_with`](crate::Gateway::endpoint_with) refuses.
     pub fn build(self) -> (Session, Peer) {
         let Self { config, parts } = self;
-        let (session, client) = testing::session_of(ConnectInfo::new(parts), config.session_limits());
+        let (session, client) =
+            testing::session_of(ConnectInfo::new(parts), config.session_limits());
         (session, Peer(client))
     }
 }

@@ -38,7 +38,8 @@
   var key = randomText();
   var joined = false; // has this connection been welcomed?
   var asked = []; // requests of this connection that have no answer yet, in order
-  // {id, text, room, fate, why, since}; room: where it was sent to; fate: queued, sent, elsewhere (sent to another room), refused
+  // {id, text, room, fate, why, since}; room: where it was sent to; fate: queued, sent, elsewhere
+  // (sent to another room), refused
   var outbox = [];
   var answerTimer = null;
   var seen = { keys: {}, order: [] }; // messages in the log, to merge a history into it

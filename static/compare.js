@@ -14,7 +14,8 @@
   var LONGEST_IDLE = 600;
   var INFO_TRIES = 5;
   var INFO_PATIENCE = 10000; // ms
-  // HTTP receivers that wait in silence side by side. Browsers have six connections for a host, and sending needs some.
+  // HTTP receivers that wait in silence side by side. Browsers have six connections for a host, and
+  // sending needs some.
   var SIDE_BY_SIDE = 4;
   var ACTIVE_COST = 4; // seconds that measuring one transport takes, about; for the estimate and the progress bar
   // Those in frames last: they make the requests of the others once more, from inside a frame.
@@ -69,7 +70,8 @@
     });
   }
 
-  // Info first: without it no transport is tried by any client. Its round trip is the measure for all patience.
+  // Info first: without it no transport is tried by any client. Its round trip is the measure for
+  // all patience.
   function readInfo(endpoint, trips) {
     doing('info');
     run.scope.ask('GET', endpoint + '/info?t=' + new Date().getTime(), null, INFO_PATIENCE, function (answer) {

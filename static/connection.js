@@ -46,9 +46,11 @@
   var USUAL_DELAY = 25000; // ms; of SockJS servers that were not told another
   var LATE = 10000; // ms that a heartbeat may be late by
   var ANSWER_DUE = 5000; // ms until a probe, and anything that is sent, is answered
-  // A timer that runs so late (ms) was asleep with its page: what has come meanwhile waits to be read.
+  // A timer that runs so late (ms) was asleep with its page: what has come meanwhile waits to be
+  // read.
   var ASLEEP = 3000;
-  // A heartbeat comes after a silence. What comes earlier (ms) after something else is the prelude of a stream.
+  // A heartbeat comes after a silence. What comes earlier (ms) after something else is the prelude
+  // of a stream.
   var PRELUDE = 1000;
   var LONGEST_TIMER = 3600000; // ms; a browser's timer knows no more than 24 days
   // A browser keeps no more connections to a server than these for its requests.

@@ -1,5 +1,5 @@
-//! How often memory is allocated for a message in steady state. All runs on one thread, whose allocations are counted; the clients are of
-//! this thread as well, and allocate nothing.
+//! How often memory is allocated for a message in steady state. All runs on one thread, whose
+//! allocations are counted; the clients are of this thread as well, and allocate nothing.
 
 use common::apps;
 use hyper::server::conn::http1;
@@ -16,8 +16,8 @@ const ROUNDS: u64 = 1000;
 /// As the benchmarks': 64 bytes.
 const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// Of an echoed message three allocations are its own: the text, the message that shares it, and its SockJS frame. All else is kept from one
-/// message to the next.
+/// Of an echoed message three allocations are its own: the text, the message that shares it, and
+/// its SockJS frame. All else is kept from one message to the next.
 #[test]
 fn an_echoed_message_allocates_three_times() {
     let (runtime, gateway) = (runtime(), Gateway::new().endpoint("/echo", apps::echo));
@@ -41,7 +41,8 @@ fn an_echoed_message_without_frame_allocates_twice() {
     assert!(each <= 2.01, "{each} allocations for a message");
 }
 
-/// A message to many is made once. Then each delivery is a reference in a queue and bytes in a buffer that the thread's connections share.
+/// A message to many is made once. Then each delivery is a reference in a queue and bytes in a
+/// buffer that the thread's connections share.
 #[test]
 fn a_delivery_of_a_fan_out_allocates_nothing() {
     const RECEIVERS: usize = 50;
@@ -51,7 +52,8 @@ fn a_delivery_of_a_fan_out_allocates_nothing() {
         let url = serve(gateway).await;
         let mut clients = Vec::new();
         for number in 0..RECEIVERS {
-            let client = Client::connect(&url, &format!("/broadcast/000/receiver{number}/websocket")).await;
+            let client =
+                Client::connect(&url, &format!("/broadcast/000/receiver{number}/websocket")).await;
             clients.push(client);
             while hub.topic("broadcast").members() <= number {
                 tokio::task::yield_now().await;
@@ -95,7 +97,9 @@ async fn serve(gateway: Gateway) -> String {
     let address = listener.local_addr().expect("bound").to_string();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let http = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone()).with_upgrades();
+            let http = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), gateway.clone())
+                .with_upgrades();
             tokio::spawn(http);
         }
     });
@@ -105,7 +109,8 @@ async fn serve(gateway: Gateway) -> String {
 /// A WebSocket client that has all its bytes beforehand.
 struct Client {
     stream: TcpStream,
-    /// The masked frames that say [`TEXT`], with SockJS framing and without; the mask is zeros, which change nothing.
+    /// The masked frames that say [`TEXT`], with SockJS framing and without; the mask is zeros,
+    /// which change nothing.
     framed: Vec<u8>,
     raw: Vec<u8>,
     heard: [u8; 2 + TEXT.len() + 5],
@@ -128,8 +133,12 @@ impl Client {
             let length = 0x80 | u8::try_from(text.len()).expect("a short text");
             [&[0x81, length, 0, 0, 0, 0], text.as_bytes()].concat()
         };
-        let mut client =
-            Self { stream, framed: frame(&format!("[\"{TEXT}\"]")), raw: frame(TEXT), heard: [0; 2 + TEXT.len() + 5] };
+        let mut client = Self {
+            stream,
+            framed: frame(&format!("[\"{TEXT}\"]")),
+            raw: frame(TEXT),
+            heard: [0; 2 + TEXT.len() + 5],
+        };
         if path.matches('/').count() > 2 {
             client.stream.read_exact(&mut client.heard[..3]).await.expect("the open frame");
             assert_eq!(client.heard[..3], *b"\x81\x01o");

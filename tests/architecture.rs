@@ -1,15 +1,16 @@
-//! The layers: each room of the crate uses only what this page lets it use. ARCHITECTURE.md says why.
+//! The layers: each room of the crate uses only what this page lets it use. ARCHITECTURE.md says
+//! why.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each top-level module may use, from the bottom up: of the modules above it in this list, whole ones, or no more of one than
-/// the path that is named.
+/// What each top-level module may use, from the bottom up: of the modules above it in this list,
+/// whole ones, or no more of one than the path that is named.
 ///
-/// Each edge goes upwards in the list, and only one doesn't: a message keeps its quoted form, so that it is encoded once however many
-/// sessions send it.
+/// Each edge goes upwards in the list, and only one doesn't: a message keeps its quoted form, so
+/// that it is encoded once however many sessions send it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("tally", &["clock"]),
@@ -19,10 +20,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("protocol", &["message", "escape"]),
     ("session", &["protocol", "message", "budget", "clock"]),
     ("transport", &["session", "protocol", "message", "escape"]),
-    ("gateway", &["transport", "session", "protocol", "message", "budget", "escape", "tally", "clock"]),
+    (
+        "gateway",
+        &["transport", "session", "protocol", "message", "budget", "escape", "tally", "clock"],
+    ),
     ("hub", &["session", "protocol::close", "message", "tally", "clock"]),
     // Its queues are bounded like those of a session.
-    ("client", &["protocol", "session::Queue", "session::QueueLimit", "message", "escape", "clock"]),
+    (
+        "client",
+        &["protocol", "session::Queue", "session::QueueLimit", "message", "escape", "clock"],
+    ),
     // Sessions without sockets, for tests of handlers.
     ("test_util", &["gateway", "session", "protocol::close", "message"]),
     // Entries for the micro benchmarks, compiled for them only.
@@ -30,7 +37,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Entries for the fuzz targets, compiled for them and for tests only.
     ("fuzz", &["gateway", "protocol", "message"]),
     // The front door re-exports from everywhere.
-    ("lib", &["message", "budget", "escape", "protocol", "session", "transport", "gateway", "hub", "client"]),
+    (
+        "lib",
+        &[
+            "message",
+            "budget",
+            "escape",
+            "protocol",
+            "session",
+            "transport",
+            "gateway",
+            "hub",
+            "client",
+        ],
+    ),
 ];
 
 /// Words that a part of the source must not contain, because it would know too much.
@@ -41,7 +61,10 @@ const UNKNOWN: &[(&str, &[&str])] = &[
     // The state machine: no runtime, no locks, no clock, no names of transports.
     (
         "session::core",
-        &["tokio::", "Mutex", "Arc", "Waker", "clock::", "::now()", "http::", "async fn", "xhr", "jsonp"],
+        &[
+            "tokio::", "Mutex", "Arc", "Waker", "clock::", "::now()", "http::", "async fn", "xhr",
+            "jsonp",
+        ],
     ),
     ("session::queue", &["tokio::", "Mutex", "clock::", "::now()", "http::", "async fn"]),
     ("session", &["hyper", "http_body", "tungstenite", "axum"]),
@@ -61,7 +84,8 @@ fn each_layer_uses_only_those_below_it() {
     for source in &sources {
         for (line, path) in source.paths() {
             if let Err(why) = judge(&source.module, &path, &names) {
-                writeln!(wrong, "{}:{line}: {why}", source.file.display()).expect("a String takes everything");
+                writeln!(wrong, "{}:{line}: {why}", source.file.display())
+                    .expect("a String takes everything");
             }
         }
     }
@@ -73,7 +97,10 @@ fn the_table_has_no_circles() {
     for (place, (module, uses)) in LAYERS.iter().enumerate() {
         for used in *uses {
             let below = LAYERS[..place].iter().any(|(name, _)| is_within(used, name));
-            assert!(below || (*module == "message" && *used == "protocol::quote"), "{module} uses {used}");
+            assert!(
+                below || (*module == "message" && *used == "protocol::quote"),
+                "{module} uses {used}"
+            );
         }
     }
 }
@@ -87,7 +114,8 @@ fn nobody_knows_too_much() {
             for (number, line) in source.code.lines().enumerate() {
                 for word in words.iter().filter(|word| line.contains(**word)) {
                     let line = number + 1;
-                    writeln!(wrong, "{}:{line}: {module} knows of `{word}`", source.file.display()).expect("a String");
+                    writeln!(wrong, "{}:{line}: {module} knows of `{word}`", source.file.display())
+                        .expect("a String");
                 }
             }
         }
@@ -107,10 +135,14 @@ fn files_are_short_enough_to_be_read() {
             println!("{} has {lines} lines: look for a seam", file.display());
         }
     }
-    assert!(too_long.is_empty(), "files of more than {hard} lines, to be split along a real seam:\n{too_long}");
+    assert!(
+        too_long.is_empty(),
+        "files of more than {hard} lines, to be split along a real seam:\n{too_long}"
+    );
 }
 
-/// Whoever puts a public future into a `select!` must know what dropping it loses. (That errors and panics are documented, clippy sees to.)
+/// Whoever puts a public future into a `select!` must know what dropping it loses. (That errors and
+/// panics are documented, clippy sees to.)
 #[test]
 fn public_waits_tell_what_cancelling_them_loses() {
     let (mut waits, mut silent) = (0, String::new());
@@ -120,7 +152,8 @@ fn public_waits_tell_what_cancelling_them_loses() {
             if line.starts_with("pub async fn") {
                 waits += 1;
                 if !told {
-                    writeln!(silent, "{}:{}: {line}", file.display(), number + 1).expect("a String takes everything");
+                    writeln!(silent, "{}:{}: {line}", file.display(), number + 1)
+                        .expect("a String takes everything");
                 }
             }
             told = told && line.starts_with(['/', '#']) || line == "/// # Cancel safety";
@@ -135,8 +168,16 @@ fn public_waits_tell_what_cancelling_them_loses() {
 fn edges_are_found_however_they_are_written() {
     let names = BTreeMap::from([("Gateway".to_owned(), "gateway".to_owned())]);
     let wrong = |module: &str, code: &str| {
-        let source = Source { file: PathBuf::new(), module: parts(module), code: without_comments_and_tests(code) };
-        source.paths().into_iter().filter(|(_, path)| judge(&source.module, path, &names).is_err()).count()
+        let source = Source {
+            file: PathBuf::new(),
+            module: parts(module),
+            code: without_comments_and_tests(code),
+        };
+        source
+            .paths()
+            .into_iter()
+            .filter(|(_, path)| judge(&source.module, path, &names).is_err())
+            .count()
     };
     for code in [
         "use crate::gateway::Gateway;",
@@ -179,9 +220,12 @@ impl Source {
         let files = rust_files(&folder).into_iter().filter(|file| !is_test(file));
         files
             .map(|file| {
-                let inside = file.strip_prefix(&folder).expect("it was found there").with_extension("");
-                let mut module: Vec<String> =
-                    inside.iter().map(|part| part.to_str().expect("names are text").to_owned()).collect();
+                let inside =
+                    file.strip_prefix(&folder).expect("it was found there").with_extension("");
+                let mut module: Vec<String> = inside
+                    .iter()
+                    .map(|part| part.to_str().expect("names are text").to_owned())
+                    .collect();
                 if module.last().is_some_and(|last| last == "mod") {
                     module.pop();
                 }
@@ -190,13 +234,16 @@ impl Source {
             .collect()
     }
 
-    /// The paths in this file that begin at the crate or at a module above, made absolute, and their lines.
+    /// The paths in this file that begin at the crate or at a module above, made absolute, and
+    /// their lines.
     fn paths(&self) -> Vec<(usize, Vec<String>)> {
         let mut found = Vec::new();
         for start in ["crate::", "super::"] {
             for (at, _) in self.code.match_indices(start) {
                 let before = self.code[..at].chars().next_back();
-                if before.is_some_and(|before| before.is_alphanumeric() || matches!(before, '_' | ':' | '$')) {
+                if before.is_some_and(|before| {
+                    before.is_alphanumeric() || matches!(before, '_' | ':' | '$')
+                }) {
                     continue;
                 }
                 let line = self.code[..at].lines().count().max(1);
@@ -251,7 +298,11 @@ fn read_tree<'c>(code: &'c str, before: &mut Vec<String>, found: &mut Vec<Vec<St
 }
 
 /// Whether `module` may use what is at `path`.
-fn judge(module: &[String], path: &[String], names: &BTreeMap<String, String>) -> Result<(), String> {
+fn judge(
+    module: &[String],
+    path: &[String],
+    names: &BTreeMap<String, String>,
+) -> Result<(), String> {
     let Some(first) = path.first() else { return Ok(()) };
     let target = match names.get(first) {
         Some(home) => format!("{home}::{}", path.join("::")),
@@ -286,7 +337,8 @@ fn reexports(sources: &[Source]) -> BTreeMap<String, String> {
     names
 }
 
-/// Comments become spaces, so that lines keep their numbers; tests at the end of a file may use what they like.
+/// Comments become spaces, so that lines keep their numbers; tests at the end of a file may use
+/// what they like.
 fn without_comments_and_tests(code: &str) -> String {
     let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let mut kept = String::new();

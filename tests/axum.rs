@@ -65,8 +65,9 @@ async fn every_transport_works_on_axums_server() {
     }
 }
 
-/// axum finds out first which HTTP a client speaks, and what it puts around the connection for that must not hide it: hyper's buffer
-/// stays behind (8 KiB a session), and frames leave at once, on a listener that was not told so.
+/// axum finds out first which HTTP a client speaks, and what it puts around the connection for that
+/// must not hide it: hyper's buffer stays behind (8 KiB a session), and frames leave at once, on a
+/// listener that was not told so.
 #[tokio::test]
 async fn a_websocket_gets_the_bare_connection() {
     let (gateway, mut sessions) = reporting("/echo");
@@ -74,7 +75,8 @@ async fn a_websocket_gets_the_bare_connection() {
     let addr = listener.local_addr().expect("a bound socket has an address");
     let (give, mut sockets) = mpsc::unbounded_channel();
     let listener = listener.tap_io(move |stream| {
-        give.send(SockRef::from(&*stream).try_clone().expect("a second handle")).expect("the test waits");
+        give.send(SockRef::from(&*stream).try_clone().expect("a second handle"))
+            .expect("the test waits");
     });
     tokio::spawn(async move { axum::serve(listener, gateway.into_axum()).await });
     for transport in [Transport::WebSocket, Transport::RawWebSocket] {
@@ -83,13 +85,19 @@ async fn a_websocket_gets_the_bare_connection() {
         let socket = within("a connection", sockets.recv()).await.expect("the listener lives");
         session.send("one").await.expect("the client is there");
         assert!(socket.tcp_nodelay().expect("a live connection"), "{transport:?}");
-        assert!(session.info().extensions().get::<OriginalUri>().is_none(), "a slice of hyper's buffer");
+        assert!(
+            session.info().extensions().get::<OriginalUri>().is_none(),
+            "a slice of hyper's buffer"
+        );
     }
 }
 
 #[tokio::test]
 async fn others_keep_their_routes_and_fallback() {
-    let gateway = Gateway::new().endpoint("/echo", echo).endpoint("/api/echo", echo).endpoint("/api/echo/inner", echo);
+    let gateway = Gateway::new()
+        .endpoint("/echo", echo)
+        .endpoint("/api/echo", echo)
+        .endpoint("/api/echo/inner", echo);
     let app = Router::new()
         .route("/health", get(async || "well"))
         .route("/api/other", get(async || "other"))
@@ -100,21 +108,33 @@ async fn others_keep_their_routes_and_fallback() {
         assert_eq!(page(addr, path).await, own(200, "Welcome to SockJS!\n"), "{path}");
     }
     for path in ["/echo/info", "/api/echo/info?t=1", "/api/echo/inner/info"] {
-        assert_eq!(ask(addr, Request::get(path)).await.header("Content-Type"), Some("application/json; charset=UTF-8"));
+        assert_eq!(
+            ask(addr, Request::get(path)).await.header("Content-Type"),
+            Some("application/json; charset=UTF-8")
+        );
     }
     assert_eq!(page(addr, "/health").await, own(200, "well"));
     assert_eq!(page(addr, "/api/other").await, own(200, "other"));
     for path in ["/", "/echofoo", "/Echo", "/api", "/api/echoes/info"] {
         assert_eq!(page(addr, path).await, own(418, "nobody's"), "{path}");
     }
-    assert_eq!(page(addr, "/echo/no/such/thing").await, own(404, "Not found.\n"), "below a prefix the gateway answers");
+    assert_eq!(
+        page(addr, "/echo/no/such/thing").await,
+        own(404, "Not found.\n"),
+        "below a prefix the gateway answers"
+    );
     // All methods reach the gateway, which knows which are allowed.
     let answer = ask(addr, Request::post("/echo/info")).await;
-    assert_eq!((answer.status(), answer.header("Allow")), (405, Some("OPTIONS, GET")), "{answer:?}");
+    assert_eq!(
+        (answer.status(), answer.header("Allow")),
+        (405, Some("OPTIONS, GET")),
+        "{answer:?}"
+    );
     assert_eq!(ask(addr, Request::options("/echo/a/b/xhr")).await.status(), 204);
 }
 
-/// They are no parameters and no wildcards in axum's eyes either, though they were before its version 0.8.
+/// They are no parameters and no wildcards in axum's eyes either, though they were before its
+/// version 0.8.
 #[tokio::test]
 async fn prefixes_with_colons_and_asterisks_are_taken_as_they_stand() {
     let gateway = Gateway::new().endpoint("/:room", echo).endpoint("/api/*all", echo);
@@ -135,7 +155,8 @@ async fn paths_arrive_as_they_were_sent() {
     for path in ["/echo//", "/echo//b/xhr", "/echo/a//xhr", "/echo/./b/xhr", "/echo/a/b/xhr//"] {
         assert_eq!(ask(addr, Request::post(path)).await.status(), 404, "{path}");
     }
-    for (path, query) in [("/echo/a%20b/c%2Fd/xhr", Some("t=%20")), ("/echo/%C3%A9/%2e/xhr", None)] {
+    for (path, query) in [("/echo/a%20b/c%2Fd/xhr", Some("t=%20")), ("/echo/%C3%A9/%2e/xhr", None)]
+    {
         let target = query.map_or(path.to_owned(), |query| format!("{path}?{query}"));
         let answer = ask(addr, Request::post(target)).await;
         assert_eq!((answer.status(), answer.text()), (200, "o\n"), "{path}");
@@ -171,7 +192,10 @@ async fn sessions_know_what_axum_knows_of_the_request() {
         let _client = Client::open(addr, "/app", transport).await;
         let session = within("a session", sessions.recv()).await.expect("the gateway lives");
         let info = session.info();
-        assert!(info.peer().is_some_and(|peer| peer.ip() == Ipv4Addr::LOCALHOST), "{transport:?}: {info:?}");
+        assert!(
+            info.peer().is_some_and(|peer| peer.ip() == Ipv4Addr::LOCALHOST),
+            "{transport:?}: {info:?}"
+        );
         assert_eq!(info.extensions().get(), Some(&User("ann")), "{transport:?}");
     }
 }
@@ -186,7 +210,8 @@ async fn a_router_with_state_takes_it_as_well() {
     assert_eq!(page(addr, "/echo").await, own(200, "Welcome to SockJS!\n"));
 }
 
-/// A router that takes a part of the path away breaks the URLs of SockJS, and says nothing. The gateway does, once, and says what to do.
+/// A router that takes a part of the path away breaks the URLs of SockJS, and says nothing. The
+/// gateway does, once, and says what to do.
 #[tokio::test]
 async fn a_nested_gateway_complains() {
     const COMPLAINT: &str = "the gateway is nested under a router that rewrites paths";
@@ -204,8 +229,11 @@ async fn a_nested_gateway_complains() {
     let [line] = &lines[..] else { panic!("{lines:?} is not one line") };
     assert_eq!(line.level, tracing::Level::WARN);
     assert_eq!((line.field("original"), line.field("rewritten")), ("/api/echo/info", "/echo/info"));
-    for remedy in ["full path as prefix", "Router::merge(gateway.into_axum())", "fallback_service(gateway.into_axum())"]
-    {
+    for remedy in [
+        "full path as prefix",
+        "Router::merge(gateway.into_axum())",
+        "fallback_service(gateway.into_axum())",
+    ] {
         assert!(line.field("message").contains(remedy), "{line:?}");
     }
 }
@@ -220,8 +248,9 @@ async fn a_gateway_is_a_tower_service() {
     assert_eq!(body, "Welcome to SockJS!\n");
 }
 
-/// axum copies each piece of a body when hyper takes it, and hides with that how far it was written. What hyper has not taken is known to
-/// be lost all the same: of a large frame, that is most.
+/// axum copies each piece of a body when hyper takes it, and hides with that how far it was
+/// written. What hyper has not taken is known to be lost all the same: of a large frame, that is
+/// most.
 #[tokio::test]
 async fn a_client_that_is_cut_off_in_a_large_answer_is_told() {
     let (gateway, mut sessions) = reporting("/app");
@@ -238,8 +267,12 @@ async fn a_client_that_is_cut_off_in_a_large_answer_is_told() {
     session.try_send("x".repeat(900_000)).expect("an empty queue takes it");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("the socket is fresh");
-    let mut stream = within("a connection", socket.connect(addr)).await.expect("the server listens");
-    stream.write_all(&Transport::Xhr.request(client.session()).to_bytes()).await.expect("the server reads");
+    let mut stream =
+        within("a connection", socket.connect(addr)).await.expect("the server listens");
+    stream
+        .write_all(&Transport::Xhr.request(client.session()).to_bytes())
+        .await
+        .expect("the server reads");
     within("bytes", stream.read_exact(&mut [0; 1000])).await.expect("the server writes");
     stream.set_zero_linger().expect("the socket is open");
     drop(stream);

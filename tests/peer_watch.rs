@@ -14,13 +14,15 @@ use tokio::sync::mpsc;
 /// Far beyond what any of this takes; only a session that nobody ends runs into it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A client asks for a poll, sends a line end too many, and goes. hyper does not look at the connection while the line end waits to be
-/// read, so without the watch the session would live until a heartbeat fails: here for an hour.
+/// A client asks for a poll, sends a line end too many, and goes. hyper does not look at the
+/// connection while the line end waits to be read, so without the watch the session would live
+/// until a heartbeat fails: here for an hour.
 #[tokio::test]
 async fn stray_bytes_do_not_hide_a_lost_client() {
-    for request in
-        ["POST /echo/0/a/xhr HTTP/1.1\r\nHost: x\r\n\r\n", "POST /echo/0/a/xhr_streaming HTTP/1.1\r\nHost: x\r\n\r\n"]
-    {
+    for request in [
+        "POST /echo/0/a/xhr HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /echo/0/a/xhr_streaming HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
         let (address, mut ends) = serve().await;
         // The first poll is answered at once; the second waits.
         let mut client = TcpStream::connect(address).await.unwrap();
@@ -31,12 +33,14 @@ async fn stray_bytes_do_not_hide_a_lost_client() {
         client.write_all(request.as_bytes()).await.unwrap();
         client.write_all(b"\r\n").await.unwrap();
         drop(client);
-        let end = tokio::time::timeout(PATIENCE, ends.recv()).await.expect("the end is noticed").unwrap();
+        let end =
+            tokio::time::timeout(PATIENCE, ends.recv()).await.expect("the end is noticed").unwrap();
         assert_eq!((end.reason.code(), end.by), (1002, EndedBy::Peer), "{request}");
     }
 }
 
-/// `nc -N` and the like close their sending side right after the request, and still want the answer.
+/// `nc -N` and the like close their sending side right after the request, and still want the
+/// answer.
 #[tokio::test]
 async fn a_client_that_closes_its_sending_side_gets_its_answer() {
     let (address, _ends) = serve().await;
@@ -56,7 +60,11 @@ async fn serve() -> (SocketAddr, mpsc::Receiver<SessionEnd>) {
         }
     };
     let hour = Duration::from_secs(3600);
-    let config = EndpointConfig { heartbeat_delay: hour, disconnect_delay: hour, ..EndpointConfig::default() };
+    let config = EndpointConfig {
+        heartbeat_delay: hour,
+        disconnect_delay: hour,
+        ..EndpointConfig::default()
+    };
     let gateway = Gateway::new().endpoint_with("/echo", config, handler);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -68,7 +76,11 @@ async fn serve() -> (SocketAddr, mpsc::Receiver<SessionEnd>) {
                 request.extensions_mut().insert(watch.clone());
                 gateway.call(request)
             });
-            tokio::spawn(http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(
+                http1::Builder::new()
+                    .half_close(true)
+                    .serve_connection(TokioIo::new(stream), service),
+            );
         }
     });
     (address, ends)
@@ -77,7 +89,10 @@ async fn serve() -> (SocketAddr, mpsc::Receiver<SessionEnd>) {
 async fn read_until(client: &mut TcpStream, end: &str) {
     let (mut seen, mut buffer) = (String::new(), [0; 4096]);
     while !seen.ends_with(end) && !seen.contains(end) {
-        let read = tokio::time::timeout(PATIENCE, client.read(&mut buffer)).await.expect("an answer").unwrap();
+        let read = tokio::time::timeout(PATIENCE, client.read(&mut buffer))
+            .await
+            .expect("an answer")
+            .unwrap();
         assert!(read > 0, "the connection ended after {seen:?}");
         seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }

@@ -1,6 +1,7 @@
 //! What README.md repeats of other pages is what those pages say.
 
-/// The tables of the signaling protocol stand in `crates/apps/src/rooms/protocol.md`; README.md has a copy, whose links lead to the documentation.
+/// The tables of the signaling protocol stand in `crates/apps/src/rooms/protocol.md`; README.md has
+/// a copy, whose links lead to the documentation.
 #[test]
 fn the_tables_of_the_signaling_protocol_are_those_of_its_page() {
     let page = include_str!("../crates/apps/src/rooms/protocol.md");
@@ -8,7 +9,10 @@ fn the_tables_of_the_signaling_protocol_are_those_of_its_page() {
     let copy = between(readme, "### From the client", "## Coming from");
     let original = between(page, "## From the client", "**Polite.**");
     let rows = |text: &str| -> Vec<String> {
-        let local = text.replace("https://docs.rs/sockeye-apps/latest/sockeye_apps/rooms/protocol/index.html#", "#");
+        let local = text.replace(
+            "https://docs.rs/sockeye-apps/latest/sockeye_apps/rooms/protocol/index.html#",
+            "#",
+        );
         local.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect()
     };
     assert!(rows(original).len() > 40, "the tables are there");
@@ -18,7 +22,8 @@ fn the_tables_of_the_signaling_protocol_are_those_of_its_page() {
 #[test]
 fn every_setting_of_an_endpoint_has_its_row() {
     let table = between(include_str!("../README.md"), "## Settings", "## From Rust");
-    let fields = between(include_str!("../src/gateway/config.rs"), "pub struct EndpointConfig {", "\n}");
+    let fields =
+        between(include_str!("../src/gateway/config.rs"), "pub struct EndpointConfig {", "\n}");
     let names: Vec<&str> = fields
         .lines()
         .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'))

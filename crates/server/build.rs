@@ -1,10 +1,11 @@
-//! Assembles the site that the binary embeds: everything under `static/` except npm's files, plus sockjs-client itself when
-//! `npm ci` has installed it there.
+//! Assembles the site that the binary embeds: everything under `static/` except npm's files, plus
+//! sockjs-client itself when `npm ci` has installed it there.
 //!
-//! The pages name no version: each has the comment `<!-- sockjs-client -->` where the client's script tag belongs. Here it
-//! becomes a tag for the embedded copy or, where npm was never run (a published crate, a quick look), for the very same
-//! version on a CDN, pinned by its hash. `SOCKEYE_CLIENT_URL` hands the choice on to the iframe page. Likewise the comment
-//! `<!-- transports -->` becomes the options of a list that lets one pick a transport.
+//! The pages name no version: each has the comment `<!-- sockjs-client -->` where the client's
+//! script tag belongs. Here it becomes a tag for the embedded copy or, where npm was never run (a
+//! published crate, a quick look), for the very same version on a CDN, pinned by its hash.
+//! `SOCKEYE_CLIENT_URL` hands the choice on to the iframe page. Likewise the comment `<!--
+//! transports -->` becomes the options of a list that lets one pick a transport.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -32,11 +33,13 @@ mod site {
         "iframe-xhr-polling",
         "jsonp-polling",
     ];
-    const NOT_SERVED: [&str; 4] = ["node_modules", "package.json", "package-lock.json", "sockjs-client.json"];
+    const NOT_SERVED: [&str; 4] =
+        ["node_modules", "package.json", "package-lock.json", "sockjs-client.json"];
 
     pub(super) fn build() -> Result<(), Box<dyn Error>> {
-        // The whole folder, node_modules included: cargo takes a path that does not exist for a changed one, so naming the
-        // client's file itself would rebuild the crate each time for those who have not installed it.
+        // The whole folder, node_modules included: cargo takes a path that does not exist for a
+        // changed one, so naming the client's file itself would rebuild the crate each time for
+        // those who have not installed it.
         println!("cargo::rerun-if-changed=static");
 
         let source = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("static");
@@ -72,16 +75,20 @@ mod site {
             let file = source.join(pin.text("file")?);
             if !file.exists() {
                 let (url, integrity) = (pin.text("cdn")?, pin.text("integrity")?);
-                let tag = format!(r#"<script src="{url}" integrity="{integrity}" crossorigin="anonymous"></script>"#);
+                let tag = format!(
+                    r#"<script src="{url}" integrity="{integrity}" crossorigin="anonymous"></script>"#
+                );
                 return Ok(Self { url: url.to_owned(), tag, file: None });
             }
 
             let installed = Json::read(source.join("node_modules/sockjs-client/package.json"))?;
             let installed = installed.text("version")?;
             if installed != version {
-                let remedy =
-                    "run `npm ci` in static/, or bring static/sockjs-client.json and static/package.json together";
-                return Err(format!("sockjs-client {installed} is installed, {version} is pinned: {remedy}").into());
+                let remedy = "run `npm ci` in static/, or bring static/sockjs-client.json and static/package.json together";
+                return Err(format!(
+                    "sockjs-client {installed} is installed, {version} is pinned: {remedy}"
+                )
+                .into());
             }
             let url = format!("/static/lib/sockjs-{version}.min.js");
             let tag = format!(r#"<script src="{url}"></script>"#);
@@ -94,11 +101,17 @@ mod site {
     }
 
     /// Copies the site, and in its pages puts something else in the place of each placeholder.
-    fn assemble(from: &Path, to: &Path, placeholders: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
+    fn assemble(
+        from: &Path,
+        to: &Path,
+        placeholders: &[(&str, &str)],
+    ) -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(to)?;
         for entry in fs::read_dir(from)? {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
-            if NOT_SERVED.iter().any(|hidden| name == *hidden) || name.to_string_lossy().starts_with('.') {
+            if NOT_SERVED.iter().any(|hidden| name == *hidden)
+                || name.to_string_lossy().starts_with('.')
+            {
                 continue;
             }
             let target = to.join(name);
@@ -106,7 +119,10 @@ mod site {
                 assemble(&path, &target, placeholders)?;
             } else if path.extension().is_some_and(|extension| extension == "html") {
                 let page = fs::read_to_string(&path)?;
-                fs::write(target, placeholders.iter().fold(page, |page, (from, to)| page.replace(from, to)))?;
+                fs::write(
+                    target,
+                    placeholders.iter().fold(page, |page, (from, to)| page.replace(from, to)),
+                )?;
             } else {
                 fs::copy(&path, target)?;
             }
@@ -122,7 +138,8 @@ mod site {
 
     impl Json {
         fn read(path: PathBuf) -> Result<Self, String> {
-            let bytes = fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let bytes = fs::read(&path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             match serde_json::from_slice(&bytes) {
                 Ok(value) => Ok(Self { path, value }),
                 Err(error) => Err(format!("{} is no JSON: {error}", path.display())),
@@ -131,7 +148,9 @@ mod site {
 
         fn text(&self, member: &str) -> Result<&str, String> {
             let value = self.value[member].as_str();
-            value.ok_or_else(|| format!("{} needs a member \"{member}\" that is text", self.path.display()))
+            value.ok_or_else(|| {
+                format!("{} needs a member \"{member}\" that is text", self.path.display())
+            })
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sockeye::hub::{Hub, Topic};
 use sockeye::{CookieConfig, EndpointConfig, Gateway, Session, Transports};
 
-/// A gateway with the endpoints of the public SockJS test suites. `client_url` is where the iframe page loads sockjs-client from.
+/// A gateway with the endpoints of the public SockJS test suites. `client_url` is where the iframe
+/// page loads sockjs-client from.
 pub(crate) fn gateway(client_url: &str) -> Gateway {
     let config = EndpointConfig {
         // Small, so that a test can reach it.
@@ -23,7 +24,9 @@ pub(crate) fn gateway(client_url: &str) -> Gateway {
         .endpoint_with("/echo", config.clone(), echo)
         .endpoint_with("/disabled_websocket_echo", without_websocket, echo)
         .endpoint_with("/cookie_needed_echo", with_cookies, echo)
-        .endpoint_with("/close", config.clone(), async |session: Session| session.close(3000, "Go away!"))
+        .endpoint_with("/close", config.clone(), async |session: Session| {
+            session.close(3000, "Go away!")
+        })
         .endpoint_with("/broadcast", config.clone(), move |session| broadcast(session, all.clone()))
         .endpoint_with("/amplify", config.clone(), amplify)
         .endpoint_with("/ticker", config, ticker)
@@ -49,8 +52,11 @@ async fn broadcast(mut session: Session, all: Topic) {
 /// Answers a number n below 20 with 2ⁿ times `x`; what is no such number counts as 1.
 async fn amplify(mut session: Session) {
     while let Some(message) = session.recv().await {
-        let power =
-            message.as_text().and_then(|text| text.trim().parse::<u32>().ok()).filter(|power| *power < 20).unwrap_or(1);
+        let power = message
+            .as_text()
+            .and_then(|text| text.trim().parse::<u32>().ok())
+            .filter(|power| *power < 20)
+            .unwrap_or(1);
         if session.send("x".repeat(1 << power)).await.is_err() {
             break;
         }

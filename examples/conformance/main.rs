@@ -1,4 +1,5 @@
-//! The endpoints that the public SockJS test suites expect, on 127.0.0.1:8081 or the port that is given:
+//! The endpoints that the public SockJS test suites expect, on 127.0.0.1:8081 or the port that is
+//! given:
 //!
 //! ```text
 //! SOCKJS_CLIENT_URL=http://localhost:8080/sockjs.min.js cargo run --release --example conformance -- 8081
@@ -31,7 +32,9 @@ const CLIENT_URL: &str = "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = match std::env::args().nth(1) {
         None => 8081,
-        Some(port) => port.parse().map_err(|_| format!("{port:?} is no port: give a number up to 65535"))?,
+        Some(port) => {
+            port.parse().map_err(|_| format!("{port:?} is no port: give a number up to 65535"))?
+        }
     };
     let client_url = std::env::var("SOCKJS_CLIENT_URL").unwrap_or_else(|_| CLIENT_URL.into());
     let gateway = endpoints::gateway(&client_url);

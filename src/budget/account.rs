@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Budget, Holder, signed};
 
-/// A session that holds no more than this is read also when memory is short: its messages go through while others wait.
+/// A session that holds no more than this is read also when memory is short: its messages go
+/// through while others wait.
 pub(crate) const UNPAUSED: usize = 64 * 1024;
 
 /// A holder's place in a budget, and what it holds beside its queues.
@@ -16,14 +17,20 @@ pub(crate) struct Account {
     held: AtomicUsize,
 }
 
-/// The holder has been ended: what it still holds is about to be given back, and nobody else is to be ended for it.
+/// The holder has been ended: what it still holds is about to be given back, and nobody else is to
+/// be ended for it.
 const LEAVING: usize = 1 << (usize::BITS - 1);
 
 impl Account {
-    /// Enters a holder that holds `fixed` as long as it lives. Locks may be held: nobody is ended for it.
+    /// Enters a holder that holds `fixed` as long as it lives. Locks may be held: nobody is ended
+    /// for it.
     pub(crate) fn new(budget: &Budget, holder: Weak<dyn Holder>, fixed: usize) -> Self {
         budget.charge_quietly(signed(fixed));
-        Self { key: budget.inner.holders.enter(holder), budget: budget.clone(), held: AtomicUsize::new(fixed) }
+        Self {
+            key: budget.inner.holders.enter(holder),
+            budget: budget.clone(),
+            held: AtomicUsize::new(fixed),
+        }
     }
 
     pub(crate) fn budget(&self) -> &Budget {
@@ -44,7 +51,8 @@ impl Account {
         self.budget.charge(bytes);
     }
 
-    /// The holder has been ended: what it holds is as good as given back. False: it had been before.
+    /// The holder has been ended: what it holds is as good as given back. False: it had been
+    /// before.
     pub(crate) fn end(&self) -> bool {
         let before = self.held.fetch_or(LEAVING, Ordering::SeqCst);
         if before & LEAVING != 0 {
@@ -81,7 +89,8 @@ impl Held {
         Self { budget, bytes }
     }
 
-    /// Counts so many bytes from now on. Sessions may be ended for it, so call it where no lock is held that a handler or a backplane takes.
+    /// Counts so many bytes from now on. Sessions may be ended for it, so call it where no lock is
+    /// held that a handler or a backplane takes.
     pub fn set(&mut self, bytes: usize) {
         if self.bytes != bytes {
             self.budget.charge(signed(bytes) - signed(self.bytes));

@@ -9,7 +9,8 @@ use slab::Slab;
 pub(crate) trait Holder: Send + Sync {
     /// What it holds, in bytes.
     fn held(&self) -> usize;
-    /// Gives everything back, now or as soon as its task runs; it held `bytes` a moment ago. False: it has been ended before.
+    /// Gives everything back, now or as soon as its task runs; it held `bytes` a moment ago. False:
+    /// it has been ended before.
     fn end(self: Arc<Self>, bytes: usize) -> bool;
 }
 
@@ -33,9 +34,11 @@ impl Holders {
         drop(entry);
     }
 
-    /// Ends the largest, one after another, for as long as `too_much` says so, and returns how many that were.
+    /// Ends the largest, one after another, for as long as `too_much` says so, and returns how many
+    /// that were.
     ///
-    /// One walk over all tells who is large, however many are ended then: it is rare, and a count of each would be kept for every message.
+    /// One walk over all tells who is large, however many are ended then: it is rare, and a count
+    /// of each would be kept for every message.
     pub(super) fn end_largest(&self, too_much: impl Fn() -> bool) -> u64 {
         let mut largest = self.weighed();
         largest.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));

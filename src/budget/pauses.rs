@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use super::Budget;
 
-/// A place among those who wait, if there is one. It is to be [given up](Budget::stop_waiting) by who waits no more.
+/// A place among those who wait, if there is one. It is to be [given up](Budget::stop_waiting) by
+/// who waits no more.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket(Option<NonZeroU64>);
 

@@ -84,7 +84,11 @@ fn at_the_limit_the_largest_are_ended_first_down_to_90_percent() {
     let late = Hoard::new(&budget, 0, 99);
     assert_eq!((budget.used(), budget.ended()), (999, 0));
     let last = Hoard::new(&budget, 0, 1);
-    assert_eq!((ended(&hoards), budget.used(), budget.ended()), (vec![2], 600, 1), "one is enough for 90 %");
+    assert_eq!(
+        (ended(&hoards), budget.used(), budget.ended()),
+        (vec![2], 600, 1),
+        "one is enough for 90 %"
+    );
     assert!(!late.is_ended() && !last.is_ended());
 }
 
@@ -96,7 +100,8 @@ fn as_many_are_ended_as_it_takes() {
     assert_eq!(budget.used(), 900);
 }
 
-/// What an ended session's task holds comes back when that task runs. Until then nobody else is ended in its place.
+/// What an ended session's task holds comes back when that task runs. Until then nobody else is
+/// ended in its place.
 #[test]
 fn who_gives_back_late_costs_others_nothing() {
     let budget = Budget::new(1000);
@@ -162,7 +167,8 @@ fn counting_waker() -> (Arc<AtomicUsize>, Waker) {
     (Arc::clone(&count), Arc::new(Count(count)).into())
 }
 
-/// Charges of many threads at once: nobody is left waiting though there is memory, and nothing is left counted.
+/// Charges of many threads at once: nobody is left waiting though there is memory, and nothing is
+/// left counted.
 #[test]
 fn no_wake_is_lost_between_threads() {
     let budget = Budget::new(1000);

@@ -88,17 +88,20 @@ impl Builder {
         self
     }
 
-    /// A header for every request, WebSocket handshakes included; may be called several times for one name. Default: none.
+    /// A header for every request, WebSocket handshakes included; may be called several times for
+    /// one name. Default: none.
     ///
-    /// `Cookie`, `Authorization` and values marked as sensitive go only to the origin of the URL, wherever the server's `base_url` leads.
-    /// Cookies that the server sets meanwhile (load balancers do, to bind a session to one process) are sent along by themselves.
+    /// `Cookie`, `Authorization` and values marked as sensitive go only to the origin of the URL,
+    /// wherever the server's `base_url` leads. Cookies that the server sets meanwhile (load
+    /// balancers do, to bind a session to one process) are sent along by themselves.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }
 
-    /// How TLS is spoken: trusted roots, client certificates. Its ALPN protocols are replaced by HTTP/1.1. Default: the certificates
-    /// that this machine trusts, read at each [`connect`](Self::connect) to an `https` URL.
+    /// How TLS is spoken: trusted roots, client certificates. Its ALPN protocols are replaced by
+    /// HTTP/1.1. Default: the certificates that this machine trusts, read at each
+    /// [`connect`](Self::connect) to an `https` URL.
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
         self
@@ -116,51 +119,57 @@ impl Builder {
         self
     }
 
-    /// How long each transport is given at the least to open the session. The round trip of the info request decides otherwise: twice
-    /// 300 ms + RTT, or above 100 ms twice 4 RTT; 5 s where only raw WebSocket is allowed. Default: zero.
+    /// How long each transport is given at the least to open the session. The round trip of the
+    /// info request decides otherwise: twice 300 ms + RTT, or above 100 ms twice 4 RTT; 5 s where
+    /// only raw WebSocket is allowed. Default: zero.
     pub fn minimum_open_timeout(mut self, limit: Duration) -> Self {
         self.minimum_open_timeout = limit;
         self
     }
 
-    /// How long a payload may take to be taken, over HTTP to be answered. Keep it above the time for which a server may hold one back
-    /// while its queue is full. Default: 30 s.
+    /// How long a payload may take to be taken, over HTTP to be answered. Keep it above the time
+    /// for which a server may hold one back while its queue is full. Default: 30 s.
     pub fn send_timeout(mut self, limit: Duration) -> Self {
         self.send_timeout = limit;
         self
     }
 
-    /// HTTP transports wait so long between the answer to a payload and the next payload. Default: 25 ms.
+    /// HTTP transports wait so long between the answer to a payload and the next payload. Default:
+    /// 25 ms.
     pub fn send_pause(mut self, pause: Duration) -> Self {
         self.send_pause = pause;
         self
     }
 
-    /// The server's own heartbeat delay; a `sockeye` lists it in `/endpoints.json`. When nothing comes for ten seconds longer, the
-    /// connection is lost and ends with [`TransportError::Silent`](super::TransportError::Silent).
+    /// The server's own heartbeat delay; a `sockeye` lists it in `/endpoints.json`. When nothing
+    /// comes for ten seconds longer, the connection is lost and ends with
+    /// [`TransportError::Silent`](super::TransportError::Silent).
     ///
-    /// Default: unknown. Then silence lasts up to 35 s: over a WebSocket, which is pinged twice in this time, from the start, and over
-    /// HTTP from the first heartbeat, for there are servers that send none.
+    /// Default: unknown. Then silence lasts up to 35 s: over a WebSocket, which is pinged twice in
+    /// this time, from the start, and over HTTP from the first heartbeat, for there are servers
+    /// that send none.
     pub fn heartbeat_delay(mut self, delay: Duration) -> Self {
         self.heartbeat_delay = Some(delay);
         self
     }
 
-    /// How long a server may say nothing, not even a heartbeat, before it is taken for dead, whatever its
-    /// [`heartbeat_delay`](Self::heartbeat_delay) is. Every byte from it counts. A WebSocket is pinged twice in this time. Default: by
-    /// the heartbeats.
+    /// How long a server may say nothing, not even a heartbeat, before it is taken for dead,
+    /// whatever its [`heartbeat_delay`](Self::heartbeat_delay) is. Every byte from it counts. A
+    /// WebSocket is pinged twice in this time. Default: by the heartbeats.
     pub fn silence_timeout(mut self, limit: Duration) -> Self {
         self.silence_timeout = Some(limit);
         self
     }
 
-    /// How long closing may take: to send what is queued, and then to finish a WebSocket's closing handshake. Default: 5 s.
+    /// How long closing may take: to send what is queued, and then to finish a WebSocket's closing
+    /// handshake. Default: 5 s.
     pub fn close_timeout(mut self, limit: Duration) -> Self {
         self.close_timeout = limit;
         self
     }
 
-    /// The largest frame taken from the server, and the largest answer to the info request, in bytes. Default: 16 MiB.
+    /// The largest frame taken from the server, and the largest answer to the info request, in
+    /// bytes. Default: 16 MiB.
     pub fn frame_size(mut self, bytes: usize) -> Self {
         self.frame_size = bytes;
         self
@@ -172,8 +181,8 @@ impl Builder {
         self
     }
 
-    /// The largest payload sent, in bytes of JSON (bytes of the message on a raw WebSocket). Keep it at or below the server's limit.
-    /// Default: 1 MiB.
+    /// The largest payload sent, in bytes of JSON (bytes of the message on a raw WebSocket). Keep
+    /// it at or below the server's limit. Default: 1 MiB.
     pub fn payload_size(mut self, bytes: usize) -> Self {
         self.payload_size = bytes;
         self
@@ -185,8 +194,8 @@ impl Builder {
         self
     }
 
-    /// Messages from the server that wait for the application. When they are this many nothing more is read; a frame enters whole.
-    /// Default: 1,024.
+    /// Messages from the server that wait for the application. When they are this many nothing more
+    /// is read; a frame enters whole. Default: 1,024.
     pub fn inbound_messages(mut self, messages: usize) -> Self {
         self.inbound_messages = messages;
         self
@@ -198,7 +207,8 @@ impl Builder {
         self
     }
 
-    /// Messages of the application that wait to be sent. When they are this many [`send`](Connection::send) waits. Default: 1,024.
+    /// Messages of the application that wait to be sent. When they are this many
+    /// [`send`](Connection::send) waits. Default: 1,024.
     pub fn outbound_messages(mut self, messages: usize) -> Self {
         self.outbound_messages = messages;
         self
@@ -210,14 +220,16 @@ impl Builder {
         self
     }
 
-    /// Opens a session at `url`, as `new SockJS(url)` does: asks for the server's info, then tries the transports in order, each with a
-    /// session id of its own, until one has brought the open frame.
+    /// Opens a session at `url`, as `new SockJS(url)` does: asks for the server's info, then tries
+    /// the transports in order, each with a session id of its own, until one has brought the open
+    /// frame.
     ///
     /// `url` is `http` or `https`; its query stays on every request.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] says at which step it ended; when all transports failed, what became of each.
+    /// [`ConnectError`] says at which step it ended; when all transports failed, what became of
+    /// each.
     ///
     /// # Cancel safety
     ///

@@ -18,8 +18,8 @@ use crate::{CloseReason, Message};
 
 /// A session with a SockJS server, over whichever transport got through.
 ///
-/// It is also a [`Stream`] of messages and a [`Sink`] for them. Dropping it ends the session at once; [`close`](Self::close) sends what
-/// is queued first.
+/// It is also a [`Stream`] of messages and a [`Sink`] for them. Dropping it ends the session at
+/// once; [`close`](Self::close) sends what is queued first.
 ///
 /// # Ordering
 ///
@@ -45,10 +45,12 @@ impl Connection {
         Self { link, task, opened, promised: false }
     }
 
-    /// The next message from the server, or `None` when the session has ended and all that came before was taken.
+    /// The next message from the server, or `None` when the session has ended and all that came
+    /// before was taken.
     ///
-    /// An application that does not call this fills the inbound queue; then nothing more is read from the server. A polling session
-    /// survives that only for the server's disconnect delay (5 s by default), because it has no receiver meanwhile.
+    /// An application that does not call this fills the inbound queue; then nothing more is read
+    /// from the server. A polling session survives that only for the server's disconnect delay (5 s
+    /// by default), because it has no receiver meanwhile.
     ///
     /// # Cancel safety
     ///
@@ -59,7 +61,8 @@ impl Connection {
 
     /// Queues a message for the server, waiting while the outbound queue is full.
     ///
-    /// `Ok` means queued, in order behind all that was sent before; what never arrived is told at the [`end`](Self::ended).
+    /// `Ok` means queued, in order behind all that was sent before; what never arrived is told at
+    /// the [`end`](Self::ended).
     ///
     /// # Errors
     ///
@@ -67,7 +70,8 @@ impl Connection {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe in that the message is either queued or not; a cancelled call drops it when it was not.
+    /// Cancel safe in that the message is either queued or not; a cancelled call drops it when it
+    /// was not.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         send(&self.link, message.into()).await
     }
@@ -81,8 +85,9 @@ impl Connection {
         self.link.try_send(message.into())
     }
 
-    /// Waits until all that was queued has reached the server, as far as the transport can tell: over HTTP it was answered, over a
-    /// WebSocket it was handed to the socket. Also returns when the session has ended.
+    /// Waits until all that was queued has reached the server, as far as the transport can tell:
+    /// over HTTP it was answered, over a WebSocket it was handed to the socket. Also returns when
+    /// the session has ended.
     ///
     /// # Cancel safety
     ///
@@ -93,8 +98,8 @@ impl Connection {
 
     /// Sends what is queued, leaves with 1000, and tells how the session ended.
     ///
-    /// That takes at most [`close_timeout`](super::Builder::close_timeout). A session that has ended already stays as it is. What was
-    /// received before can still be taken.
+    /// That takes at most [`close_timeout`](super::Builder::close_timeout). A session that has
+    /// ended already stays as it is. What was received before can still be taken.
     ///
     /// # Cancel safety
     ///
@@ -106,12 +111,13 @@ impl Connection {
 
     /// As [`close`](Self::close), with a code and a reason of one's own.
     ///
-    /// Only a raw WebSocket tells them to the server: SockJS has no frame for them (SockJS 0.3.3, close frames, are the server's).
+    /// Only a raw WebSocket tells them to the server: SockJS has no frame for them (SockJS 0.3.3,
+    /// close frames, are the server's).
     ///
     /// # Errors
     ///
-    /// The code is not 1000 nor 3000 to 4999, or the reason longer than 123 bytes, which is what a WebSocket can carry. Nothing is closed
-    /// then.
+    /// The code is not 1000 nor 3000 to 4999, or the reason longer than 123 bytes, which is what a
+    /// WebSocket can carry. Nothing is closed then.
     ///
     /// # Cancel safety
     ///
@@ -148,8 +154,8 @@ impl Connection {
         &self.opened.failed
     }
 
-    /// How long the info request took, from which the time for opening was derived; `None` if only raw WebSocket was allowed, for
-    /// then none is made.
+    /// How long the info request took, from which the time for opening was derived; `None` if only
+    /// raw WebSocket was allowed, for then none is made.
     pub fn round_trip(&self) -> Option<Duration> {
         self.opened.round_trip
     }
@@ -169,9 +175,9 @@ impl Stream for Connection {
     }
 }
 
-/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue larger than its limit. Flushing
-/// waits as [`Connection::flush`] does, and closing as [`Connection::close`]; neither fails: what was not delivered is told by
-/// [`Connection::ended`].
+/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue
+/// larger than its limit. Flushing waits as [`Connection::flush`] does, and closing as
+/// [`Connection::close`]; neither fails: what was not delivered is told by [`Connection::ended`].
 ///
 /// # Errors
 ///
@@ -223,7 +229,9 @@ impl Drop for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("transport", &self.opened.transport).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("transport", &self.opened.transport)
+            .finish_non_exhaustive()
     }
 }
 

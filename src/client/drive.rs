@@ -11,7 +11,8 @@ use super::silence::{Silence, Stopped as Silent, Watch};
 use super::{http, websocket};
 use crate::CloseReason;
 
-/// When sending fails, the close frame that tells why may still be on its way to the receiving side.
+/// When sending fails, the close frame that tells why may still be on its way to the receiving
+/// side.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Between pings: a timer knows no interval of nothing.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
@@ -48,15 +49,23 @@ impl Downlink {
     fn watch(&self, silence: Silence) -> Watch {
         match self {
             Self::Http(downlink) => Watch::new(downlink.pulse.clone(), silence),
-            Self::WebSocket(downlink) => Watch::new(downlink.pulse.clone(), Silence::Limit(silence.with_pings())),
+            Self::WebSocket(downlink) => {
+                Watch::new(downlink.pulse.clone(), Silence::Limit(silence.with_pings()))
+            }
         }
     }
 }
 
 /// Moves messages until the session ends.
 ///
-/// Both sides run in one task, and neither waits for the other: an application that does not receive can still send, and leave.
-pub(super) async fn drive(link: Arc<Link>, mut downlink: Downlink, mut uplink: Uplink, limits: DriveLimits) {
+/// Both sides run in one task, and neither waits for the other: an application that does not
+/// receive can still send, and leave.
+pub(super) async fn drive(
+    link: Arc<Link>,
+    mut downlink: Downlink,
+    mut uplink: Uplink,
+    limits: DriveLimits,
+) {
     let stopped = Stopped(&link);
     let outcome = {
         let watch = downlink.watch(limits.silence);
@@ -102,7 +111,9 @@ async fn receive(downlink: &mut Downlink, link: &Link, mut watch: Watch) -> Outc
         match frame {
             Frame::Heartbeat => watch.heartbeat(),
             Frame::Open => return Outcome::Lost(TransportError::SessionLost),
-            Frame::Messages(mut messages) => poll_fn(|cx| link.poll_deliver(&mut messages, cx)).await,
+            Frame::Messages(mut messages) => {
+                poll_fn(|cx| link.poll_deliver(&mut messages, cx)).await
+            }
             Frame::Close(reason) => return Outcome::Closed(reason),
         }
     }
@@ -113,7 +124,8 @@ async fn send(uplink: &mut Uplink, link: &Link, ping_after: Duration) -> Outcome
         Uplink::Http(uplink) => send_payloads(uplink, link).await,
         Uplink::WebSocket(uplink) => send_messages(uplink, link, ping_after).await,
     };
-    outcome.map_or_else(|error| Outcome::Lost(TransportError::Sending(Box::new(error))), Outcome::Left)
+    outcome
+        .map_or_else(|error| Outcome::Lost(TransportError::Sending(Box::new(error))), Outcome::Left)
 }
 
 async fn send_payloads(uplink: &http::Uplink, link: &Link) -> Result<CloseReason, TransportError> {
@@ -134,7 +146,8 @@ async fn send_messages(
     link: &Link,
     ping_after: Duration,
 ) -> Result<CloseReason, TransportError> {
-    // From the clock, not from the last message: one who only sends would otherwise never hear anything, and take that for silence.
+    // From the clock, not from the last message: one who only sends would otherwise never hear
+    // anything, and take that for silence.
     let mut pings = tokio::time::interval(ping_after);
     pings.reset();
     loop {

@@ -25,14 +25,17 @@ pub enum ConnectError {
     /// A header that the client writes itself was set with [`header`](super::Builder::header).
     #[error("the header {0:?} belongs to the client: take it out of the builder")]
     ReservedHeader(HeaderName),
-    /// [`transports`](super::Builder::transports) was given none, or only WebSocket, which the server has switched off.
+    /// [`transports`](super::Builder::transports) was given none, or only WebSocket, which the
+    /// server has switched off.
     #[error("no transport is left to try: allow more than {allowed:?} in `transports`")]
     NoTransport {
         /// What the builder allows.
         allowed: Vec<Transport>,
     },
     /// The certificates that this machine trusts can't be read.
-    #[error("no trusted certificates were found: install the system's, or give a configuration to `tls`")]
+    #[error(
+        "no trusted certificates were found: install the system's, or give a configuration to `tls`"
+    )]
     Roots(#[source] io::Error),
     /// The info request brought no usable answer, so no transport was tried.
     #[error("the server's info can't be had from {url}")]
@@ -42,7 +45,8 @@ pub enum ConnectError {
         /// What went wrong.
         source: TransportError,
     },
-    /// The server answered the first transport that reached it with a close that is meant to be final: 1000, 2000, or 3000 to 4999.
+    /// The server answered the first transport that reached it with a close that is meant to be
+    /// final: 1000, 2000, or 3000 to 4999.
     #[error("the server closed the session before it was open: {0}")]
     Closed(CloseReason),
     /// Each transport was tried, and failed.
@@ -51,7 +55,8 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// The close event that sockjs-client shows in this case; `None` where it would throw instead of trying.
+    /// The close event that sockjs-client shows in this case; `None` where it would throw instead
+    /// of trying.
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self {
             Self::Url { .. } | Self::ReservedHeader(_) | Self::Roots(_) => None,
@@ -105,7 +110,8 @@ pub enum UrlError {
 /// What ended one transport: an attempt to open a session, or the session that it carried.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The transport did not open the session in time (2007). The limit comes from the round trip of the info request.
+    /// The transport did not open the session in time (2007). The limit comes from the round trip
+    /// of the info request.
     #[error(
         "the session was not open after {limit:?}: the server is slow or something on the way holds back the answer"
     )]
@@ -113,9 +119,12 @@ pub enum TransportError {
         /// How long it was waited.
         limit: Duration,
     },
-    /// Nothing at all came from the server for so long that the connection is lost (1006): its heartbeats have stopped, see
-    /// [`heartbeat_delay`](super::Builder::heartbeat_delay), or [`silence_timeout`](super::Builder::silence_timeout) is over.
-    #[error("the server was silent for {limit:?}: if it lives, set heartbeat_delay to its own, or silence_timeout")]
+    /// Nothing at all came from the server for so long that the connection is lost (1006): its
+    /// heartbeats have stopped, see [`heartbeat_delay`](super::Builder::heartbeat_delay), or
+    /// [`silence_timeout`](super::Builder::silence_timeout) is over.
+    #[error(
+        "the server was silent for {limit:?}: if it lives, set heartbeat_delay to its own, or silence_timeout"
+    )]
     Silent {
         /// How long it was waited.
         limit: Duration,
@@ -157,7 +166,8 @@ pub enum TransportError {
     /// A second open frame: the server has forgotten the session (1006).
     #[error("the server lost the session")]
     SessionLost,
-    /// The server closed the session before it was open, with a code that leads to the next transport.
+    /// The server closed the session before it was open, with a code that leads to the next
+    /// transport.
     #[error("the server closed the session: {0}")]
     Closed(CloseReason),
     /// A payload was not taken (1006).
@@ -219,14 +229,18 @@ pub enum SendError {
     /// The connection has ended or is closing.
     #[error("the connection is closed")]
     Closed(Message),
-    /// [`try_send`](super::Connection::try_send) only: the queue is full (`outbound_messages`, `outbound_bytes`).
+    /// [`try_send`](super::Connection::try_send) only: the queue is full (`outbound_messages`,
+    /// `outbound_bytes`).
     #[error("the outbound queue is full")]
     Full(Message),
     /// A binary message on another transport than [`Transport::RawWebSocket`].
     #[error("only a raw WebSocket carries binary messages")]
     NotCarried(Message),
-    /// The message alone makes a payload larger than [`payload_size`](super::Builder::payload_size).
-    #[error("the message does not fit in a payload of {limit} bytes: raise payload_size here, and at the server")]
+    /// The message alone makes a payload larger than
+    /// [`payload_size`](super::Builder::payload_size).
+    #[error(
+        "the message does not fit in a payload of {limit} bytes: raise payload_size here, and at the server"
+    )]
     TooLarge {
         /// What was not sent.
         message: Message,
@@ -247,7 +261,8 @@ impl SendError {
     }
 }
 
-/// Why [`close_with`](super::Connection::close_with) did not close: sockjs-client takes 1000 and 3000 to 4999, and so do servers.
+/// Why [`close_with`](super::Connection::close_with) did not close: sockjs-client takes 1000 and
+/// 3000 to 4999, and so do servers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0} is no close that a client may ask for: use the code 1000 or 3000 to 4999, and a reason of at most 123 bytes"
@@ -261,9 +276,10 @@ pub struct End {
     pub reason: CloseReason,
     /// Who ended it.
     pub by: EndedBy,
-    /// Messages that [`send`](super::Connection::send) took and that are not known to have reached the server: those still queued,
-    /// and those of a payload whose answer did not come. Over a WebSocket, where nothing is answered, one counts as
-    /// delivered when it was handed to the socket.
+    /// Messages that [`send`](super::Connection::send) took and that are not known to have reached
+    /// the server: those still queued, and those of a payload whose answer did not come. Over a
+    /// WebSocket, where nothing is answered, one counts as delivered when it was handed to the
+    /// socket.
     pub undelivered: usize,
 }
 

@@ -24,10 +24,11 @@ pub(super) struct FrameLimits {
 }
 
 impl Frame {
-    /// Reads one frame; `None` for what sockjs-client ignores as well: nothing, and unknown first letters.
+    /// Reads one frame; `None` for what sockjs-client ignores as well: nothing, and unknown first
+    /// letters.
     ///
-    /// Unlike sockjs-client, which drops a message frame that it can't read and goes on, this is an error: its messages would be lost in
-    /// silence.
+    /// Unlike sockjs-client, which drops a message frame that it can't read and goes on, this is an
+    /// error: its messages would be lost in silence.
     pub(super) fn parse(frame: &[u8], limits: &FrameLimits) -> Result<Option<Self>, FrameError> {
         if frame.len() > limits.size {
             return Err(FrameError::TooLarge { limit: limits.size });
@@ -41,10 +42,14 @@ impl Frame {
             b'm' => {
                 let text = str::from_utf8(rest).map_err(|_| FrameError::NotUtf8)?;
                 let mut one = Vec::new();
-                messages(payload::parse_frame(text, &limits.payload(), &mut one).map(|()| one), limits)
+                messages(
+                    payload::parse_frame(text, &limits.payload(), &mut one).map(|()| one),
+                    limits,
+                )
             }
             b'c' => {
-                let (code, reason): (u16, String) = serde_json::from_slice(rest).map_err(|_| FrameError::Close)?;
+                let (code, reason): (u16, String) =
+                    serde_json::from_slice(rest).map_err(|_| FrameError::Close)?;
                 Ok(Some(Self::Close(CloseReason::new(code, reason))))
             }
             _ => Ok(None),
@@ -59,7 +64,9 @@ fn messages(
     match outcome {
         Ok(messages) => Ok(Some(Frame::Messages(messages))),
         // No message is larger than its frame, so the other limit it is.
-        Err(error) if error.is_limit() => Err(FrameError::TooManyMessages { limit: limits.messages }),
+        Err(error) if error.is_limit() => {
+            Err(FrameError::TooManyMessages { limit: limits.messages })
+        }
         Err(_) => Err(FrameError::Messages),
     }
 }
@@ -85,17 +92,27 @@ mod tests {
     fn frames_are_read() {
         assert_eq!(parse("o"), Ok(Some(Frame::Open)));
         assert_eq!(parse("h"), Ok(Some(Frame::Heartbeat)));
-        assert_eq!(parse(r#"a["x","\u2028"]"#), Ok(Some(Frame::Messages(vec!["x".into(), "\u{2028}".into()]))));
+        assert_eq!(
+            parse(r#"a["x","\u2028"]"#),
+            Ok(Some(Frame::Messages(vec!["x".into(), "\u{2028}".into()])))
+        );
         assert_eq!(parse(r#"a["\ud800"]"#), Ok(Some(Frame::Messages(vec!["\u{fffd}".into()]))));
         assert_eq!(parse(r#"m"x""#), Ok(Some(Frame::Messages(vec!["x".into()]))));
-        assert_eq!(parse(r#"c[3000,"Go away!"]"#), Ok(Some(Frame::Close(CloseReason::new(3000, "Go away!")))));
+        assert_eq!(
+            parse(r#"c[3000,"Go away!"]"#),
+            Ok(Some(Frame::Close(CloseReason::new(3000, "Go away!"))))
+        );
     }
 
     #[test]
     fn what_sockjs_client_ignores_is_ignored() {
         assert_eq!(parse(""), Ok(None));
         assert_eq!(parse("x[1]"), Ok(None));
-        assert_eq!(parse("hhhhhhhh"), Ok(None), "the prelude of a stream shows nothing of heartbeats");
+        assert_eq!(
+            parse("hhhhhhhh"),
+            Ok(None),
+            "the prelude of a stream shows nothing of heartbeats"
+        );
     }
 
     #[test]
@@ -103,7 +120,9 @@ mod tests {
         for broken in ["a", "a[", "a{}", "a[1]", "a\"x\"", r#"a["x"#, "m", "m1"] {
             assert_eq!(parse(broken), Err(FrameError::Messages), "{broken}");
         }
-        for broken in ["c", "c[]", "c[1000]", "c[1000,\"x\",1]", "c[\"x\",1000]", "c[70000,\"x\"]", "c{}"] {
+        for broken in
+            ["c", "c[]", "c[1000]", "c[1000,\"x\",1]", "c[\"x\",1000]", "c[70000,\"x\"]", "c{}"]
+        {
             assert_eq!(parse(broken), Err(FrameError::Close), "{broken}");
         }
         assert_eq!(Frame::parse(b"a[\"\xff\"]", &LIMITS), Err(FrameError::Messages));
@@ -115,7 +134,12 @@ mod tests {
         assert_eq!(parse(r#"a["a","b","c"]"#), Err(FrameError::TooManyMessages { limit: 2 }));
         let long = format!("a[\"{}\"]", "x".repeat(35));
         assert!(parse(&long).is_ok());
-        assert_eq!(parse(&format!("a[\"{}\"]", "x".repeat(36))), Err(FrameError::TooLarge { limit: 40 }));
-        assert!(FrameError::TooLarge { limit: 40 }.to_string().contains("40 bytes: raise frame_size"));
+        assert_eq!(
+            parse(&format!("a[\"{}\"]", "x".repeat(36))),
+            Err(FrameError::TooLarge { limit: 40 })
+        );
+        assert!(
+            FrameError::TooLarge { limit: 40 }.to_string().contains("40 bytes: raise frame_size")
+        );
     }
 }

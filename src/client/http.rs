@@ -15,8 +15,8 @@ use super::unwrap::{Unwrapper, Wrapping};
 use super::wire::Wire;
 use crate::Message;
 
-/// A server that ends each response without a frame must not be asked in a tight loop. Well below the five seconds after which it
-/// forgets a session that nobody receives from.
+/// A server that ends each response without a frame must not be asked in a tight loop. Well below
+/// the five seconds after which it forgets a session that nobody receives from.
 const PAUSE_AFTER_NOTHING: Duration = Duration::from_millis(200);
 
 /// Receives: long polling, where a response ends with its frame, is streaming with short responses.
@@ -29,20 +29,30 @@ pub(super) struct Downlink {
     response: Option<Incoming>,
     /// The last response has brought a frame.
     fruitful: bool,
-    /// Of what comes to the receiving side: an answer to a payload comes on another connection and shows nothing of this one.
+    /// Of what comes to the receiving side: an answer to a payload comes on another connection and
+    /// shows nothing of this one.
     pub(super) pulse: Pulse,
 }
 
 impl Downlink {
     pub(super) fn new(wire: Wire, uri: Uri, wrapping: Wrapping, limits: FrameLimits) -> Self {
         let unwrapper = Unwrapper::new(wrapping, limits.size);
-        Self { wire, uri, unwrapper, wrapping, limits, response: None, fruitful: true, pulse: Pulse::new() }
+        Self {
+            wire,
+            uri,
+            unwrapper,
+            wrapping,
+            limits,
+            response: None,
+            fruitful: true,
+            pulse: Pulse::new(),
+        }
     }
 
     /// The next frame; when a response ends, the next one is asked for.
     ///
-    /// Status 200 and an end mean that the session goes on; any other status and a broken response are final, because messages may have
-    /// been lost with it.
+    /// Status 200 and an end mean that the session goes on; any other status and a broken response
+    /// are final, because messages may have been lost with it.
     pub(super) async fn next(&mut self) -> Result<Frame, TransportError> {
         loop {
             while let Some(frame) = self.unwrapper.next()? {
@@ -88,10 +98,15 @@ impl Downlink {
             return Err(TransportError::Status(response.status()));
         }
         if self.wrapping == Wrapping::Events {
-            let kind = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |kind| kind.as_bytes());
+            let kind = response
+                .headers()
+                .get(header::CONTENT_TYPE)
+                .map_or(&b""[..], |kind| kind.as_bytes());
             let essence = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
             if !essence.eq_ignore_ascii_case(EVENT_STREAM.as_bytes()) {
-                return Err(TransportError::ContentType(String::from_utf8_lossy(kind).into_owned()));
+                return Err(TransportError::ContentType(
+                    String::from_utf8_lossy(kind).into_owned(),
+                ));
             }
         }
         Ok(response.into_body())
@@ -103,7 +118,8 @@ pub(super) struct Uplink {
     wire: Wire,
     uri: Uri,
     limit: Duration,
-    /// Between an answer and the next request, so that what an application says in one go leaves in one payload.
+    /// Between an answer and the next request, so that what an application says in one go leaves in
+    /// one payload.
     pub(super) pause: Duration,
 }
 
@@ -112,12 +128,14 @@ impl Uplink {
         Self { wire, uri, limit, pause }
     }
 
-    /// Sends one payload and awaits its answer. It is never repeated: nobody knows whether a payload without an answer has arrived.
+    /// Sends one payload and awaits its answer. It is never repeated: nobody knows whether a
+    /// payload without an answer has arrived.
     pub(super) async fn send(&self, messages: &[Message]) -> Result<(), TransportError> {
         let headers = [(header::CONTENT_TYPE, "text/plain;charset=UTF-8")];
         let answer = self.wire.request(Method::POST, &self.uri, &headers, json(messages).into());
         let no_answer = TransportError::NoAnswer { limit: self.limit, setting: "send_timeout" };
-        let status = tokio::time::timeout(self.limit, answer).await.map_err(|_| no_answer)??.status();
+        let status =
+            tokio::time::timeout(self.limit, answer).await.map_err(|_| no_answer)??.status();
         match status {
             StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
             other => Err(TransportError::Status(other)),

@@ -28,7 +28,8 @@ pub(super) enum Carries {
     Anything,
 }
 
-/// One mutex, held for a push or a pop and never across an await; wakers are called after it was released.
+/// One mutex, held for a push or a pop and never across an await; wakers are called after it was
+/// released.
 #[derive(Debug)]
 pub(super) struct Link {
     limits: LinkLimits,
@@ -95,7 +96,11 @@ impl Link {
     }
 
     /// Queues the message that `slot` holds, or leaves it there and waits for room.
-    pub(super) fn poll_send(&self, slot: &mut Option<Message>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    pub(super) fn poll_send(
+        &self,
+        slot: &mut Option<Message>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
         let Some(message) = slot.take() else { return Poll::Ready(Ok(())) };
         match self.push(message, IfFull::Wait(cx)) {
             Err(SendError::Full(message)) => {
@@ -110,7 +115,8 @@ impl Link {
         self.push(message, IfFull::Refuse)
     }
 
-    /// For one who was told by [`poll_room`](Self::poll_room) that there is room: others may have taken it since.
+    /// For one who was told by [`poll_room`](Self::poll_room) that there is room: others may have
+    /// taken it since.
     pub(super) fn send_promised(&self, message: Message) -> Result<(), SendError> {
         self.push(message, IfFull::Exceed)
     }
@@ -139,7 +145,8 @@ impl Link {
     pub(super) fn leave(&self, reason: CloseReason) {
         let mut state = self.state();
         state.leaving.get_or_insert(reason);
-        let (uplink, others) = (std::mem::take(&mut state.uplink), std::mem::take(&mut state.others));
+        let (uplink, others) =
+            (std::mem::take(&mut state.uplink), std::mem::take(&mut state.others));
         drop(state);
         uplink.into_iter().chain(others).for_each(Waker::wake);
     }
@@ -197,8 +204,8 @@ impl Link {
 
     // The transport's side.
 
-    /// Waits until the inbound queue has room, then adds what one frame brought. A frame enters whole, so the queue may exceed its limit
-    /// by one.
+    /// Waits until the inbound queue has room, then adds what one frame brought. A frame enters
+    /// whole, so the queue may exceed its limit by one.
     pub(super) fn poll_deliver(&self, frame: &mut Vec<Message>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         let bytes = frame.iter().map(Message::len).sum();
@@ -250,7 +257,8 @@ impl Link {
         Poll::Pending
     }
 
-    /// The connection has ended, or ended before. What was received and not yet taken stays; what was not sent is counted.
+    /// The connection has ended, or ended before. What was received and not yet taken stays; what
+    /// was not sent is counted.
     pub(super) fn end(&self, reason: CloseReason, by: EndedBy) -> End {
         let mut state = self.state();
         if let Some(end) = &state.end {
@@ -272,7 +280,8 @@ impl Link {
         while let Some(message) = queue.peek() {
             size += message.quoted().map_or(0, |quoted| quoted.len() + 1);
             if !messages.is_empty()
-                && (size > self.limits.payload_size || messages.len() >= self.limits.messages_per_payload)
+                && (size > self.limits.payload_size
+                    || messages.len() >= self.limits.messages_per_payload)
             {
                 break;
             }
@@ -315,7 +324,8 @@ fn store(slot: &mut Option<Waker>, cx: &Context<'_>) {
     }
 }
 
-/// A task that waits anew after a cancelled wait must not enter twice, or the list would grow without end.
+/// A task that waits anew after a cancelled wait must not enter twice, or the list would grow
+/// without end.
 fn store_among(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
     if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
         wakers.push(cx.waker().clone());
@@ -360,11 +370,19 @@ mod tests {
         for text in ["a", "b", "c", "d"] {
             link.try_send(text.into()).expect("there is room");
         }
-        assert_eq!(work(&link), Poll::Ready(r#"["a","b","c"]"#.into()), "three messages at the most");
+        assert_eq!(
+            work(&link),
+            Poll::Ready(r#"["a","b","c"]"#.into()),
+            "three messages at the most"
+        );
         assert_eq!(work(&link), Poll::Ready(r#"["d"]"#.into()));
         link.try_send("12345".into()).expect("there is room");
         link.try_send("678".into()).expect("there is room");
-        assert_eq!(work(&link), Poll::Ready(r#"["12345"]"#.into()), "fourteen bytes at the most: both would be 15");
+        assert_eq!(
+            work(&link),
+            Poll::Ready(r#"["12345"]"#.into()),
+            "fourteen bytes at the most: both would be 15"
+        );
         assert_eq!(work(&link), Poll::Ready(r#"["678"]"#.into()));
         link.try_send("1234".into()).expect("there is room");
         link.try_send("567".into()).expect("there is room");
@@ -375,7 +393,9 @@ mod tests {
     #[test]
     fn what_is_not_taken_comes_back() {
         let link = link();
-        let error = link.try_send("12345678901".into()).expect_err("fifteen bytes with quotes and brackets");
+        let error = link
+            .try_send("12345678901".into())
+            .expect_err("fifteen bytes with quotes and brackets");
         assert!(matches!(error, SendError::TooLarge { limit: 14, .. }), "{error:?}");
         assert_eq!(error.into_message(), "12345678901");
         link.try_send("1234567890".into()).expect("fourteen bytes fit");
@@ -417,7 +437,11 @@ mod tests {
         assert!(now(|cx| link.poll_deliver(&mut vec!["in".into()], cx)).is_ready());
         let end = link.end(CloseReason::INTERRUPTED, EndedBy::Server);
         assert_eq!(end.undelivered, 4, "three in flight, one queued");
-        assert_eq!(link.end(CloseReason::NORMAL, EndedBy::Client).reason, CloseReason::INTERRUPTED, "the first counts");
+        assert_eq!(
+            link.end(CloseReason::NORMAL, EndedBy::Client).reason,
+            CloseReason::INTERRUPTED,
+            "the first counts"
+        );
         assert_eq!(now(|cx| link.poll_recv(cx)), Poll::Ready(Some("in".into())));
         assert_eq!(now(|cx| link.poll_recv(cx)), Poll::Ready(None));
     }
@@ -426,7 +450,10 @@ mod tests {
     fn a_frame_waits_for_room() {
         let link = link();
         let mut frame = vec!["a".into(), "b".into(), "c".into()];
-        assert!(now(|cx| link.poll_deliver(&mut frame, cx)).is_ready(), "an empty queue takes any frame");
+        assert!(
+            now(|cx| link.poll_deliver(&mut frame, cx)).is_ready(),
+            "an empty queue takes any frame"
+        );
         let mut frame = vec!["d".into()];
         for expected in ["a", "b"] {
             assert!(now(|cx| link.poll_deliver(&mut frame, cx)).is_pending());

@@ -1,7 +1,9 @@
-//! A SockJS client: finds the transport that gets through to a server, and carries messages over it.
+//! A SockJS client: finds the transport that gets through to a server, and carries messages over
+//! it.
 //!
-//! It negotiates as sockjs-client does in a browser, so it is also a means to see what such a client would meet on a network: ask
-//! [`Connection::transport`] and [`Connection::failed_attempts`].
+//! It negotiates as sockjs-client does in a browser, so it is also a means to see what such a
+//! client would meet on a network: ask [`Connection::transport`] and
+//! [`Connection::failed_attempts`].
 //!
 //! ```
 //! use sockeye::client::Client;
@@ -36,13 +38,14 @@
 //!
 //! # Transports
 //!
-//! Those that make sense outside a browser, in the order of [`Transport::DEFAULT`]. JSONP, htmlfile and the iframe transports are ways
-//! around what a browser forbids to scripts; nothing is forbidden here, and they carry nothing that xhr does not.
+//! Those that make sense outside a browser, in the order of [`Transport::DEFAULT`]. JSONP, htmlfile
+//! and the iframe transports are ways around what a browser forbids to scripts; nothing is
+//! forbidden here, and they carry nothing that xhr does not.
 //!
 //! # Limits
 //!
-//! Queues, frames and payloads are bounded, and every wait has an end; all are settings of the [`Builder`]. Redirects are not
-//! followed, proxies are not asked for, and HTTP/1.1 is spoken.
+//! Queues, frames and payloads are bounded, and every wait has an end; all are settings of the
+//! [`Builder`]. Redirects are not followed, proxies are not asked for, and HTTP/1.1 is spoken.
 
 mod builder;
 mod connection;
@@ -63,7 +66,8 @@ use std::fmt;
 pub use self::builder::Builder;
 pub use self::connection::{Connection, Sender};
 pub use self::error::{
-    Attempt, ConnectError, End, EndedBy, FrameError, InvalidClose, SendError, TransportError, UrlError,
+    Attempt, ConnectError, End, EndedBy, FrameError, InvalidClose, SendError, TransportError,
+    UrlError,
 };
 /// The TLS library whose configuration [`Builder::tls`] takes.
 pub use tokio_rustls::rustls;
@@ -107,14 +111,16 @@ pub enum Transport {
     EventSource,
     /// A response for each frame: what gets through where streams are buffered.
     XhrPolling,
-    /// A WebSocket without SockJS frames: no heartbeats in script's sight, binary messages where the endpoint takes them, and code and
-    /// reason of a close in both directions. It is no part of the negotiation of SockJS and tried only when asked for.
+    /// A WebSocket without SockJS frames: no heartbeats in script's sight, binary messages where
+    /// the endpoint takes them, and code and reason of a close in both directions. It is no part of
+    /// the negotiation of SockJS and tried only when asked for.
     RawWebSocket,
 }
 
 impl Transport {
     /// What is tried by default, in sockjs-client's order.
-    pub const DEFAULT: [Self; 4] = [Self::WebSocket, Self::XhrStreaming, Self::EventSource, Self::XhrPolling];
+    pub const DEFAULT: [Self; 4] =
+        [Self::WebSocket, Self::XhrStreaming, Self::EventSource, Self::XhrPolling];
 
     /// The name in sockjs-client's list of transports; `raw-websocket` is in none.
     pub fn name(self) -> &'static str {

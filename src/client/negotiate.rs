@@ -27,19 +27,21 @@ const ROUND_TRIPS: u32 = 2;
 const OPEN_TIMEOUT_WITHOUT_INFO: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(settings: &Builder, url: &str) -> Result<Connection, ConnectError> {
-    let base = BaseUrl::parse(url).map_err(|source| ConnectError::Url { url: url.to_owned(), source })?;
+    let base =
+        BaseUrl::parse(url).map_err(|source| ConnectError::Url { url: url.to_owned(), source })?;
     if let Some(name) = settings.reserved_header() {
         return Err(ConnectError::ReservedHeader(name.clone()));
     }
     let wire = wire(settings, &base).await?;
-    let info = match settings.transports.iter().all(|&transport| transport == Transport::RawWebSocket) {
-        true => Info { base, websocket: true, round_trip: None },
-        false => {
-            let url = base.to_string();
-            let info = ask_info(settings, &wire, base).await;
-            info.map_err(|source| ConnectError::Info { url: format!("{url}/info"), source })?
-        }
-    };
+    let info =
+        match settings.transports.iter().all(|&transport| transport == Transport::RawWebSocket) {
+            true => Info { base, websocket: true, round_trip: None },
+            false => {
+                let url = base.to_string();
+                let info = ask_info(settings, &wire, base).await;
+                info.map_err(|source| ConnectError::Info { url: format!("{url}/info"), source })?
+            }
+        };
     let limit = open_timeout(info.round_trip).max(settings.minimum_open_timeout);
     let mut failed = Vec::new();
     for &transport in &settings.transports {
@@ -49,13 +51,24 @@ pub(super) async fn connect(settings: &Builder, url: &str) -> Result<Connection,
         let attempt = tokio::time::timeout(limit, open(settings, &wire, &info.base, transport));
         let error = match attempt.await.unwrap_or(Err(TransportError::TimedOut { limit })) {
             Ok((downlink, uplink)) => {
-                let carries = if transport == Transport::RawWebSocket { Carries::Anything } else { Carries::Json };
+                let carries = if transport == Transport::RawWebSocket {
+                    Carries::Anything
+                } else {
+                    Carries::Json
+                };
                 let link = Arc::new(Link::new(settings.link_limits(), carries));
-                let task = tokio::spawn(drive(Arc::clone(&link), downlink, uplink, settings.drive_limits()));
+                let task = tokio::spawn(drive(
+                    Arc::clone(&link),
+                    downlink,
+                    uplink,
+                    settings.drive_limits(),
+                ));
                 let opened = Opened { transport, round_trip: info.round_trip, failed };
                 return Ok(Connection::new(link, task.abort_handle(), opened));
             }
-            Err(TransportError::Closed(reason)) if is_final(&reason) => return Err(ConnectError::Closed(reason)),
+            Err(TransportError::Closed(reason)) if is_final(&reason) => {
+                return Err(ConnectError::Closed(reason));
+            }
             Err(error) => error,
         };
         tracing::debug!(%transport, error = %Escaped(&error), url = %Escaped(&info.base), "a transport failed to open a session");
@@ -73,7 +86,8 @@ async fn wire(settings: &Builder, base: &BaseUrl) -> Result<Wire, ConnectError> 
         None if base.is_https() => {
             // Many files are read.
             let config = tokio::task::spawn_blocking(default_tls).await;
-            let config = config.map_err(|error| ConnectError::Roots(std::io::Error::other(error)))??;
+            let config =
+                config.map_err(|error| ConnectError::Roots(std::io::Error::other(error)))??;
             Some(over_http1(&config))
         }
         None => None,
@@ -101,19 +115,24 @@ async fn ask_info(settings: &Builder, wire: &Wire, base: BaseUrl) -> Result<Info
     let websocket = info.get("websocket") != Some(&serde_json::Value::Bool(false));
     let base = match info.get("base_url").and_then(serde_json::Value::as_str) {
         None | Some("") => base,
-        Some(url) => base.join(url).map_err(|source| TransportError::BaseUrl { url: url.to_owned(), source })?,
+        Some(url) => base
+            .join(url)
+            .map_err(|source| TransportError::BaseUrl { url: url.to_owned(), source })?,
     };
     Ok(Info { base, websocket, round_trip })
 }
 
 async fn info_body(wire: &Wire, base: &BaseUrl, limit: usize) -> Result<Bytes, TransportError> {
-    let response = wire.request(Method::GET, &base.info().map_err(unusable)?, &[], Bytes::new()).await?;
+    let response =
+        wire.request(Method::GET, &base.info().map_err(unusable)?, &[], Bytes::new()).await?;
     if response.status() != StatusCode::OK {
         return Err(TransportError::Status(response.status()));
     }
     match Limited::new(response.into_body(), limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(FrameError::TooLarge { limit }.into()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(FrameError::TooLarge { limit }.into())
+        }
         Err(error) => Err(TransportError::Connection(error)),
     }
 }
@@ -164,7 +183,14 @@ async fn start(
     let wrapping = match transport {
         Transport::WebSocket | Transport::RawWebSocket => {
             let raw = transport == Transport::RawWebSocket;
-            let opening = websocket::open(wire, &uri, raw, limits, settings.payload_size, settings.send_timeout);
+            let opening = websocket::open(
+                wire,
+                &uri,
+                raw,
+                limits,
+                settings.payload_size,
+                settings.send_timeout,
+            );
             let (downlink, uplink) = opening.await?;
             return Ok((Downlink::WebSocket(downlink), Uplink::WebSocket(uplink)));
         }
@@ -173,7 +199,8 @@ async fn start(
     };
     let downlink = over_http::Downlink::new(wire.clone(), uri, wrapping, limits);
     let uri = session.of("xhr_send").map_err(unusable)?;
-    let uplink = over_http::Uplink::new(wire.clone(), uri, settings.send_timeout, settings.send_pause);
+    let uplink =
+        over_http::Uplink::new(wire.clone(), uri, settings.send_timeout, settings.send_pause);
     Ok((Downlink::Http(Box::new(downlink)), Uplink::Http(Box::new(uplink))))
 }
 
@@ -182,7 +209,8 @@ fn unusable(error: UrlError) -> TransportError {
     TransportError::Connection(Box::new(error))
 }
 
-/// A close before the open frame leads to the next transport, unless the application behind the server meant it.
+/// A close before the open frame leads to the next transport, unless the application behind the
+/// server meant it.
 fn is_final(reason: &CloseReason) -> bool {
     matches!(reason.code(), 1000 | 2000 | 3000..=4999)
 }

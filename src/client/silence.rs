@@ -123,11 +123,16 @@ mod tests {
         stopped.limit
     }
 
-    /// A server tells its delay, or shows it by its first heartbeat; one that shows nothing may have none to show.
+    /// A server tells its delay, or shows it by its first heartbeat; one that shows nothing may
+    /// have none to show.
     #[tokio::test(start_paused = true)]
     async fn silence_lasts_as_long_as_the_heartbeats_allow() {
         assert_eq!(patience(&watch(None, Some(3 * SECOND))).await, 13 * SECOND);
-        assert_eq!(patience(&watch(Some(2 * SECOND), Some(3 * SECOND))).await, 2 * SECOND, "asked for by itself");
+        assert_eq!(
+            patience(&watch(Some(2 * SECOND), Some(3 * SECOND))).await,
+            2 * SECOND,
+            "asked for by itself"
+        );
         let mut unknown = watch(None, None);
         let day = 24 * 3600 * SECOND;
         assert_eq!(unknown.over(sleep(day)).await, Ok(()), "a server without heartbeats");

@@ -1,4 +1,5 @@
-//! From the bytes of a response to frames, as they come: lines of an xhr transport, events of an EventSource.
+//! From the bytes of a response to frames, as they come: lines of an xhr transport, events of an
+//! EventSource.
 
 use bytes::{Buf, Bytes, BytesMut};
 use percent_encoding::percent_decode;
@@ -21,7 +22,8 @@ pub(super) struct Unwrapper {
     /// The longest frame that is held back until its end has come.
     limit: usize,
     received: BytesMut,
-    /// `received` has no line end before here, so that a long frame in many pieces is searched once.
+    /// `received` has no line end before here, so that a long frame in many pieces is searched
+    /// once.
     searched: usize,
     /// The `data` of the event that is not complete yet.
     data: Option<Vec<u8>>,
@@ -35,7 +37,14 @@ const LINE_OVERHEAD: usize = 16;
 
 impl Unwrapper {
     pub(super) fn new(wrapping: Wrapping, limit: usize) -> Self {
-        Self { wrapping, limit, received: BytesMut::new(), searched: 0, data: None, after_cr: false }
+        Self {
+            wrapping,
+            limit,
+            received: BytesMut::new(),
+            searched: 0,
+            data: None,
+            after_cr: false,
+        }
     }
 
     /// Adds what came.
@@ -97,7 +106,9 @@ impl Unwrapper {
         match self.wrapping {
             // The prelude is a line, too, however small the limit.
             Wrapping::Lines => self.limit.max(4096),
-            Wrapping::Events => self.limit.saturating_mul(EVENT_OVERHEAD).saturating_add(LINE_OVERHEAD),
+            Wrapping::Events => {
+                self.limit.saturating_mul(EVENT_OVERHEAD).saturating_add(LINE_OVERHEAD)
+            }
         }
     }
 
@@ -113,7 +124,9 @@ impl Unwrapper {
         let limit = self.line_limit();
         match &mut self.data {
             None => self.data = Some(value.to_vec()),
-            Some(data) if data.len() + value.len() >= limit => return Err(FrameError::TooLarge { limit: self.limit }),
+            Some(data) if data.len() + value.len() >= limit => {
+                return Err(FrameError::TooLarge { limit: self.limit });
+            }
             Some(data) => {
                 data.push(b'\n');
                 data.extend_from_slice(value);
@@ -123,7 +136,8 @@ impl Unwrapper {
     }
 }
 
-/// What `decodeURI` makes of an event's data in a browser: escapes of URI's reserved characters stay, a broken one is an error.
+/// What `decodeURI` makes of an event's data in a browser: escapes of URI's reserved characters
+/// stay, a broken one is an error.
 fn decode_uri(data: &[u8]) -> Result<Vec<u8>, FrameError> {
     let mut decoded = Vec::with_capacity(data.len());
     let mut rest = data;
@@ -168,7 +182,10 @@ mod tests {
         let lines = "hhhh\no\na[\"ü\"]\nunfinished";
         let events = "\r\ndata: o\r\n\r\ndata:a\n\n: comment\ndata: b\rid: 1\rdata: c\r\rdata\n\ndatax: no\n\ndata: unfinished\n";
         for size in 1..=lines.len().max(events.len()) {
-            assert_eq!(frames(Wrapping::Lines, lines, size), Ok(vec!["hhhh".into(), "o".into(), "a[\"ü\"]".into()]));
+            assert_eq!(
+                frames(Wrapping::Lines, lines, size),
+                Ok(vec!["hhhh".into(), "o".into(), "a[\"ü\"]".into()])
+            );
             let expected = ["o", "a", "b\nc", ""].map(str::to_owned).to_vec();
             assert_eq!(frames(Wrapping::Events, events, size), Ok(expected), "pieces of {size}");
         }

@@ -8,7 +8,8 @@ use rand::RngExt;
 
 use super::error::UrlError;
 
-/// The URL of an endpoint, as one writes it for `new SockJS(…)`: path without slashes at its end, and a query that stays on every request.
+/// The URL of an endpoint, as one writes it for `new SockJS(…)`: path without slashes at its end,
+/// and a query that stays on every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BaseUrl {
     scheme: Scheme,
@@ -21,7 +22,8 @@ pub(super) struct BaseUrl {
 /// Letters of session ids: thirty-two, so that each is five bits.
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
 
-/// Eighty bits. sockjs-client takes eight letters; but who knows the id can read and write the session.
+/// Eighty bits. sockjs-client takes eight letters; but who knows the id can read and write the
+/// session.
 const ID_LETTERS: usize = 16;
 
 impl BaseUrl {
@@ -31,7 +33,9 @@ impl BaseUrl {
         }
         let uri: Uri = url.parse().map_err(|_| UrlError::Malformed)?;
         let parts = uri.into_parts();
-        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else { return Err(UrlError::Malformed) };
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(UrlError::Malformed);
+        };
         if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
             return Err(UrlError::Scheme);
         }
@@ -41,12 +45,23 @@ impl BaseUrl {
         if authority.host().is_empty() {
             return Err(UrlError::Malformed);
         }
-        let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
+        let path = parts
+            .path_and_query
+            .as_ref()
+            .map_or("", PathAndQuery::path)
+            .trim_end_matches('/')
+            .to_owned();
         let query = parts.path_and_query.as_ref().and_then(PathAndQuery::query);
-        Ok(Self { scheme, authority, path, query: query.map(|query| format!("?{query}")).unwrap_or_default() })
+        Ok(Self {
+            scheme,
+            authority,
+            path,
+            query: query.map(|query| format!("?{query}")).unwrap_or_default(),
+        })
     }
 
-    /// What a `base_url` in the server's info means: a URL of its own, or a path on the same origin.
+    /// What a `base_url` in the server's info means: a URL of its own, or a path on the same
+    /// origin.
     pub(super) fn join(&self, base_url: &str) -> Result<Self, UrlError> {
         match base_url.starts_with('/') && !base_url.starts_with("//") {
             true => Self::parse(&format!("{}://{}{base_url}", self.scheme, self.authority)),
@@ -70,7 +85,9 @@ impl BaseUrl {
     pub(super) fn session(&self) -> SessionUrl {
         let mut random = rand::rng();
         let server = random.random_range(0..1000);
-        let id: String = (0..ID_LETTERS).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect();
+        let id: String = (0..ID_LETTERS)
+            .map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]))
+            .collect();
         SessionUrl { base: self.clone(), path: format!("/{server:03}/{id}") }
     }
 
@@ -153,7 +170,10 @@ mod tests {
             assert_eq!(parse(url).info().expect("a URL").to_string(), info);
         }
         let session = parse("http://h/echo?a=1").session().of("xhr").expect("a URL").to_string();
-        assert!(session.starts_with("http://h/echo/") && session.ends_with("/xhr?a=1"), "{session}");
+        assert!(
+            session.starts_with("http://h/echo/") && session.ends_with("/xhr?a=1"),
+            "{session}"
+        );
     }
 
     #[test]

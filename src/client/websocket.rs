@@ -52,7 +52,8 @@ pub(super) async fn open(
     wire.add_headers(uri, request.headers_mut());
     let stream = wire.connect(uri).await?;
     let pulse = stream.pulse().clone();
-    // A write buffer is emptied before the next message enters, so one message and what is left of another is the most it holds.
+    // A write buffer is emptied before the next message enters, so one message and what is left of
+    // another is the most it holds.
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
@@ -104,7 +105,9 @@ impl Downlink {
                     return Ok(Frame::Messages(vec![Message::binary(bytes)]));
                 }
                 tungstenite::Message::Binary(_) => return Err(FrameError::Binary.into()),
-                tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_) => return Ok(Frame::Heartbeat),
+                tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_) => {
+                    return Ok(Frame::Heartbeat);
+                }
                 tungstenite::Message::Close(frame) => {
                     // A browser shows 1005 when there is no code.
                     let (code, reason) = frame.map_or_else(
@@ -139,7 +142,9 @@ impl Uplink {
         self.write(messages.into_iter().map(|message| match raw {
             true => match message.as_text() {
                 Some(text) => tungstenite::Message::text(text),
-                None => tungstenite::Message::Binary(message.as_binary().cloned().unwrap_or_default()),
+                None => {
+                    tungstenite::Message::Binary(message.as_binary().cloned().unwrap_or_default())
+                }
             },
             false => {
                 let json = String::from_utf8(json(&[message])).expect("quoting text gives text");
@@ -156,11 +161,16 @@ impl Uplink {
 
     /// Tells the server. With SockJS frames the code stays here, as sockjs-client has it.
     pub(super) async fn close(&mut self, reason: &CloseReason) -> Result<(), TransportError> {
-        let frame = self.raw.then(|| CloseFrame { code: reason.code().into(), reason: reason.reason().into() });
+        let frame = self
+            .raw
+            .then(|| CloseFrame { code: reason.code().into(), reason: reason.reason().into() });
         self.write([tungstenite::Message::Close(frame)]).await
     }
 
-    async fn write(&mut self, messages: impl IntoIterator<Item = tungstenite::Message>) -> Result<(), TransportError> {
+    async fn write(
+        &mut self,
+        messages: impl IntoIterator<Item = tungstenite::Message>,
+    ) -> Result<(), TransportError> {
         let writing = async {
             for message in messages {
                 self.sink.feed(message).await?;
@@ -179,7 +189,9 @@ fn failed(error: Error, limits: &FrameLimits) -> TransportError {
         Error::Http(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
             TransportError::Status(response.status())
         }
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => FrameError::TooLarge { limit: limits.size }.into(),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            FrameError::TooLarge { limit: limits.size }.into()
+        }
         Error::ConnectionClosed | Error::AlreadyClosed => TransportError::Ended,
         other => TransportError::WebSocket(Box::new(other)),
     }

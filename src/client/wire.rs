@@ -25,8 +25,9 @@ use super::error::{ConnectError, TransportError};
 use super::silence::Pulse;
 use super::url::{Origin, port};
 
-/// Below the keep-alive time of common servers (Node's 5 s is the shortest): a request over a connection that the server is
-/// just closing would fail, and can't be repeated, for nobody knows whether it was served.
+/// Below the keep-alive time of common servers (Node's 5 s is the shortest): a request over a
+/// connection that the server is just closing would fail, and can't be repeated, for nobody knows
+/// whether it was served.
 const IDLE: Duration = Duration::from_secs(3);
 
 /// One connection receives while another sends.
@@ -71,17 +72,25 @@ impl Wire {
             request.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         self.add_headers(uri, request.headers_mut());
-        let response = self.http.request(request).await.map_err(|error| TransportError::Connection(Box::new(error)))?;
+        let response = self
+            .http
+            .request(request)
+            .await
+            .map_err(|error| TransportError::Connection(Box::new(error)))?;
         self.keep_cookies(uri, response.headers());
         Ok(response)
     }
 
     /// A connection of its own, for a WebSocket.
     pub(super) async fn connect(&self, uri: &Uri) -> Result<Stream, TransportError> {
-        self.connector.connect(uri).await.map_err(|error| TransportError::Connection(Box::new(error)))
+        self.connector
+            .connect(uri)
+            .await
+            .map_err(|error| TransportError::Connection(Box::new(error)))
     }
 
-    /// Adds the application's headers and the server's cookies. Another origin, to which a `base_url` may lead, gets no credentials.
+    /// Adds the application's headers and the server's cookies. Another origin, to which a
+    /// `base_url` may lead, gets no credentials.
     pub(super) fn add_headers(&self, uri: &Uri, headers: &mut HeaderMap) {
         let same_origin = self.origin.is_of(uri);
         for (name, value) in self.headers.iter() {
@@ -109,16 +118,21 @@ fn is_credential(name: &HeaderName, value: &HeaderValue) -> bool {
     value.is_sensitive() || matches!(*name, header::COOKIE | header::AUTHORIZATION)
 }
 
-/// Name and value of what the server has set. All requests go to one origin and below one path, and the list lives no longer than
-/// the connection: so a cookie's attributes are not looked at, but for the `Max-Age=0` that deletes it.
+/// Name and value of what the server has set. All requests go to one origin and below one path, and
+/// the list lives no longer than the connection: so a cookie's attributes are not looked at, but
+/// for the `Max-Age=0` that deletes it.
 #[derive(Debug, Default)]
 struct Cookies(Vec<(String, String)>);
 
 impl Cookies {
     fn keep(&mut self, headers: &HeaderMap) {
-        for cookie in headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
+        for cookie in
+            headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok())
+        {
             let mut parts = cookie.split(';').map(str::trim);
-            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { continue };
+            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+                continue;
+            };
             let (name, value) = (name.trim(), value.trim());
             self.0.retain(|(known, _)| known != name);
             let deleted = parts.any(|attribute| attribute.eq_ignore_ascii_case("max-age=0"));
@@ -126,7 +140,10 @@ impl Cookies {
                 continue;
             }
             if self.0.len() >= COOKIES || cookie.len() > COOKIE_SIZE {
-                tracing::warn!(name, "a cookie of the server was not kept: {COOKIES} of {COOKIE_SIZE} bytes are");
+                tracing::warn!(
+                    name,
+                    "a cookie of the server was not kept: {COOKIES} of {COOKIE_SIZE} bytes are"
+                );
                 continue;
             }
             self.0.push((name.to_owned(), value.to_owned()));
@@ -135,7 +152,11 @@ impl Cookies {
 
     /// In one header, as servers want it, together with those that the application has set.
     fn add_to(&self, headers: &mut HeaderMap) {
-        let own = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned);
+        let own = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .map(str::to_owned);
         let kept = self.0.iter().map(|(name, value)| format!("{name}={value}"));
         let cookies: Vec<String> = own.chain(kept).collect();
         if let Ok(value) = HeaderValue::try_from(cookies.join("; "))
@@ -181,7 +202,9 @@ impl Connector {
         }
         let Some(tls) = &self.tls else {
             // Only a `base_url` with https on an endpoint without can lead here.
-            return Err(io::Error::other("TLS is set up only for endpoints whose own URL is https"));
+            return Err(io::Error::other(
+                "TLS is set up only for endpoints whose own URL is https",
+            ));
         };
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         Ok(Stream::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
@@ -197,7 +220,11 @@ pub(super) fn default_tls() -> Result<ClientConfig, ConnectError> {
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
-        let error = found.errors.into_iter().next().map_or_else(|| io::ErrorKind::NotFound.into(), io::Error::other);
+        let error = found
+            .errors
+            .into_iter()
+            .next()
+            .map_or_else(|| io::ErrorKind::NotFound.into(), io::Error::other);
         return Err(ConnectError::Roots(error));
     }
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
@@ -256,7 +283,11 @@ impl Connection for Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.io).poll_read(cx, buffer);
         if buffer.filled().len() > before {
@@ -267,7 +298,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -324,7 +359,10 @@ mod tests {
             cookies.keep(&set);
         }
         let mut set = HeaderMap::new();
-        set.append(header::SET_COOKIE, HeaderValue::try_from(format!("x={}", "y".repeat(5000))).expect("a header"));
+        set.append(
+            header::SET_COOKIE,
+            HeaderValue::try_from(format!("x={}", "y".repeat(5000))).expect("a header"),
+        );
         cookies.keep(&set);
         assert_eq!(cookies.0.len(), COOKIES);
     }

@@ -1,4 +1,5 @@
-//! Bodies of requests as they arrive: kept up to a limit for who wants them, or thrown away piece by piece.
+//! Bodies of requests as they arrive: kept up to a limit for who wants them, or thrown away piece
+//! by piece.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -18,15 +19,17 @@ use crate::session::{Buffered, Place, ReadingPause, Shared};
 
 /// What became of a payload's body.
 pub(super) enum Arrived<'s> {
-    /// All of it, the place that it takes until its session has it, and what counts its bytes until then.
+    /// All of it, the place that it takes until its session has it, and what counts its bytes until
+    /// then.
     Whole(Bytes, Place<'s>, Buffered),
-    /// Its session was closed before that, and nothing of it is kept. Whether it was read to its end.
+    /// Its session was closed before that, and nothing of it is kept. Whether it was read to its
+    /// end.
     Closed { read: bool },
 }
 
 impl Endpoint {
-    /// The body of a payload, up to `payload_size`. While its session has as many on their way as it may, this one is not touched: what
-    /// nobody reads stays with the client, or in the kernel.
+    /// The body of a payload, up to `payload_size`. While its session has as many on their way as
+    /// it may, this one is not touched: what nobody reads stays with the client, or in the kernel.
     ///
     /// `expects`: the client waits to be told that its body is wanted.
     pub(super) async fn arrive<'s, B>(
@@ -50,14 +53,24 @@ impl Endpoint {
         let limit = self.config.payload_size;
         let too_large = body.size_hint().lower() > limit as u64;
         let read = self.discard(body, self.discarded(), expects).await?;
-        if too_large { Err(Refusal::PayloadTooLarge { limit, read }) } else { Ok(Arrived::Closed { read }) }
+        if too_large {
+            Err(Refusal::PayloadTooLarge { limit, read })
+        } else {
+            Ok(Arrived::Closed { read })
+        }
     }
 
-    /// Reads a body that nobody wants, up to a limit, and keeps nothing of it. True when that was all of it, and the connection is free for
-    /// another request.
+    /// Reads a body that nobody wants, up to a limit, and keeps nothing of it. True when that was
+    /// all of it, and the connection is free for another request.
     ///
-    /// Clients send first and read then: a connection closed on them while they send is reset, and their answer may be lost with it.
-    pub(super) async fn discard<B>(&self, body: B, limit: usize, expects: bool) -> Result<bool, Refusal>
+    /// Clients send first and read then: a connection closed on them while they send is reset, and
+    /// their answer may be lost with it.
+    pub(super) async fn discard<B>(
+        &self,
+        body: B,
+        limit: usize,
+        expects: bool,
+    ) -> Result<bool, Refusal>
     where
         B: http_body::Body<Error: Into<BoxError>> + Send,
         B::Data: Send,
@@ -104,7 +117,8 @@ impl Endpoint {
             }
             // The session is asked only when the body lets wait: as a rule it is there by now.
             let next = poll_fn(|cx| {
-                // While memory is short, the body of a session that holds much stays with its client.
+                // While memory is short, the body of a session that holds much stays with its
+                // client.
                 if pause.poll_over(cx).is_ready()
                     && let Poll::Ready(frame) = body.as_mut().poll_frame(cx)
                 {
@@ -130,7 +144,11 @@ impl Endpoint {
         drop((pieces, arriving, place));
         // Once asked for, the rest of the body comes.
         let read = !expects && Box::pin(self.discard_pieces(body, self.discarded())).await?;
-        if too_large { Err(Refusal::PayloadTooLarge { limit, read }) } else { Ok(Arrived::Closed { read }) }
+        if too_large {
+            Err(Refusal::PayloadTooLarge { limit, read })
+        } else {
+            Ok(Arrived::Closed { read })
+        }
     }
 
     async fn discard_pieces<B>(&self, mut body: Pin<&mut B>, limit: usize) -> Result<bool, Refusal>
@@ -142,16 +160,21 @@ impl Endpoint {
             match body.frame().await {
                 None => return Ok(true),
                 Some(Err(error)) => return Err(self.broken(error.into())),
-                Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
-                    Some(rest) => left = rest,
-                    None => return Ok(false),
-                },
+                Some(Ok(frame)) => {
+                    match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
+                        Some(rest) => left = rest,
+                        None => return Ok(false),
+                    }
+                }
             }
         }
         Ok(false)
     }
 
-    async fn unless_late<T>(&self, arriving: impl Future<Output = Result<T, Refusal>> + Send) -> Result<T, Refusal> {
+    async fn unless_late<T>(
+        &self,
+        arriving: impl Future<Output = Result<T, Refusal>> + Send,
+    ) -> Result<T, Refusal> {
         let limit = self.config.message_timeout;
         in_time(limit, arriving).await.unwrap_or_else(|| {
             tracing::debug!(prefix = %self.prefix, message_timeout = ?limit, "request body did not arrive in time");
@@ -170,7 +193,8 @@ pub(super) fn expects(headers: &HeaderMap) -> bool {
     headers::lists(headers, header::EXPECT, "100-continue")
 }
 
-/// As a rule it is done at once, and needs no timer; so the timer is boxed, for no request that needs none should reserve it.
+/// As a rule it is done at once, and needs no timer; so the timer is boxed, for no request that
+/// needs none should reserve it.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
     let mut work = pin!(work);
     if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
@@ -179,7 +203,8 @@ async fn in_time<T>(limit: Duration, work: impl Future<Output = T> + Send) -> Op
     Box::pin(tokio::time::timeout(limit, work)).await.ok()
 }
 
-/// A body as it comes: as a rule in one piece, which is not copied. Bytes of bodies are kept here and nowhere else.
+/// A body as it comes: as a rule in one piece, which is not copied. Bytes of bodies are kept here
+/// and nowhere else.
 #[derive(Default)]
 struct Pieces {
     first: Bytes,

@@ -19,16 +19,20 @@ use super::{Gateway, ResponseFuture};
 use crate::transport::Chunk;
 
 impl Gateway {
-    /// A router that serves each prefix and nothing else, to be merged with others' routes and fallbacks.
+    /// A router that serves each prefix and nothing else, to be merged with others' routes and
+    /// fallbacks.
     ///
-    /// Merge it at the top. Under `nest` or `nest_service` axum takes the nest's path away and normalises the rest (`//` becomes `/`),
-    /// which SockJS does not survive; the gateway logs a warning with the remedy when it meets that. A router that takes in prefixes with a
-    /// segment that begins with `:` or `*` must allow them, by `without_v07_checks`; else axum panics in `merge`.
+    /// Merge it at the top. Under `nest` or `nest_service` axum takes the nest's path away and
+    /// normalises the rest (`//` becomes `/`), which SockJS does not survive; the gateway logs a
+    /// warning with the remedy when it meets that. A router that takes in prefixes with a segment
+    /// that begins with `:` or `*` must allow them, by `without_v07_checks`; else axum panics in
+    /// `merge`.
     ///
-    /// axum boxes bodies, and hides with that how far a frame was written: a streaming session whose client is cut off in the last frame
-    /// of a response learns nothing of it, nor does a poll's of the last 16 KiB of its frame and what hyper had buffered before; what
-    /// was lost counts as delivered then, and the client's next request goes on behind it. Served by hyper, without axum in between, the
-    /// session ends with 1002 and counts what was lost.
+    /// axum boxes bodies, and hides with that how far a frame was written: a streaming session
+    /// whose client is cut off in the last frame of a response learns nothing of it, nor does a
+    /// poll's of the last 16 KiB of its frame and what hyper had buffered before; what was lost
+    /// counts as delivered then, and the client's next request goes on behind it. Served by hyper,
+    /// without axum in between, the session ends with 1002 and counts what was lost.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -49,7 +53,8 @@ impl Gateway {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let prefixes: Vec<String> = self.endpoints.iter().map(|endpoint| endpoint.prefix.to_string()).collect();
+        let prefixes: Vec<String> =
+            self.endpoints.iter().map(|endpoint| endpoint.prefix.to_string()).collect();
         let gateway = InAxum(self);
         // What looked like a parameter or a wildcard before axum 0.8 is a prefix like any other.
         prefixes.into_iter().fold(Router::new().without_v07_checks(), |router, prefix| {
@@ -87,7 +92,10 @@ impl Future for Answering {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map_ok(|response| response.map(|body| Body::new(body.map_frame(into_bytes))))
+        self.0
+            .as_mut()
+            .poll(cx)
+            .map_ok(|response| response.map(|body| Body::new(body.map_frame(into_bytes))))
     }
 }
 

@@ -23,103 +23,128 @@ use crate::transport::Patience;
 pub struct EndpointConfig {
     /// Which transports clients may use. Default: all.
     pub transports: Transports,
-    /// Whether raw WebSockets carry binary messages; elsewhere one closes its session with 1003. Default: no.
+    /// Whether raw WebSockets carry binary messages; elsewhere one closes its session with 1003.
+    /// Default: no.
     pub binary: bool,
-    /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session with 1009. Default: 64 KiB.
+    /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session
+    /// with 1009. Default: 64 KiB.
     pub message_size: usize,
-    /// The largest payload taken from a client, in bytes: the body of an `xhr_send` or `jsonp_send`, or one WebSocket message with
-    /// SockJS framing. It holds the messages as JSON, up to six bytes for each byte of text. More closes the session with 1009.
-    /// Default: 1 MiB.
+    /// The largest payload taken from a client, in bytes: the body of an `xhr_send` or
+    /// `jsonp_send`, or one WebSocket message with SockJS framing. It holds the messages as JSON,
+    /// up to six bytes for each byte of text. More closes the session with 1009. Default: 1 MiB.
     pub payload_size: usize,
-    /// How many times `payload_size` is read, and thrown away as it comes, of a body over HTTP that is refused for its size, is sent to a
-    /// session that doesn't exist or has closed, or comes with a poll: clients read an answer only when they have sent everything. When there is
-    /// more, the connection ends with the answer, which may not arrive then; a poll is answered with 413. 0 reads nothing, of polls
-    /// `payload_size`. Clients that wait with `Expect: 100-continue` are answered at once. Default: 8.
+    /// How many times `payload_size` is read, and thrown away as it comes, of a body over HTTP that
+    /// is refused for its size, is sent to a session that doesn't exist or has closed, or comes
+    /// with a poll: clients read an answer only when they have sent everything. When there is more,
+    /// the connection ends with the answer, which may not arrive then; a poll is answered with 413.
+    /// 0 reads nothing, of polls `payload_size`. Clients that wait with `Expect: 100-continue` are
+    /// answered at once. Default: 8.
     pub discarded_payloads: usize,
-    /// How long a message may take to arrive, from its first byte to its last. Over HTTP that is the body of a request, the part of it that
-    /// is thrown away included; it is answered with 408, its connection ends, and nothing of it reaches the application. Over WebSocket the
-    /// session closes with 1008 "message did not arrive in time". No time counts while the connection is not read. Default: 60 s.
+    /// How long a message may take to arrive, from its first byte to its last. Over HTTP that is
+    /// the body of a request, the part of it that is thrown away included; it is answered with 408,
+    /// its connection ends, and nothing of it reaches the application. Over WebSocket the session
+    /// closes with 1008 "message did not arrive in time". No time counts while the connection is
+    /// not read. Default: 60 s.
     pub message_timeout: Duration,
     /// Messages in one payload; more closes the session with 1009. Default: 1,024.
     pub messages_per_payload: usize,
-    /// Messages from the client that wait for the application. When they are this many a WebSocket is no longer read and an `xhr_send`
-    /// waits. An empty queue takes any payload whole, also when this is 0. Default: 1,024.
+    /// Messages from the client that wait for the application. When they are this many a WebSocket
+    /// is no longer read and an `xhr_send` waits. An empty queue takes any payload whole, also when
+    /// this is 0. Default: 1,024.
     pub inbound_messages: usize,
     /// The same in bytes. Default: 1 MiB.
     pub inbound_bytes: usize,
-    /// Messages of the application that wait for the client. When they are this many, [`send`](crate::Session::send) waits and
-    /// [`try_send`](crate::Session::try_send) says `Full`. An empty queue takes one, also when this is 0. Default: 1,024.
+    /// Messages of the application that wait for the client. When they are this many,
+    /// [`send`](crate::Session::send) waits and [`try_send`](crate::Session::try_send) says `Full`.
+    /// An empty queue takes one, also when this is 0. Default: 1,024.
     pub outbound_messages: usize,
-    /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty queue; with 0 so is each that isn't empty.
-    /// Default: 1 MiB.
+    /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty
+    /// queue; with 0 so is each that isn't empty. Default: 1 MiB.
     pub outbound_bytes: usize,
-    /// Keys of which the newest message is kept while the outbound queue is full, for publications of which only the newest counts
-    /// ([`WhenFull::Latest`](crate::hub::WhenFull::Latest)); together they hold at most `outbound_bytes`. What is more is dropped, and its
-    /// publisher told. Default: 256.
+    /// Keys of which the newest message is kept while the outbound queue is full, for publications
+    /// of which only the newest counts ([`WhenFull::Latest`](crate::hub::WhenFull::Latest));
+    /// together they hold at most `outbound_bytes`. What is more is dropped, and its publisher
+    /// told. Default: 256.
     pub outbound_keys: usize,
-    /// How fast a client may send; one that is faster is read no further, for as long as it is ahead. Default: as fast as it can.
+    /// How fast a client may send; one that is faster is read no further, for as long as it is
+    /// ahead. Default: as fast as it can.
     pub inbound_rate: Option<Rate>,
-    /// How long a payload waits for room in the inbound queue, beside the time for which its client's rate holds it back; then it is answered with 503, and the session closes with 1008
+    /// How long a payload waits for room in the inbound queue, beside the time for which its
+    /// client's rate holds it back; then it is answered with 503, and the session closes with 1008
     /// "inbound queue full". Default: 10 s.
     pub send_wait: Duration,
-    /// Payloads of one session that may arrive or wait for room at the same time; at the least one may arrive, and 0 lets none wait for room.
-    /// One more is not read until another has been taken; after `message_timeout` it is answered with 503, and its connection ends. The session
+    /// Payloads of one session that may arrive or wait for room at the same time; at the least one
+    /// may arrive, and 0 lets none wait for room. One more is not read until another has been
+    /// taken; after `message_timeout` it is answered with 503, and its connection ends. The session
     /// goes on. SockJS clients send one at a time. Default: 4.
     pub waiting_payloads: usize,
-    /// Bytes of frames after which a streaming response ends, so that the client's buffer and those on the way can be freed; the client
-    /// comes again at once. Default: 128 KiB.
+    /// Bytes of frames after which a streaming response ends, so that the client's buffer and those
+    /// on the way can be freed; the client comes again at once. Default: 128 KiB.
     pub response_limit: usize,
-    /// Whether the query `sockeye_wait=SECONDS` of an xhr poll bounds how long it waits; then it is answered with a heartbeat frame. The
-    /// seconds may have a fraction, and 0 asks for what is there. Some proxies cut polls that wait long; and with it clients can poll at
-    /// intervals, which costs a request each time. It never makes a poll wait longer than `heartbeat_delay`. Default: no.
+    /// Whether the query `sockeye_wait=SECONDS` of an xhr poll bounds how long it waits; then it is
+    /// answered with a heartbeat frame. The seconds may have a fraction, and 0 asks for what is
+    /// there. Some proxies cut polls that wait long; and with it clients can poll at intervals,
+    /// which costs a request each time. It never makes a poll wait longer than `heartbeat_delay`.
+    /// Default: no.
     pub short_poll: bool,
-    /// A heartbeat goes out when nothing else did for this long. Keep it below the idle limits of proxies (60 s in many) and below 35 s,
-    /// after which JSONP clients give up. Must be above zero; `Duration::MAX` sends none. Default: 25 s.
+    /// A heartbeat goes out when nothing else did for this long. Keep it below the idle limits of
+    /// proxies (60 s in many) and below 35 s, after which JSONP clients give up. Must be above
+    /// zero; `Duration::MAX` sends none. Default: 25 s.
     pub heartbeat_delay: Duration,
-    /// How long a session waits for its client's next request, how long a closed session is remembered, how long a closed session waits for
-    /// a client that takes nothing of what is still queued, and how long a WebSocket waits for each step of the other side to finish
-    /// closing, and reads on what a client had sent that is gone. Default: 5 s.
+    /// How long a session waits for its client's next request, how long a closed session is
+    /// remembered, how long a closed session waits for a client that takes nothing of what is still
+    /// queued, and how long a WebSocket waits for each step of the other side to finish closing,
+    /// and reads on what a client had sent that is gone. Default: 5 s.
     pub disconnect_delay: Duration,
-    /// How long a WebSocket peer may stay without a sign of life after a ping has left: any bytes that arrive from it, or
-    /// that its socket, having been full, takes again. For what left ahead of the ping it gets the time to read that at
-    /// `least_rate`, at most `write_timeout`. Default: 10 s.
+    /// How long a WebSocket peer may stay without a sign of life after a ping has left: any bytes
+    /// that arrive from it, or that its socket, having been full, takes again. For what left ahead
+    /// of the ping it gets the time to read that at `least_rate`, at most `write_timeout`. Default:
+    /// 10 s.
     pub pong_timeout: Duration,
-    /// How long a WebSocket client may take none of the bytes that wait for it; then its session closes with 1008 "the
-    /// client does not read". Default: 60 s.
+    /// How long a WebSocket client may take none of the bytes that wait for it; then its session
+    /// closes with 1008 "the client does not read". Default: 60 s.
     pub write_timeout: Duration,
-    /// The bytes a second that a client has to take while more wait for it, on the average of `write_timeout`; a
-    /// WebSocket session whose client takes less closes with 1008 "the client reads too slowly". How long a client may
-    /// need for what lies ahead of a ping, or is left at the end, is reckoned by this rate too. 0 asks for no rate.
-    /// Default: 1,024, a tenth of what a slow telephone line takes.
+    /// The bytes a second that a client has to take while more wait for it, on the average of
+    /// `write_timeout`; a WebSocket session whose client takes less closes with 1008 "the client
+    /// reads too slowly". How long a client may need for what lies ahead of a ping, or is left at
+    /// the end, is reckoned by this rate too. 0 asks for no rate. Default: 1,024, a tenth of what a
+    /// slow telephone line takes.
     pub least_rate: usize,
-    /// How long a receiver waits for another one of the same session to go, before it is told 2010 "Another connection still open": the
-    /// other's connection may have ended unnoticed. Default: 50 ms.
+    /// How long a receiver waits for another one of the same session to go, before it is told 2010
+    /// "Another connection still open": the other's connection may have ended unnoticed. Default:
+    /// 50 ms.
     pub attach_wait: Duration,
     /// Live sessions; a client that would open one more is answered with 503. Default: 100,000.
     pub sessions: usize,
-    /// What counts the memory that sessions hold, and limits it for all together. Default: [`Budget::process`].
+    /// What counts the memory that sessions hold, and limits it for all together. Default:
+    /// [`Budget::process`].
     pub budget: Budget,
-    /// How long the id of an ended session is remembered, of a session over HTTP: a receiver that comes with it is told once how the
-    /// session ended, and then the id is free. Zero remembers none. Default: 60 s.
+    /// How long the id of an ended session is remembered, of a session over HTTP: a receiver that
+    /// comes with it is told once how the session ended, and then the id is free. Zero remembers
+    /// none. Default: 60 s.
     pub remembered_for: Duration,
     /// Such ids; of more, the oldest are forgotten. Default: 10,000.
     pub remembered_sessions: usize,
-    /// Where the page of the iframe transports loads sockjs-client from: a path, or a URL that begins with `http`. Its version must be the
-    /// very one of the embedding page. Default: sockjs-client 1.6.1 from a public CDN.
+    /// Where the page of the iframe transports loads sockjs-client from: a path, or a URL that
+    /// begins with `http`. Its version must be the very one of the embedding page. Default:
+    /// sockjs-client 1.6.1 from a public CDN.
     pub client_url: String,
     /// Tells clients to use another base URL for everything but the info request. Default: none.
     pub base_url: Option<String>,
     /// Sets a cookie for load balancers that bind a session to a server by one. Default: none.
     pub cookies: Option<CookieConfig>,
-    /// The request headers that [`ConnectInfo`](crate::ConnectInfo) keeps; the others are dropped, for they would cost memory as long as
-    /// the session lives. Default: those that tell who and where the client is (`host`, `origin`, `referer`, `user-agent`, `cookie`,
-    /// `authorization`, `accept-language`, `forwarded`, `via`, `x-real-ip`, `x-forwarded-for`, `-host`, `-port`, `-proto`).
+    /// The request headers that [`ConnectInfo`](crate::ConnectInfo) keeps; the others are dropped,
+    /// for they would cost memory as long as the session lives. Default: those that tell who and
+    /// where the client is (`host`, `origin`, `referer`, `user-agent`, `cookie`, `authorization`,
+    /// `accept-language`, `forwarded`, `via`, `x-real-ip`, `x-forwarded-for`, `-host`, `-port`,
+    /// `-proto`).
     pub kept_headers: Vec<HeaderName>,
-    /// The names and values of the headers that a session keeps, in bytes; a request that would open one with more is answered with 431.
-    /// Default: 8 KiB.
+    /// The names and values of the headers that a session keeps, in bytes; a request that would
+    /// open one with more is answered with 431. Default: 8 KiB.
     pub kept_header_bytes: usize,
-    /// Path and query of a request that opens a session, in bytes, for [`ConnectInfo`](crate::ConnectInfo) keeps them; a longer one is
-    /// answered with 414. Default: 8 KiB.
+    /// Path and query of a request that opens a session, in bytes, for
+    /// [`ConnectInfo`](crate::ConnectInfo) keeps them; a longer one is answered with 414. Default:
+    /// 8 KiB.
     pub target_size: usize,
 }
 
@@ -165,7 +190,8 @@ impl Transports {
 /// The cookie `JSESSIONID`, for load balancers (SockJS 0.3.3, cookies).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CookieConfig {
-    /// `SameSite`. Pages of another site send the cookie back only with [`SameSite::None`] and `secure`. Default: not said.
+    /// `SameSite`. Pages of another site send the cookie back only with [`SameSite::None`] and
+    /// `secure`. Default: not said.
     pub same_site: Option<SameSite>,
     /// `Secure`: only over HTTPS. Default: no.
     pub secure: bool,
@@ -212,7 +238,8 @@ impl Default for EndpointConfig {
             budget: Budget::process(),
             remembered_for: Duration::from_secs(60),
             remembered_sessions: 10_000,
-            client_url: "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js".to_owned(),
+            client_url: "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js"
+                .to_owned(),
             base_url: None,
             cookies: None,
             kept_headers: KEPT_HEADERS.to_vec(),
@@ -242,7 +269,8 @@ const KEPT_HEADERS: [HeaderName; 14] = [
 impl EndpointConfig {
     /// # Panics
     ///
-    /// When `heartbeat_delay` is zero: a heartbeat would be due always, and nothing else would ever leave.
+    /// When `heartbeat_delay` is zero: a heartbeat would be due always, and nothing else would ever
+    /// leave.
     pub(crate) fn session_limits(&self) -> Limits {
         assert!(
             !self.heartbeat_delay.is_zero(),
@@ -285,8 +313,8 @@ impl EndpointConfig {
     }
 }
 
-/// What is read at once is taken at once: with a rate no more than may come at once. At the least one: an empty queue takes anything, and a
-/// socket that is never read brings nothing.
+/// What is read at once is taken at once: with a rate no more than may come at once. At the least
+/// one: an empty queue takes anything, and a socket that is never read brings nothing.
 pub(super) fn read_ahead((bytes, messages): (usize, usize), rate: Option<Rate>) -> (usize, usize) {
     let (most_bytes, most) = rate.map_or((usize::MAX, usize::MAX), |rate| rate.at_once());
     (bytes.min(most_bytes).max(1), messages.min(most).max(1))
@@ -300,7 +328,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "heartbeat_delay is 0")]
     fn heartbeats_need_a_time_between_them() {
-        EndpointConfig { heartbeat_delay: Duration::ZERO, ..EndpointConfig::default() }.session_limits();
+        EndpointConfig { heartbeat_delay: Duration::ZERO, ..EndpointConfig::default() }
+            .session_limits();
     }
 
     #[tokio::test]

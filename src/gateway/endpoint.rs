@@ -32,13 +32,15 @@ pub(super) struct Endpoint {
     pub(super) owner: Arc<dyn Owner>,
     pub(super) websocket: Arc<Settings>,
     iframe: iframe::Page,
-    /// Clients come again, and a full endpoint has better things to do than to write ten thousand lines.
+    /// Clients come again, and a full endpoint has better things to do than to write ten thousand
+    /// lines.
     refused: Tally<()>,
 }
 
 impl Endpoint {
     pub(super) fn new(prefix: Prefix, config: EndpointConfig, handler: Arc<dyn Handler>) -> Self {
-        let registry = Arc::new(Registry::new(config.sessions, config.memory(), config.budget.clone()));
+        let registry =
+            Arc::new(Registry::new(config.sessions, config.memory(), config.budget.clone()));
         Self {
             limits: Arc::new(config.session_limits()),
             owner: Arc::new(Keeper(Arc::clone(&registry))),
@@ -77,18 +79,29 @@ impl Endpoint {
             NoRoute::MethodNotAllowed { allow } => Refusal::MethodNotAllowed { allow },
         })?;
         let response = match route {
-            Route::Greeting if self.config.transports.raw_websocket && asks_for_websocket(request.headers()) => {
+            Route::Greeting
+                if self.config.transports.raw_websocket
+                    && asks_for_websocket(request.headers()) =>
+            {
                 self.upgrade(request, Framing::Raw)?
             }
             Route::Greeting => plain(StatusCode::OK, "Welcome to SockJS!\n"),
             Route::Iframe => self.iframe(request.headers()),
             Route::Info => self.info(request.headers()),
             Route::Preflight { methods } => self.preflight(request.headers(), methods),
-            Route::RawWebSocket if !self.config.transports.raw_websocket => return Err(Refusal::NotFound),
+            Route::RawWebSocket if !self.config.transports.raw_websocket => {
+                return Err(Refusal::NotFound);
+            }
             Route::RawWebSocket => self.upgrade(request, Framing::Raw)?,
-            Route::Session { resource, .. } if !self.offers(resource) => return Err(Refusal::NotFound),
-            Route::Session { resource: Resource::WebSocket, .. } => self.upgrade(request, Framing::SockJs)?,
-            Route::Session { session, resource, .. } => return Ok(Exchange::begin(self, request, session, resource)),
+            Route::Session { resource, .. } if !self.offers(resource) => {
+                return Err(Refusal::NotFound);
+            }
+            Route::Session { resource: Resource::WebSocket, .. } => {
+                self.upgrade(request, Framing::SockJs)?
+            }
+            Route::Session { session, resource, .. } => {
+                return Ok(Exchange::begin(self, request, session, resource));
+            }
         };
         Ok(Exchange::answered(response))
     }
@@ -112,7 +125,11 @@ impl Endpoint {
             *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
             unchanged
         } else {
-            with_status(StatusCode::OK, "text/html; charset=UTF-8", Body::whole(self.iframe.html.clone()))
+            with_status(
+                StatusCode::OK,
+                "text/html; charset=UTF-8",
+                Body::whole(self.iframe.html.clone()),
+            )
         };
         headers::long_cache(response.headers_mut());
         // The tag is made of hexadecimal digits in quotes.
@@ -136,7 +153,9 @@ impl Endpoint {
         headers::long_cache(response.headers_mut());
         Cors::of(request).apply(response.headers_mut());
         headers::preflight(methods, response.headers_mut());
-        if let Some(cookie) = self.config.cookies.and_then(|config| headers::cookie(config, request)) {
+        if let Some(cookie) =
+            self.config.cookies.and_then(|config| headers::cookie(config, request))
+        {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
         }
         response

@@ -1,7 +1,7 @@
 //! A request to a session's resource, from its head to its answer.
 //!
-//! What can be done when the request comes is done at once: then nothing of it is kept. Only what has to wait becomes a future, and that is
-//! small, for a hundred thousand polls may wait in one.
+//! What can be done when the request comes is done at once: then nothing of it is kept. Only what
+//! has to wait becomes a future, and that is small, for a hundred thousand polls may wait in one.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -46,18 +46,28 @@ where
 {
     /// With an answer that needs nothing more.
     pub(super) fn answered(response: Response<Body>) -> Self {
-        Self { work: Work::Answered(Ok(response)), finish: Finish { decoration: None, version: Version::HTTP_11 } }
+        Self {
+            work: Work::Answered(Ok(response)),
+            finish: Finish { decoration: None, version: Version::HTTP_11 },
+        }
     }
 
     /// Takes a request to a session's resource.
-    pub(super) fn begin(endpoint: &Arc<Endpoint>, request: Request<B>, segment: &str, resource: Resource) -> Self {
-        let decoration = Some(Decoration::new(request.headers(), resource, endpoint.config.cookies));
+    pub(super) fn begin(
+        endpoint: &Arc<Endpoint>,
+        request: Request<B>,
+        segment: &str,
+        resource: Resource,
+    ) -> Self {
+        let decoration =
+            Some(Decoration::new(request.headers(), resource, endpoint.config.cookies));
         let finish = Finish { decoration, version: request.version() };
         let work = match resource {
             Resource::XhrSend | Resource::JsonpSend => {
                 Work::Sending(Sending::new(Arc::clone(endpoint), request, segment, resource))
             }
-            _ => Self::receive(endpoint, request, segment, resource).unwrap_or_else(|error| Work::Answered(Err(error))),
+            _ => Self::receive(endpoint, request, segment, resource)
+                .unwrap_or_else(|error| Work::Answered(Err(error))),
         };
         Self { work, finish }
     }
@@ -68,9 +78,15 @@ where
         segment: &str,
         resource: Resource,
     ) -> Result<Work<B>, Refusal> {
-        // Read to its end, though nothing in it counts: hyper does not notice that a client is gone while bytes of its wait to be read.
+        // Read to its end, though nothing in it counts: hyper does not notice that a client is gone
+        // while bytes of its wait to be read.
         if !request.body().is_end_stream() {
-            return Ok(Work::Arriving(Arriving::new(Arc::clone(endpoint), request, segment, resource)?));
+            return Ok(Work::Arriving(Arriving::new(
+                Arc::clone(endpoint),
+                request,
+                segment,
+                resource,
+            )?));
         }
         Ok(match endpoint.receive(request.into_parts().0, segment, resource)? {
             Begun::Receiving(receiving) => Work::Receiving(receiving),
@@ -83,10 +99,18 @@ where
         let Self { work, finish } = self;
         match work {
             Work::Answered(response) => Box::pin(ready(Ok(finish.apply(response)))),
-            Work::Sending(sending) => Box::pin(async move { Ok(finish.apply(sending.answer().await)) }),
-            Work::Receiving(receiving) => Box::pin(async move { Ok(finish.apply(Ok(receiving.answer().await))) }),
-            Work::Attaching(attaching) => Box::pin(async move { Ok(finish.apply(Ok(attaching.answer().await))) }),
-            Work::Arriving(arriving) => Box::pin(async move { Ok(finish.apply(arriving.answer().await)) }),
+            Work::Sending(sending) => {
+                Box::pin(async move { Ok(finish.apply(sending.answer().await)) })
+            }
+            Work::Receiving(receiving) => {
+                Box::pin(async move { Ok(finish.apply(Ok(receiving.answer().await))) })
+            }
+            Work::Attaching(attaching) => {
+                Box::pin(async move { Ok(finish.apply(Ok(attaching.answer().await))) })
+            }
+            Work::Arriving(arriving) => {
+                Box::pin(async move { Ok(finish.apply(arriving.answer().await)) })
+            }
         }
     }
 }
@@ -96,8 +120,11 @@ impl Finish {
         let mut response = answer.unwrap_or_else(Into::into);
         let Some(decoration) = self.decoration else { return response };
         decoration.apply(&mut response);
-        if self.version == Version::HTTP_10 && http_body::Body::size_hint(response.body()).exact().is_none() {
-            // Without chunks the end of the connection is the only end there is, whatever the client asked for.
+        if self.version == Version::HTTP_10
+            && http_body::Body::size_hint(response.body()).exact().is_none()
+        {
+            // Without chunks the end of the connection is the only end there is, whatever the
+            // client asked for.
             *response.version_mut() = Version::HTTP_10;
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

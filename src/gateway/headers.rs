@@ -7,7 +7,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use super::config::{CookieConfig, SameSite};
 use crate::clock;
 
-/// For everything that is made for one client at one time (SockJS 0.3.3, caching). `X-Accel-Buffering` asks nginx to pass on what it gets.
+/// For everything that is made for one client at one time (SockJS 0.3.3, caching).
+/// `X-Accel-Buffering` asks nginx to pass on what it gets.
 pub(super) fn no_cache(headers: &mut HeaderMap) {
     const NO_CACHE: HeaderValue =
         HeaderValue::from_static("no-store, no-cache, no-transform, must-revalidate, max-age=0");
@@ -25,8 +26,9 @@ pub(super) fn long_cache(headers: &mut HeaderMap) {
     }
 }
 
-/// The date so long after `now`; `None` where HTTP has no way to write it, before 1970 and after 9999. The machine's clock can be set
-/// to anything, and `Cache-Control` says the same without a date.
+/// The date so long after `now`; `None` where HTTP has no way to write it, before 1970 and after
+/// 9999. The machine's clock can be set to anything, and `Cache-Control` says the same without a
+/// date.
 fn expires(now: SystemTime, age: Duration) -> Option<HeaderValue> {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let date = now.checked_add(age)?;
@@ -35,19 +37,23 @@ fn expires(now: SystemTime, age: Duration) -> Option<HeaderValue> {
     HeaderValue::try_from(httpdate::fmt_http_date(date)).ok()
 }
 
-/// Access from pages of any origin (SockJS 0.3.3, CORS). The origin is echoed, `null` as well, because browsers refuse `*` for requests
-/// with credentials, and sockjs-client's are.
+/// Access from pages of any origin (SockJS 0.3.3, CORS). The origin is echoed, `null` as well,
+/// because browsers refuse `*` for requests with credentials, and sockjs-client's are.
 pub(super) struct Cors {
     pub(super) origin: Option<HeaderValue>,
     wanted_headers: Option<HeaderValue>,
 }
 
 impl Cors {
-    /// What a request wants. Its headers are copied: those of hyper are slices of the connection's read buffer, and one of them would keep
-    /// its 8 KiB for as long as a poll waits.
+    /// What a request wants. Its headers are copied: those of hyper are slices of the connection's
+    /// read buffer, and one of them would keep its 8 KiB for as long as a poll waits.
     pub(super) fn of(request: &HeaderMap) -> Self {
-        let wanted = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|wanted| !wanted.is_empty());
-        Self { origin: request.get(header::ORIGIN).and_then(copy), wanted_headers: wanted.and_then(copy) }
+        let wanted =
+            request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|wanted| !wanted.is_empty());
+        Self {
+            origin: request.get(header::ORIGIN).and_then(copy),
+            wanted_headers: wanted.and_then(copy),
+        }
     }
 
     pub(super) fn apply(self, response: &mut HeaderMap) {
@@ -55,7 +61,10 @@ impl Cors {
         match self.origin {
             Some(origin) => {
                 response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-                response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+                response.insert(
+                    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                    HeaderValue::from_static("true"),
+                );
             }
             None => {
                 response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -79,7 +88,8 @@ pub(super) fn preflight(methods: &'static str, response: &mut HeaderMap) {
     response.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("31536000"));
 }
 
-/// `Set-Cookie`: `JSESSIONID` with the value that the client sent, or `dummy` (SockJS 0.3.3, cookies).
+/// `Set-Cookie`: `JSESSIONID` with the value that the client sent, or `dummy` (SockJS 0.3.3,
+/// cookies).
 pub(super) fn cookie(config: CookieConfig, request: &HeaderMap) -> Option<HeaderValue> {
     let value = request.get_all(header::COOKIE).iter().find_map(session_cookie).unwrap_or("dummy");
     let mut cookie = format!("JSESSIONID={value}; path=/");
@@ -96,19 +106,27 @@ pub(super) fn cookie(config: CookieConfig, request: &HeaderMap) -> Option<Header
     HeaderValue::try_from(cookie).ok()
 }
 
-/// The cookie's value, if it holds nothing that could end it or its header (RFC 6265, cookie-octet).
+/// The cookie's value, if it holds nothing that could end it or its header (RFC 6265,
+/// cookie-octet).
 fn session_cookie(header: &HeaderValue) -> Option<&str> {
     let pairs = header.to_str().ok()?.split(';');
     let value = pairs.filter_map(|pair| pair.trim().strip_prefix("JSESSIONID=")).next()?;
-    let octet = |byte: u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
+    let octet =
+        |byte: u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
     (!value.is_empty() && value.bytes().all(octet)).then_some(value)
 }
 
-/// Whether `If-None-Match` names this tag: a list of tags, weak ones too, or `*` (RFC 9110, If-None-Match).
+/// Whether `If-None-Match` names this tag: a list of tags, weak ones too, or `*` (RFC 9110,
+/// If-None-Match).
 pub(super) fn matches(request: &HeaderMap, tag: &str) -> bool {
-    request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
-    })
+    request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
+        |value| {
+            value
+                .split(',')
+                .map(str::trim)
+                .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+        },
+    )
 }
 
 /// Whether a header with a list of words holds `word`, in any case.
@@ -139,7 +157,11 @@ mod tests {
             ("XJSESSIONID=abc", "JSESSIONID=dummy; path=/"),
         ] {
             let cookie = cookie(CookieConfig::default(), &headers(header::COOKIE, sent));
-            assert_eq!(cookie.as_ref().and_then(|cookie| cookie.to_str().ok()), Some(set), "{sent}");
+            assert_eq!(
+                cookie.as_ref().and_then(|cookie| cookie.to_str().ok()),
+                Some(set),
+                "{sent}"
+            );
         }
     }
 
@@ -152,10 +174,19 @@ mod tests {
 
     #[test]
     fn entity_tags_match_in_lists_weakly_and_by_star() {
-        for (value, expected) in
-            [("\"t\"", true), ("W/\"t\"", true), ("\"a\", \"t\"", true), ("*", true), ("\"a\"", false), ("t", false)]
-        {
-            assert_eq!(matches(&headers(header::IF_NONE_MATCH, value), "\"t\""), expected, "{value}");
+        for (value, expected) in [
+            ("\"t\"", true),
+            ("W/\"t\"", true),
+            ("\"a\", \"t\"", true),
+            ("*", true),
+            ("\"a\"", false),
+            ("t", false),
+        ] {
+            assert_eq!(
+                matches(&headers(header::IF_NONE_MATCH, value), "\"t\""),
+                expected,
+                "{value}"
+            );
         }
     }
 

@@ -14,7 +14,8 @@ pub(super) struct Page {
 ///
 /// # Panics
 ///
-/// When `client_url` has a character that would end its attribute, or does not begin with `/` or `http`.
+/// When `client_url` has a character that would end its attribute, or does not begin with `/` or
+/// `http`.
 pub(super) fn page(client_url: &str) -> Page {
     let sound = (client_url.starts_with('/') || client_url.starts_with("http"))
         && !client_url.contains(|c: char| matches!(c, '"' | '<' | '>') || c.is_whitespace());

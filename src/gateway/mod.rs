@@ -44,23 +44,29 @@ use crate::transport::{Body, with_status};
 
 /// Serves SockJS endpoints: a service for hyper and tower, and a router for axum.
 ///
-/// It matches the full raw path of a request, so mount it where no router has rewritten that. What is under none of its prefixes is
-/// answered with 404; ask [`serves`](Self::serves) first to serve other things beside it. WebSocket needs connections served with
-/// upgrades, and sessions need a tokio runtime with time enabled.
+/// It matches the full raw path of a request, so mount it where no router has rewritten that. What
+/// is under none of its prefixes is answered with 404; ask [`serves`](Self::serves) first to serve
+/// other things beside it. WebSocket needs connections served with upgrades, and sessions need a
+/// tokio runtime with time enabled.
 ///
-/// What a request doesn't say, its server puts into its extensions: where the client is ([`PeerAddr`]), and what tells at once that it has
-/// gone ([`WatchedStream`](crate::WatchedStream)), which is otherwise noticed with the next heartbeat at the latest.
+/// What a request doesn't say, its server puts into its extensions: where the client is
+/// ([`PeerAddr`]), and what tells at once that it has gone
+/// ([`WatchedStream`](crate::WatchedStream)), which is otherwise noticed with the next heartbeat at
+/// the latest.
 ///
 /// # Sockets
 ///
 /// They are the server's, which sets them for each connection that it accepts:
 ///
-/// - `stream.set_nodelay(true)`, or a message that is sent behind another waits until the client has acknowledged that one, for 40 ms.
-///   (WebSockets on a bare `TcpStream` or [`WatchedStream`](crate::WatchedStream) get it here, also behind hyper-util's `auto` builder.)
-/// - On Linux `socket2::SockRef::from(&stream).set_tcp_notsent_lowat(64 * 1024)` (`TCP_NOTSENT_LOWAT`; socket2's feature `all`): the
-///   kernel keeps up to 4 MB for a client that does not read, behind the session's own queue and beyond its limits. So the application
-///   meets a slow client late, and what was lost with a connection is more.
-/// - On Linux `set_tcp_user_timeout`, so that a client whose window stays shut does not keep its connection for ever.
+/// - `stream.set_nodelay(true)`, or a message that is sent behind another waits until the client
+///   has acknowledged that one, for 40 ms. (WebSockets on a bare `TcpStream` or
+///   [`WatchedStream`](crate::WatchedStream) get it here, also behind hyper-util's `auto` builder.)
+/// - On Linux `socket2::SockRef::from(&stream).set_tcp_notsent_lowat(64 * 1024)`
+///   (`TCP_NOTSENT_LOWAT`; socket2's feature `all`): the kernel keeps up to 4 MB for a client that
+///   does not read, behind the session's own queue and beyond its limits. So the application meets
+///   a slow client late, and what was lost with a connection is more.
+/// - On Linux `set_tcp_user_timeout`, so that a client whose window stays shut does not keep its
+///   connection for ever.
 ///
 /// With axum, `listener.tap_io(…)` (`axum::serve::ListenerExt`) is the place.
 ///
@@ -90,8 +96,14 @@ impl Gateway {
     ///
     /// # Panics
     ///
-    /// When `prefix` is no [`Prefix`], `client_url` can't stand in a page, or `heartbeat_delay` is zero.
-    pub fn endpoint_with(mut self, prefix: &str, config: EndpointConfig, handler: impl Handler) -> Self {
+    /// When `prefix` is no [`Prefix`], `client_url` can't stand in a page, or `heartbeat_delay` is
+    /// zero.
+    pub fn endpoint_with(
+        mut self,
+        prefix: &str,
+        config: EndpointConfig,
+        handler: impl Handler,
+    ) -> Self {
         let prefix: Prefix = match prefix.parse() {
             Ok(prefix) => prefix,
             Err(error) => panic!("{error}"),
@@ -108,7 +120,8 @@ impl Gateway {
         self.find(path).is_some()
     }
 
-    /// Live sessions of all endpoints and transports, those included that have closed and may still be asked for.
+    /// Live sessions of all endpoints and transports, those included that have closed and may still
+    /// be asked for.
     pub fn sessions(&self) -> usize {
         self.endpoints.iter().map(|endpoint| endpoint.registry.live()).sum()
     }
@@ -117,8 +130,9 @@ impl Gateway {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future, or the body of its response, means that the client is gone: a session that was attached to it ends. So does a
-    /// session of which a [`Chunk`](crate::Chunk) is dropped that was not written in full.
+    /// Dropping the future, or the body of its response, means that the client is gone: a session
+    /// that was attached to it ends. So does a session of which a [`Chunk`](crate::Chunk) is
+    /// dropped that was not written in full.
     ///
     /// # Panics
     ///

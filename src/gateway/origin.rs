@@ -5,11 +5,12 @@ use http::uri::{Authority, Uri};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a page of another origin has caused this request. A form of any site can send one, with the cookies and from the network of the
-/// browser's user.
+/// Whether a page of another origin has caused this request. A form of any site can send one, with
+/// the cookies and from the network of the browser's user.
 ///
-/// `Sec-Fetch-Site` decides where a browser sends it, for no page can set it and no proxy changes it. `Origin` is compared with the host
-/// of the request otherwise. A request with neither comes from a program.
+/// `Sec-Fetch-Site` decides where a browser sends it, for no page can set it and no proxy changes
+/// it. `Origin` is compared with the host of the request otherwise. A request with neither comes
+/// from a program.
 pub fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         // `none` is the user: a bookmark, or the address bar.
@@ -23,10 +24,15 @@ pub fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether an origin is that of the host which the request names. `null`, the origin of sandboxed and local pages, is nobody's own.
+/// Whether an origin is that of the host which the request names. `null`, the origin of sandboxed
+/// and local pages, is nobody's own.
 fn is_own(origin: &HeaderValue, uri: &Uri, headers: &HeaderMap) -> bool {
-    let Some((scheme, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
-    // The scheme of the request is not known: a proxy may have ended TLS. The origin's one tells which port goes without saying.
+    let Some((scheme, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://"))
+    else {
+        return false;
+    };
+    // The scheme of the request is not known: a proxy may have ended TLS. The origin's one tells
+    // which port goes without saying.
     let default = if scheme.eq_ignore_ascii_case("http") {
         80
     } else if scheme.eq_ignore_ascii_case("https") {
@@ -37,7 +43,9 @@ fn is_own(origin: &HeaderValue, uri: &Uri, headers: &HeaderMap) -> bool {
     // HTTP/2 names the host in the URI.
     let host = match uri.authority() {
         Some(authority) => Some(authority.clone()),
-        None => headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok()),
+        None => {
+            headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok())
+        }
     };
     let (Ok(origin), Some(host)) = (origin.parse::<Authority>(), host) else { return false };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
@@ -49,8 +57,9 @@ mod tests {
     use super::*;
 
     fn foreign(uri: &str, headers: &[(&'static str, &'static str)]) -> bool {
-        let pairs =
-            headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let pairs = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let mut map = HeaderMap::new();
         pairs.for_each(|(name, value)| {
             map.append(name, value);
@@ -70,7 +79,11 @@ mod tests {
             ("something-new", true),
         ] {
             assert_eq!(foreign("/", &[("sec-fetch-site", site)]), expected, "{site}");
-            assert_eq!(foreign("/", &[("sec-fetch-site", site), own, ("host", "a")]), expected, "{site}");
+            assert_eq!(
+                foreign("/", &[("sec-fetch-site", site), own, ("host", "a")]),
+                expected,
+                "{site}"
+            );
         }
         // Behind a proxy that names another host.
         assert!(!foreign("/", &[("sec-fetch-site", "same-origin"), own, ("host", "b")]));
@@ -106,10 +119,17 @@ mod tests {
             ("http://a", "", true),
             ("http://a/", "a", true),
         ] {
-            assert_eq!(foreign("/room", &[("origin", origin), ("host", host)]), expected, "{origin} to {host}");
+            assert_eq!(
+                foreign("/room", &[("origin", origin), ("host", host)]),
+                expected,
+                "{origin} to {host}"
+            );
         }
         assert!(foreign("/", &[("origin", "http://a")]), "no host");
-        assert!(foreign("/", &[("origin", "http://a"), ("origin", "http://a"), ("host", "a")]), "two of them");
+        assert!(
+            foreign("/", &[("origin", "http://a"), ("origin", "http://a"), ("host", "a")]),
+            "two of them"
+        );
         // As HTTP/2 has it.
         assert!(!foreign("https://a/room", &[("origin", "https://a")]));
         assert!(foreign("https://a/room", &[("origin", "https://b")]));

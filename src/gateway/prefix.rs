@@ -8,8 +8,9 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 /// The path under which an endpoint lives: `/echo`, `/api/v1/chat` (SockJS 0.3.3, URLs).
 ///
-/// One segment or more, each after a slash, and no slash at the end. It is compared with the raw path of a request, segment by
-/// segment and case-sensitively, so it is written as browsers send it: what is not plain ASCII is percent-encoded.
+/// One segment or more, each after a slash, and no slash at the end. It is compared with the raw
+/// path of a request, segment by segment and case-sensitively, so it is written as browsers send
+/// it: what is not plain ASCII is percent-encoded.
 ///
 /// ```
 /// use sockeye::Prefix;
@@ -30,8 +31,8 @@ impl Prefix {
         &self.0
     }
 
-    /// What follows this prefix in a request's raw path: empty, or `/` and more. `None` for a path that isn't below it, such
-    /// as `/echofoo` for `/echo`.
+    /// What follows this prefix in a request's raw path: empty, or `/` and more. `None` for a path
+    /// that isn't below it, such as `/echofoo` for `/echo`.
     pub(crate) fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(&*self.0).filter(|below| below.is_empty() || below.starts_with('/'))
     }
@@ -54,7 +55,8 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// A text that is no [`Prefix`]. The message tells what is wrong with it, and what to write instead.
+/// A text that is no [`Prefix`]. The message tells what is wrong with it, and what to write
+/// instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct PrefixError {
     prefix: Box<str>,
@@ -67,10 +69,15 @@ impl fmt::Display for PrefixError {
         let trimmed = prefix.trim_matches('/');
         write!(f, "prefix {prefix:?} ")?;
         match problem {
-            Problem::Root => write!(f, "would take every path of the server: name a segment, for example \"/sockjs\""),
+            Problem::Root => write!(
+                f,
+                "would take every path of the server: name a segment, for example \"/sockjs\""
+            ),
             Problem::NoSlash => write!(f, "does not begin with a slash: write \"/{trimmed}\""),
             Problem::SlashAtEnd => write!(f, "ends in a slash: write \"/{trimmed}\""),
-            Problem::EmptySegment => write!(f, "has an empty segment: write one slash between two segments"),
+            Problem::EmptySegment => {
+                write!(f, "has an empty segment: write one slash between two segments")
+            }
             Problem::DotSegment => {
                 write!(
                     f,
@@ -78,12 +85,19 @@ impl fmt::Display for PrefixError {
                 )
             }
             Problem::Percent => {
-                write!(f, "has a \"%\" without two hexadecimal digits: write \"%25\" for the character itself")
+                write!(
+                    f,
+                    "has a \"%\" without two hexadecimal digits: write \"%25\" for the character itself"
+                )
             }
             Problem::Character(character) => {
                 let mut utf8 = [0; 4];
-                let encoded = utf8_percent_encode(character.encode_utf8(&mut utf8), NON_ALPHANUMERIC);
-                write!(f, "holds {character:?}, which no path can: leave it out, or write \"{encoded}\"")
+                let encoded =
+                    utf8_percent_encode(character.encode_utf8(&mut utf8), NON_ALPHANUMERIC);
+                write!(
+                    f,
+                    "holds {character:?}, which no path can: leave it out, or write \"{encoded}\""
+                )
             }
         }
     }
@@ -120,7 +134,9 @@ impl Problem {
         if let Some(character) = segment.chars().find(|&character| !may_stand_in_path(character)) {
             return Some(Self::Character(character));
         }
-        let is_escape = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+        let is_escape = |rest: &str| {
+            rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit())
+        };
         if !segment.split('%').skip(1).all(is_escape) {
             return Some(Self::Percent);
         }
@@ -149,9 +165,16 @@ mod tests {
 
     #[test]
     fn any_depth_is_taken_as_written() {
-        for text in
-            ["/echo", "/a/b/c", "/v1.2/chat", "/a..b/...", "/%ED%95%9C", "/-._~!$&'()*+,;=:@", "/Echo", "/%252e"]
-        {
+        for text in [
+            "/echo",
+            "/a/b/c",
+            "/v1.2/chat",
+            "/a..b/...",
+            "/%ED%95%9C",
+            "/-._~!$&'()*+,;=:@",
+            "/Echo",
+            "/%252e",
+        ] {
             assert_eq!(prefix(text).to_string(), text);
         }
     }
@@ -209,7 +232,9 @@ mod tests {
         assert_eq!(echo.below("/echo/"), Some("/"));
         assert_eq!(echo.below("/echo//"), Some("//"));
         assert_eq!(echo.below("/echo/a/b/xhr"), Some("/a/b/xhr"));
-        for other in ["", "/", "/ech", "/echofoo", "/echo%2Finfo", "/Echo", "//echo", "/a/echo", "echo/info"] {
+        for other in
+            ["", "/", "/ech", "/echofoo", "/echo%2Finfo", "/Echo", "//echo", "/a/echo", "echo/info"]
+        {
             assert_eq!(echo.below(other), None, "{other}");
         }
         assert_eq!(prefix("/a/b").below("/a/b/info"), Some("/info"));

@@ -59,17 +59,30 @@ struct Form {
 
 impl Endpoint {
     /// Attaches a receiver to its session, new or old, or says why not.
-    pub(super) fn receive(self: &Arc<Self>, parts: Parts, segment: &str, resource: Resource) -> Result<Begun, Refusal> {
+    pub(super) fn receive(
+        self: &Arc<Self>,
+        parts: Parts,
+        segment: &str,
+        resource: Resource,
+    ) -> Result<Begun, Refusal> {
         let form = Form::of(self, &parts.uri, resource)?;
         self.attach(parts, segment, form)
     }
 
-    fn attach(self: &Arc<Self>, mut parts: Parts, segment: &str, form: Form) -> Result<Begun, Refusal> {
+    fn attach(
+        self: &Arc<Self>,
+        mut parts: Parts,
+        segment: &str,
+        form: Form,
+    ) -> Result<Begun, Refusal> {
         let watch = parts.extensions.remove::<PeerWatch>();
         let lookup = self.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, name(form.resource), &self.config)?;
             let (limits, owner) = (Arc::clone(&self.limits), Arc::clone(&self.owner));
-            Ok(Receiver::first(Shared::new(info, Some(segment), Carries::Text, limits, owner), Liveness::Heartbeats))
+            Ok(Receiver::first(
+                Shared::new(info, Some(segment), Carries::Text, limits, owner),
+                Liveness::Heartbeats,
+            ))
         });
         let source = match lookup {
             Err(NotMade::NoRoom(no_room)) => return Err(self.no_room(no_room)),
@@ -79,19 +92,27 @@ impl Endpoint {
                 Contained::new(Arc::clone(&self.handler), Arc::clone(receiver.session())).start();
                 Source::session(receiver, watch)
             }
-            Ok(Lookup::Found(session)) => match Receiver::try_attach(&session, Liveness::Heartbeats) {
-                Some(receiver) => self.attached(receiver, watch),
-                None => {
-                    return Ok(Begun::Attaching(Attaching { endpoint: Arc::clone(self), session, watch, form }));
+            Ok(Lookup::Found(session)) => {
+                match Receiver::try_attach(&session, Liveness::Heartbeats) {
+                    Some(receiver) => self.attached(receiver, watch),
+                    None => {
+                        return Ok(Begun::Attaching(Attaching {
+                            endpoint: Arc::clone(self),
+                            session,
+                            watch,
+                            form,
+                        }));
+                    }
                 }
-            },
+            }
         };
         Ok(Begun::Receiving(form.receive(source, self.config.response_limit)))
     }
 
     fn attached(&self, receiver: Receiver, watch: Option<PeerWatch>) -> Source {
         if receiver.session().ended_untold() {
-            // It ended while this receiver was on its way: then this is the one that is told, and nobody after it.
+            // It ended while this receiver was on its way: then this is the one that is told, and
+            // nobody after it.
             self.registry.forget(receiver.session());
         }
         Source::session(receiver, watch)
@@ -116,7 +137,9 @@ impl Form {
     fn receive(self, source: Source, limit: usize) -> Receiving {
         let Self { resource, callback, wait } = self;
         match (resource, callback) {
-            (Resource::HtmlFile, Some(callback)) => Receiving::Stream(htmlfile::stream(source, &callback, limit)),
+            (Resource::HtmlFile, Some(callback)) => {
+                Receiving::Stream(htmlfile::stream(source, &callback, limit))
+            }
             (Resource::EventSource, _) => Receiving::Stream(eventsource::stream(source, limit)),
             (Resource::XhrStreaming, _) => Receiving::Stream(xhr::stream(source, limit)),
             (_, callback) => Receiving::Poll { source, callback, wait },
@@ -128,7 +151,9 @@ impl Receiving {
     pub(super) async fn answer(self) -> Response<Body> {
         match self {
             Self::Stream(response) => response,
-            Self::Poll { source, callback: Some(callback), .. } => jsonp::poll(source, &callback).await,
+            Self::Poll { source, callback: Some(callback), .. } => {
+                jsonp::poll(source, &callback).await
+            }
             Self::Poll { source, wait, .. } => xhr::poll(source, wait).await,
         }
     }
@@ -137,7 +162,8 @@ impl Receiving {
 impl Attaching {
     pub(super) async fn answer(self) -> Response<Body> {
         let Self { endpoint, session, watch, form } = self;
-        let attached = Receiver::attach(session, Liveness::Heartbeats, endpoint.config.attach_wait).await;
+        let attached =
+            Receiver::attach(session, Liveness::Heartbeats, endpoint.config.attach_wait).await;
         let source = match attached {
             Ok(receiver) => endpoint.attached(receiver, watch),
             Err(_) => Source::Refused(CloseReason::IN_USE),
@@ -164,7 +190,8 @@ where
 
     pub(super) async fn answer(self) -> Result<Response<Body>, Refusal> {
         let Self { endpoint, parts, body, segment, form } = self;
-        // A body of a payload's size is a fault of nobody's, however little is read of those that are refused.
+        // A body of a payload's size is a fault of nobody's, however little is read of those that
+        // are refused.
         let limit = endpoint.discarded().max(endpoint.config.payload_size);
         let expects = body.size_hint().lower() > limit as u64 && arrival::expects(&parts.headers);
         if !endpoint.discard(body, limit, expects).await? {
@@ -200,18 +227,21 @@ mod tests {
 
     fn poll(gateway: &Gateway) -> impl Future<Output = Bytes> + use<> {
         let request = http::Request::builder().method(Method::POST).uri("/idle/0/a/xhr");
-        let answering = Service::call(gateway, request.body(Empty::<Bytes>::new()).expect("a request"));
+        let answering =
+            Service::call(gateway, request.body(Empty::<Bytes>::new()).expect("a request"));
         async move {
             let Ok(response) = answering.await;
             response.into_body().collect().await.expect("infallible").to_bytes()
         }
     }
 
-    /// A poll attaches when it is called. A server that then drops it has lost its client, whether it has asked for the answer or not.
+    /// A poll attaches when it is called. A server that then drops it has lost its client, whether
+    /// it has asked for the answer or not.
     #[tokio::test(start_paused = true)]
     async fn a_poll_that_nobody_asks_for_its_answer_leaves_its_session() {
-        let gateway = Gateway::new()
-            .endpoint("/idle", |mut session: Session| async move { while session.recv().await.is_some() {} });
+        let gateway = Gateway::new().endpoint("/idle", |mut session: Session| async move {
+            while session.recv().await.is_some() {}
+        });
         assert_eq!(poll(&gateway).await, "o\n");
         let attached = poll(&gateway);
         drop(poll(&gateway));
@@ -226,8 +256,8 @@ mod tests {
         assert_eq!(gateway.sessions(), 0);
     }
 
-    /// A client heard `o`, told another one of it, and that one's message to all was published before the first one's handler had joined
-    /// the topic: it ran in a task that had not begun.
+    /// A client heard `o`, told another one of it, and that one's message to all was published
+    /// before the first one's handler had joined the topic: it ran in a task that had not begun.
     #[tokio::test(start_paused = true)]
     async fn a_handler_has_joined_its_topics_when_the_client_hears_of_the_session() {
         let hub = crate::hub::Hub::new();

@@ -11,7 +11,8 @@ use crate::protocol::payload::PayloadError;
 use crate::transport::Body;
 use crate::transport::jsonp::CallbackError;
 
-/// The one place where errors become statuses. The texts that the protocol fixes are those of the errors themselves.
+/// The one place where errors become statuses. The texts that the protocol fixes are those of the
+/// errors themselves.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("Not found.\n")]
@@ -27,7 +28,9 @@ pub(super) enum Refusal {
     Wait(#[from] WaitError),
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    #[error("Payload too large: payload_size is {limit} bytes. Send less at a time, or raise payload_size.\n")]
+    #[error(
+        "Payload too large: payload_size is {limit} bytes. Send less at a time, or raise payload_size.\n"
+    )]
     PayloadTooLarge { limit: usize, read: bool },
     #[error("The request body could not be read.\n")]
     BodyBroken,
@@ -39,13 +42,19 @@ pub(super) enum Refusal {
     TooManySessions { limit: usize },
     #[error("Memory is short on this server: it takes no new sessions for now. Try again later.\n")]
     MemoryShort,
-    #[error("The application took no messages for send_wait ({waited:?}): the session is closed.\n")]
+    #[error(
+        "The application took no messages for send_wait ({waited:?}): the session is closed.\n"
+    )]
     InboundFull { waited: Duration },
-    #[error("Too many payloads of this session wait already: waiting_payloads is {limit}. Send one at a time.\n")]
+    #[error(
+        "Too many payloads of this session wait already: waiting_payloads is {limit}. Send one at a time.\n"
+    )]
     Crowded { limit: usize, read: bool },
     #[error("Path and query are too long: target_size is {limit} bytes.\n")]
     TargetTooLong { limit: usize },
-    #[error("The headers that a session keeps are too large: kept_header_bytes is {limit}. Send fewer cookies.\n")]
+    #[error(
+        "The headers that a session keeps are too large: kept_header_bytes is {limit}. Send fewer cookies.\n"
+    )]
     HeadersTooLarge { limit: usize },
     #[error("Can \"Upgrade\" only to \"WebSocket\".")]
     NoUpgrade,
@@ -68,11 +77,13 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Payload(error) if error.is_limit() => StatusCode::PAYLOAD_TOO_LARGE,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            // 500 is what the protocol wants for these two (SockJS 0.3.3, xhr_send and callback names).
+            // 500 is what the protocol wants for these two (SockJS 0.3.3, xhr_send and callback
+            // names).
             Self::Payload(_) | Self::Callback(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::TooManySessions { .. } | Self::MemoryShort | Self::InboundFull { .. } | Self::Crowded { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TooManySessions { .. }
+            | Self::MemoryShort
+            | Self::InboundFull { .. }
+            | Self::Crowded { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Wait(_)
             | Self::BodyBroken
             | Self::NoUpgrade
@@ -101,19 +112,24 @@ impl From<Refusal> for Response<Body> {
             }
             Refusal::WebSocketVersion => {
                 let mut response = plain(status, refusal.to_string());
-                response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                response
+                    .headers_mut()
+                    .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 response
             }
             Refusal::NoSession { read: false }
             | Refusal::PayloadTooLarge { read: false, .. }
             | Refusal::Crowded { read: false, .. }
-            | Refusal::BodyLate { .. } => last_on_its_connection(plain(status, refusal.to_string())),
+            | Refusal::BodyLate { .. } => {
+                last_on_its_connection(plain(status, refusal.to_string()))
+            }
             _ => plain(status, refusal.to_string()),
         }
     }
 }
 
-/// For a request whose body was not read to its end: the rest of it stands where the next request would begin.
+/// For a request whose body was not read to its end: the rest of it stands where the next request
+/// would begin.
 pub(super) fn last_on_its_connection(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

@@ -19,8 +19,9 @@ use crate::session::{Owner, Receiver, SessionId, Shared};
 
 /// All live sessions of one endpoint.
 ///
-/// Sessions of HTTP transports are found by the session segment of the URL. WebSocket sessions are found by nobody (two sockets may
-/// carry the same segment, SockJS 0.3.3, WebSocket) and stand here so that limits count them.
+/// Sessions of HTTP transports are found by the session segment of the URL. WebSocket sessions are
+/// found by nobody (two sockets may carry the same segment, SockJS 0.3.3, WebSocket) and stand here
+/// so that limits count them.
 pub(crate) struct Registry {
     // Held for look-ups and entries only. Order: registry before session.
     tables: Mutex<Tables>,
@@ -32,8 +33,9 @@ pub(crate) struct Registry {
 struct Tables {
     by_segment: HashMap<Arc<str>, Entry>,
     sockets: HashMap<SessionId, Arc<Shared>>,
-    /// Dates to look at sessions that had no receiver, one a session at the most: a client that polls a thousand times a second must not
-    /// leave five thousand dates behind. The date is early when the session was used since; then it gets a new one.
+    /// Dates to look at sessions that had no receiver, one a session at the most: a client that
+    /// polls a thousand times a second must not leave five thousand dates behind. The date is early
+    /// when the session was used since; then it gets a new one.
     dates: BinaryHeap<Reverse<Date>>,
     next_ticket: u64,
     memory: Memory,
@@ -91,7 +93,8 @@ impl Registry {
         self.lock().by_segment.get(segment).map(|entry| Arc::clone(&entry.session))
     }
 
-    /// The session of an HTTP transport, for a receiver: one that has ended is answered once, an unknown one is made.
+    /// The session of an HTTP transport, for a receiver: one that has ended is answered once, an
+    /// unknown one is made.
     pub(crate) fn find_or_create<E>(
         self: &Arc<Self>,
         segment: &str,
@@ -107,7 +110,9 @@ impl Registry {
         tables.admit(self.sessions, &self.budget).map_err(NotMade::NoRoom)?;
         let segment: Arc<str> = segment.into();
         let receiver = create(Arc::clone(&segment)).map_err(NotMade::Refused)?;
-        tables.by_segment.insert(segment, Entry { session: Arc::clone(receiver.session()), ticket: None });
+        tables
+            .by_segment
+            .insert(segment, Entry { session: Arc::clone(receiver.session()), ticket: None });
         tables.tasks.runtime = Some(Handle::current());
         // What an earlier runtime has left behind is looked after by this one.
         self.staff(tables);
@@ -115,7 +120,10 @@ impl Registry {
     }
 
     /// Enters a WebSocket's session.
-    pub(crate) fn enter_socket(self: &Arc<Self>, create: impl FnOnce() -> Arc<Shared>) -> Result<Arc<Shared>, NoRoom> {
+    pub(crate) fn enter_socket(
+        self: &Arc<Self>,
+        create: impl FnOnce() -> Arc<Shared>,
+    ) -> Result<Arc<Shared>, NoRoom> {
         let mut tables = self.lock();
         tables.admit(self.sessions, &self.budget)?;
         let session = create();
@@ -124,12 +132,13 @@ impl Registry {
         Ok(session)
     }
 
-    /// Forgets a session that has ended, whether the thread on which it ended has come to [`remove`](Self::remove) it yet or not: its end
-    /// is being told, and the segment is free.
+    /// Forgets a session that has ended, whether the thread on which it ended has come to
+    /// [`remove`](Self::remove) it yet or not: its end is being told, and the segment is free.
     pub(crate) fn forget(&self, session: &Arc<Shared>) {
         let Some(segment) = session.segment() else { return };
         let mut tables = self.lock();
-        if tables.by_segment.get(segment).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
+        if tables.by_segment.get(segment).is_some_and(|entry| Arc::ptr_eq(&entry.session, session))
+        {
             tables.by_segment.remove(segment);
         } else {
             tables.memory.recall(segment, clock::now());
@@ -152,7 +161,11 @@ impl Registry {
         let at = at.min(clock::now() + session.look_delay());
         tables.next_ticket += 1;
         entry.ticket = Some(tables.next_ticket);
-        tables.dates.push(Reverse(Date { at, ticket: tables.next_ticket, segment: Arc::clone(segment) }));
+        tables.dates.push(Reverse(Date {
+            at,
+            ticket: tables.next_ticket,
+            segment: Arc::clone(segment),
+        }));
         self.staff(guard);
     }
 
@@ -162,7 +175,8 @@ impl Registry {
             tables.sockets.remove(&session.info().id());
             return;
         };
-        if tables.by_segment.get(segment).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
+        if tables.by_segment.get(segment).is_some_and(|entry| Arc::ptr_eq(&entry.session, session))
+        {
             tables.by_segment.remove(segment);
             let reason = session.end().map_or(CloseReason::INTERRUPTED, |end| end.reason);
             tables.memory.keep(Arc::clone(segment), reason, clock::now());
@@ -197,7 +211,8 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
-        // Entries are whole between two statements; a panic elsewhere must not take the endpoint down.
+        // Entries are whole between two statements; a panic elsewhere must not take the endpoint
+        // down.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

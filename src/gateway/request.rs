@@ -15,18 +15,20 @@ use crate::transport::{Body, PeerWatch};
 
 /// The address of a connection's other end, as a request extension.
 ///
-/// A server puts it into each request so that [`ConnectInfo::peer`](crate::ConnectInfo::peer) knows it. With axum its own
-/// `ConnectInfo<SocketAddr>` does as well (feature `axum`).
+/// A server puts it into each request so that [`ConnectInfo::peer`](crate::ConnectInfo::peer) knows
+/// it. With axum its own `ConnectInfo<SocketAddr>` does as well (feature `axum`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
 /// Takes from a request what its session shall know of it.
 ///
-/// Header values are copied: those of hyper are slices of the connection's read buffer, and one of them would keep its 8 KiB.
+/// Header values are copied: those of hyper are slices of the connection's read buffer, and one of
+/// them would keep its 8 KiB.
 ///
 /// # Errors
 ///
-/// When that would be more than the configuration allows: it is kept for as long as the session lives.
+/// When that would be more than the configuration allows: it is kept for as long as the session
+/// lives.
 pub(super) fn connect_info(
     parts: &mut Parts,
     transport: &'static str,
@@ -47,7 +49,8 @@ pub(super) fn connect_info(
     extensions.remove::<hyper::upgrade::OnUpgrade>();
     // It would keep the connection open as long as the session lives.
     extensions.remove::<PeerWatch>();
-    // A slice of the connection's read buffer, which is as large as two idle sessions; path and query are kept below.
+    // A slice of the connection's read buffer, which is as large as two idle sessions; path and
+    // query are kept below.
     #[cfg(feature = "axum")]
     extensions.remove::<axum::extract::OriginalUri>();
     let peer = peer(&extensions);
@@ -69,7 +72,8 @@ pub(super) fn connect_info(
 fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
     let told = extensions.get::<PeerAddr>().map(|peer| peer.0);
     #[cfg(feature = "axum")]
-    let told = told.or_else(|| extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0));
+    let told = told
+        .or_else(|| extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0));
     told
 }
 
@@ -82,12 +86,19 @@ pub(super) struct Decoration {
 }
 
 impl Decoration {
-    pub(super) fn new(request: &HeaderMap, resource: Resource, cookies: Option<CookieConfig>) -> Self {
-        let has_cors =
-            matches!(resource, Resource::Xhr | Resource::XhrStreaming | Resource::XhrSend | Resource::EventSource);
+    pub(super) fn new(
+        request: &HeaderMap,
+        resource: Resource,
+        cookies: Option<CookieConfig>,
+    ) -> Self {
+        let has_cors = matches!(
+            resource,
+            Resource::Xhr | Resource::XhrStreaming | Resource::XhrSend | Resource::EventSource
+        );
         let mut cors = has_cors.then(|| Cors::of(request));
         if let Some(cors) = cors.as_mut().filter(|_| resource == Resource::EventSource) {
-            // As sockjs-node: an EventSource of sockjs-client sends no credentials, so `*` serves a page without origin.
+            // As sockjs-node: an EventSource of sockjs-client sends no credentials, so `*` serves a
+            // page without origin.
             cors.origin.take_if(|origin| origin == "null");
         }
         Self { cors, cookie: cookies.and_then(|config| headers::cookie(config, request)) }

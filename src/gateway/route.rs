@@ -13,7 +13,8 @@ pub(crate) enum Route<'p> {
         methods: &'static str,
     },
     RawWebSocket,
-    /// `server` is for load balancers; the session is found by `session` alone. Both as they stand in the path.
+    /// `server` is for load balancers; the session is found by `session` alone. Both as they stand
+    /// in the path.
     Session {
         server: &'p str,
         session: &'p str,
@@ -43,7 +44,8 @@ pub(crate) enum NoRoute {
     MethodNotAllowed { allow: &'static str },
 }
 
-/// Finds the route of a request. `below` is the raw path after the prefix, without the query: empty, or `/` and more.
+/// Finds the route of a request. `below` is the raw path after the prefix, without the query:
+/// empty, or `/` and more.
 ///
 /// The path must not have been normalised: `//`, `/./` and `%20` mean what they are.
 pub(crate) fn route<'p>(method: &Method, below: &'p str) -> Result<Route<'p>, NoRoute> {
@@ -64,9 +66,12 @@ struct Methods {
     allow: &'static str,
 }
 
-/// HEAD is answered for pages only. Elsewhere it would open a session, or take the messages of one, and show them to nobody.
-const PAGE: Methods = Methods { answered: &[Method::GET, Method::HEAD], preflight: false, allow: "GET" };
-const INFO: Methods = Methods { answered: &[Method::GET, Method::HEAD], preflight: true, allow: "OPTIONS, GET" };
+/// HEAD is answered for pages only. Elsewhere it would open a session, or take the messages of one,
+/// and show them to nobody.
+const PAGE: Methods =
+    Methods { answered: &[Method::GET, Method::HEAD], preflight: false, allow: "GET" };
+const INFO: Methods =
+    Methods { answered: &[Method::GET, Method::HEAD], preflight: true, allow: "OPTIONS, GET" };
 const GET: Methods = Methods { answered: &[Method::GET], preflight: false, allow: "GET" };
 const XHR: Methods = Methods { answered: &[Method::POST], preflight: true, allow: "POST, OPTIONS" };
 const POST: Methods = Methods { answered: &[Method::POST], preflight: false, allow: "POST" };
@@ -82,7 +87,9 @@ fn find(below: &str) -> Option<(Methods, Route<'_>)> {
         [Some("info"), None, ..] => (INFO, Route::Info),
         [Some("websocket"), None, ..] => (GET, Route::RawWebSocket),
         [Some(page), None, ..] if is_iframe(page) => (PAGE, Route::Iframe),
-        [Some(server), Some(session), Some(resource), None] if is_id(server) && is_session(session) => {
+        [Some(server), Some(session), Some(resource), None]
+            if is_id(server) && is_session(session) =>
+        {
             let (methods, resource) = match resource {
                 "websocket" => (GET, Resource::WebSocket),
                 "xhr" => (XHR, Resource::Xhr),
@@ -114,7 +121,8 @@ fn is_id(segment: &str) -> bool {
     !segment.is_empty() && !segment.contains('.')
 }
 
-/// A session segment: as above, and at most 128 bytes. It is kept for as long as the session is remembered; sockjs-client's has 8.
+/// A session segment: as above, and at most 128 bytes. It is kept for as long as the session is
+/// remembered; sockjs-client's has 8.
 fn is_session(segment: &str) -> bool {
     is_id(segment) && segment.len() <= 128
 }
@@ -131,8 +139,15 @@ mod tests {
         Ok(Route::Session { server: "000", session: "abc", resource })
     }
 
-    const METHODS: [Method; 7] =
-        [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::PUT, Method::DELETE, Method::CONNECT];
+    const METHODS: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::OPTIONS,
+        Method::PUT,
+        Method::DELETE,
+        Method::CONNECT,
+    ];
 
     /// SockJS 0.3.3, URLs: each path, the methods it takes, and `Allow` for all others.
     #[test]
@@ -232,9 +247,14 @@ mod tests {
     /// SockJS 0.3.3, URLs: anything but `/` and `.`, and as it stands in the path.
     #[test]
     fn server_and_session_are_taken_as_they_stand() {
-        for (server, session) in
-            [("a", "b"), ("_", "-"), ("%20", "a%2eb"), ("999", "ab c"), ("안", "~"), ("info", "websocket")]
-        {
+        for (server, session) in [
+            ("a", "b"),
+            ("_", "-"),
+            ("%20", "a%2eb"),
+            ("999", "ab c"),
+            ("안", "~"),
+            ("info", "websocket"),
+        ] {
             let below = format!("/{server}/{session}/xhr");
             let expected = Ok(Route::Session { server, session, resource: Resource::Xhr });
             assert_eq!(route(&Method::POST, &below), expected);
@@ -244,8 +264,11 @@ mod tests {
     /// The server segment is not kept.
     #[test]
     fn a_session_segment_has_at_most_128_bytes() {
-        for (session, found) in [("x".repeat(128), true), ("x".repeat(129), false), ("안".repeat(43), false)] {
-            for (method, resource) in [(Method::POST, "xhr"), (Method::GET, "websocket"), (Method::POST, "jsonp_send")]
+        for (session, found) in
+            [("x".repeat(128), true), ("x".repeat(129), false), ("안".repeat(43), false)]
+        {
+            for (method, resource) in
+                [(Method::POST, "xhr"), (Method::GET, "websocket"), (Method::POST, "jsonp_send")]
             {
                 let below = format!("/{}/{session}/{resource}", "y".repeat(200));
                 assert_eq!(route(&method, &below).is_ok(), found, "{below}");

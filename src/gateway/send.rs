@@ -33,10 +33,16 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send,
     B::Data: Send,
 {
-    pub(super) fn new(endpoint: Arc<Endpoint>, request: Request<B>, segment: &str, resource: Resource) -> Self {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint>,
+        request: Request<B>,
+        segment: &str,
+        resource: Resource,
+    ) -> Self {
         let is_form = resource == Resource::JsonpSend && is_form(request.headers());
         let session = endpoint.registry.find(segment);
-        let refused = session.is_none() || request.body().size_hint().lower() > endpoint.config.payload_size as u64;
+        let refused = session.is_none()
+            || request.body().size_hint().lower() > endpoint.config.payload_size as u64;
         let expects = refused && arrival::expects(request.headers());
         Self { endpoint, body: request.into_body(), session, resource, is_form, expects }
     }
@@ -45,21 +51,31 @@ where
     pub(super) async fn answer(self) -> Result<Response<Body>, Refusal> {
         let Self { endpoint, body, session, resource, is_form, expects } = self;
         let Some(session) = session else {
-            return Err(Refusal::NoSession { read: endpoint.discard(body, endpoint.discarded(), expects).await? });
+            return Err(Refusal::NoSession {
+                read: endpoint.discard(body, endpoint.discarded(), expects).await?,
+            });
         };
         let taken = match endpoint.arrive(body, &session, expects).await {
             Ok(Arrived::Whole(body, place, arriving)) => {
                 let parsed = endpoint.parse(&body, is_form).map_err(Refusal::from);
                 parsed.map(|messages| Some((messages, (place, arriving))))
             }
-            Ok(Arrived::Closed { read }) if !endpoint.still_has(&session) => return Err(Refusal::NoSession { read }),
+            Ok(Arrived::Closed { read }) if !endpoint.still_has(&session) => {
+                return Err(Refusal::NoSession { read });
+            }
             Ok(Arrived::Closed { read: true }) => Ok(None),
-            Ok(Arrived::Closed { read: false }) => return Ok(last_on_its_connection(done(resource))),
+            Ok(Arrived::Closed { read: false }) => {
+                return Ok(last_on_its_connection(done(resource)));
+            }
             Err(refusal) => Err(refusal),
         };
         match taken {
-            Ok(Some(_)) if !endpoint.still_has(&session) => return Err(Refusal::NoSession { read: true }),
-            Ok(Some((messages, _place))) if !messages.is_empty() => endpoint.deliver(&session, messages).await?,
+            Ok(Some(_)) if !endpoint.still_has(&session) => {
+                return Err(Refusal::NoSession { read: true });
+            }
+            Ok(Some((messages, _place))) if !messages.is_empty() => {
+                endpoint.deliver(&session, messages).await?
+            }
             Ok(_) => {}
             Err(refusal) => {
                 tracing::debug!(prefix = %endpoint.prefix, error = %Escaped(&refusal), "payload refused");
@@ -86,7 +102,8 @@ impl Endpoint {
 
     /// False when the session was forgotten while the payload was on its way.
     fn still_has(&self, session: &Arc<Shared>) -> bool {
-        // Only what has ended can have been forgotten, so that as a rule nothing is looked up twice.
+        // Only what has ended can have been forgotten, so that as a rule nothing is looked up
+        // twice.
         session.end().is_none()
             || session
                 .segment()
@@ -104,7 +121,8 @@ impl Endpoint {
     }
 }
 
-/// What was refused for its size is lost, and the client will not send it again: the session must not go on as if nothing had been.
+/// What was refused for its size is lost, and the client will not send it again: the session must
+/// not go on as if nothing had been.
 fn end_for_size(session: &Arc<Shared>, refusal: &Refusal) {
     let for_size = match refusal {
         Refusal::PayloadTooLarge { .. } => true,
@@ -117,8 +135,11 @@ fn end_for_size(session: &Arc<Shared>, refusal: &Refusal) {
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    let essence = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    let essence =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
+    essence.is_some_and(|essence| {
+        essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
 }
 
 #[cfg(test)]
@@ -158,20 +179,25 @@ mod tests {
             if self.0.is_terminated() {
                 return Poll::Ready(None);
             }
-            Poll::Ready(ready!(Pin::new(&mut self.0).poll(cx)).ok().map(|piece| Ok(Frame::data(piece))))
+            Poll::Ready(
+                ready!(Pin::new(&mut self.0).poll(cx)).ok().map(|piece| Ok(Frame::data(piece))),
+            )
         }
     }
 
-    /// A payload takes its time. Meanwhile its session expires and is forgotten: 204 would say that somebody has taken the messages.
+    /// A payload takes its time. Meanwhile its session expires and is forgotten: 204 would say that
+    /// somebody has taken the messages.
     #[tokio::test(start_paused = true)]
     async fn a_payload_for_a_session_that_went_meanwhile_is_not_taken() {
         let gateway = Gateway::new().endpoint("/echo", echo);
-        let open = Request::post("/echo/000/late/xhr").body(Empty::<Bytes>::new()).expect("a request");
+        let open =
+            Request::post("/echo/000/late/xhr").body(Empty::<Bytes>::new()).expect("a request");
         let open = gateway.handle(open).await.into_body().collect().await.expect("infallible");
         assert_eq!(open.to_bytes(), "o\n");
         for (late, status) in [(1, StatusCode::NO_CONTENT), (10, StatusCode::NOT_FOUND)] {
             let (arrive, body) = oneshot::channel();
-            let send = Request::post("/echo/000/late/xhr_send").body(Later(body)).expect("a request");
+            let send =
+                Request::post("/echo/000/late/xhr_send").body(Later(body)).expect("a request");
             let sending = tokio::spawn({
                 let gateway = gateway.clone();
                 async move { gateway.handle(send).await.status() }

@@ -5,14 +5,19 @@ use std::time::Duration;
 /// How long a poll with this query may wait; `None` leaves it to the heartbeat.
 pub(super) fn wait(query: Option<&str>) -> Result<Option<Duration>, WaitError> {
     let mut parameters = query.unwrap_or_default().split('&');
-    let Some(seconds) = parameters.find_map(|parameter| parameter.strip_prefix("sockeye_wait=")) else {
+    let Some(seconds) = parameters.find_map(|parameter| parameter.strip_prefix("sockeye_wait="))
+    else {
         return Ok(None);
     };
     // Longer than anybody waits, and short enough to be added to any date.
     const LONGEST: f64 = 1e9;
     let seconds: f64 = seconds.parse().map_err(|_| WaitError)?;
     // What is no number compares as neither.
-    if seconds >= 0.0 { Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST)))) } else { Err(WaitError) }
+    if seconds >= 0.0 {
+        Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST))))
+    } else {
+        Err(WaitError)
+    }
 }
 
 /// What was asked for is no time.
@@ -37,7 +42,13 @@ mod tests {
         for query in [None, Some(""), Some("t=1"), Some("xsockeye_wait=1"), Some("sockeye_wait")] {
             assert_eq!(wait(query), Ok(None), "{query:?}");
         }
-        for query in ["sockeye_wait=", "sockeye_wait=-1", "sockeye_wait=NaN", "sockeye_wait=1s", "sockeye_wait=1,5"] {
+        for query in [
+            "sockeye_wait=",
+            "sockeye_wait=-1",
+            "sockeye_wait=NaN",
+            "sockeye_wait=1s",
+            "sockeye_wait=1,5",
+        ] {
             assert_eq!(wait(Some(query)), Err(WaitError), "{query}");
         }
     }

@@ -19,21 +19,25 @@ use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::modified_utf8;
 use crate::session::{
-    Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Rate, Receiver, Shared,
+    Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Rate, Receiver,
+    Shared,
 };
 use crate::tally::Tally;
 use crate::transport::tcp::{self, Settings};
 use crate::transport::{Patience, PeerWatch, WatchedStream};
 
-/// Serves clients that speak over plain TCP in records of modified UTF-8: Java's `DataOutputStream.writeUTF` and
-/// `DataInputStream.readUTF`.
+/// Serves clients that speak over plain TCP in records of modified UTF-8: Java's
+/// `DataOutputStream.writeUTF` and `DataInputStream.readUTF`.
 ///
-/// Each record is a message, each message a record: two bytes of length, big-endian, and the text in modified UTF-8 (as UTF-8, but U+0000
-/// takes two bytes, and what is above U+FFFF six). Nothing else is on the wire; what the records say is the handler's affair. Half of a
-/// surrogate pair, which Java can send and text can't hold, arrives as U+FFFD. A message of more than 65,535 encoded bytes is refused with
-/// [`SendError::TooLarge`](crate::SendError::TooLarge). No wire reason tells a client why its session ends: it sees FIN.
+/// Each record is a message, each message a record: two bytes of length, big-endian, and the text
+/// in modified UTF-8 (as UTF-8, but U+0000 takes two bytes, and what is above U+FFFF six). Nothing
+/// else is on the wire; what the records say is the handler's affair. Half of a surrogate pair,
+/// which Java can send and text can't hold, arrives as U+FFFD. A message of more than 65,535
+/// encoded bytes is refused with [`SendError::TooLarge`](crate::SendError::TooLarge). No wire
+/// reason tells a client why its session ends: it sees FIN.
 ///
-/// A client that shuts down its sending side only is taken for gone, but what the application had queued by then still reaches it.
+/// A client that shuts down its sending side only is taken for gone, but what the application had
+/// queued by then still reaches it.
 ///
 /// ```no_run
 /// use sockeye::{Session, TcpEndpoint};
@@ -70,51 +74,60 @@ struct Inner {
 /// How a [`TcpEndpoint`] behaves: limits and delays.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
-    /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session with 1009. Default: 64 KiB, which no
-    /// record reaches.
+    /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session
+    /// with 1009. Default: 64 KiB, which no record reaches.
     pub message_size: usize,
-    /// Messages from the client that wait for the application. When they are this many the connection is no longer read. Default: 1,024.
+    /// Messages from the client that wait for the application. When they are this many the
+    /// connection is no longer read. Default: 1,024.
     pub inbound_messages: usize,
     /// The same in bytes. Default: 1 MiB.
     pub inbound_bytes: usize,
-    /// How fast a client may send; one that is faster is read no further, for as long as it is ahead. Default: as fast as it can.
+    /// How fast a client may send; one that is faster is read no further, for as long as it is
+    /// ahead. Default: as fast as it can.
     pub inbound_rate: Option<Rate>,
-    /// Messages of the application that wait for the client. When they are this many, [`send`](crate::Session::send) waits and
-    /// [`try_send`](crate::Session::try_send) says `Full`. An empty queue takes one, also when this is 0. Default: 1,024.
+    /// Messages of the application that wait for the client. When they are this many,
+    /// [`send`](crate::Session::send) waits and [`try_send`](crate::Session::try_send) says `Full`.
+    /// An empty queue takes one, also when this is 0. Default: 1,024.
     pub outbound_messages: usize,
-    /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty queue; with 0 so is each that isn't empty.
-    /// Default: 1 MiB.
+    /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty
+    /// queue; with 0 so is each that isn't empty. Default: 1 MiB.
     pub outbound_bytes: usize,
-    /// Keys of which the newest message is kept while the outbound queue is full, for publications of which only the newest counts
-    /// ([`WhenFull::Latest`](crate::hub::WhenFull::Latest)); together they hold at most `outbound_bytes`. What is more is dropped, and its
-    /// publisher told. Default: 256.
+    /// Keys of which the newest message is kept while the outbound queue is full, for publications
+    /// of which only the newest counts ([`WhenFull::Latest`](crate::hub::WhenFull::Latest));
+    /// together they hold at most `outbound_bytes`. What is more is dropped, and its publisher
+    /// told. Default: 256.
     pub outbound_keys: usize,
-    /// How long the first record may take to arrive; then the session closes with 1008 "no record in time". Default: 10 s.
+    /// How long the first record may take to arrive; then the session closes with 1008 "no record
+    /// in time". Default: 10 s.
     pub first_record_timeout: Duration,
-    /// How long a later record may take from its first byte to its last; then the session closes likewise. A client may be silent
-    /// between records as long as it likes. Default: 30 s.
+    /// How long a later record may take from its first byte to its last; then the session closes
+    /// likewise. A client may be silent between records as long as it likes. Default: 30 s.
     pub message_timeout: Duration,
-    /// How long a client may take no bytes at all while there are some for it; then its session closes with 1008 "the client does not
-    /// read". Default: 60 s.
+    /// How long a client may take no bytes at all while there are some for it; then its session
+    /// closes with 1008 "the client does not read". Default: 60 s.
     pub write_timeout: Duration,
-    /// The bytes a second that a client has to take while more wait for it, on the average of `write_timeout`;
-    /// a session whose client takes less closes with 1008 "the client reads too slowly". 0 asks for no rate.
-    /// Default: 1,024.
+    /// The bytes a second that a client has to take while more wait for it, on the average of
+    /// `write_timeout`; a session whose client takes less closes with 1008 "the client reads too
+    /// slowly". 0 asks for no rate. Default: 1,024.
     pub least_rate: usize,
-    /// How long a connection that [`listen`](TcpEndpoint::listen) has accepted is silent before the system probes whether its other end
-    /// is still there (TCP keepalive). One that acknowledges neither probes nor data is given up a little after `write_timeout` (Linux;
-    /// elsewhere when the system thinks fit), and its session ends with 1002. Default: 25 s.
+    /// How long a connection that [`listen`](TcpEndpoint::listen) has accepted is silent before the
+    /// system probes whether its other end is still there (TCP keepalive). One that acknowledges
+    /// neither probes nor data is given up a little after `write_timeout` (Linux; elsewhere when
+    /// the system thinks fit), and its session ends with 1002. Default: 25 s.
     pub keepalive_delay: Duration,
-    /// How many bytes the system keeps for a client before they are sent (`TCP_NOTSENT_LOWAT`, Linux and Android; elsewhere the system
-    /// decides). What it keeps is behind the session's own queue, can't be counted when the client goes, and is up to 4 MB by default for
-    /// a client that does not read. 0 leaves it to the system. Default: 64 KiB.
+    /// How many bytes the system keeps for a client before they are sent (`TCP_NOTSENT_LOWAT`,
+    /// Linux and Android; elsewhere the system decides). What it keeps is behind the session's own
+    /// queue, can't be counted when the client goes, and is up to 4 MB by default for a client that
+    /// does not read. 0 leaves it to the system. Default: 64 KiB.
     pub unsent_bytes: u32,
-    /// How long a closed session waits for a client that takes nothing, an ended connection for each step in which the last bytes leave
-    /// and for the client's own end, and how long what a client had sent is read on when it is gone. Default: 5 s.
+    /// How long a closed session waits for a client that takes nothing, an ended connection for
+    /// each step in which the last bytes leave and for the client's own end, and how long what a
+    /// client had sent is read on when it is gone. Default: 5 s.
     pub linger: Duration,
     /// Live sessions; one more connection is closed at once. Default: 100,000.
     pub sessions: usize,
-    /// What counts the memory that sessions hold, and limits it for all together. Default: [`Budget::process`].
+    /// What counts the memory that sessions hold, and limits it for all together. Default:
+    /// [`Budget::process`].
     pub budget: Budget,
 }
 
@@ -149,7 +162,8 @@ impl TcpEndpoint {
 
     /// An endpoint.
     pub fn with_config(config: TcpConfig, handler: impl Handler) -> Self {
-        let registry = Arc::new(Registry::new(config.sessions, Memory::default(), config.budget.clone()));
+        let registry =
+            Arc::new(Registry::new(config.sessions, Memory::default(), config.budget.clone()));
         let inner = Inner {
             handler: Arc::new(handler),
             limits: Arc::new(config.session_limits()),
@@ -162,7 +176,8 @@ impl TcpEndpoint {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Accepts connections and serves each in a task of its own, for ever: whatever makes accepting fail passes.
+    /// Accepts connections and serves each in a task of its own, for ever: whatever makes accepting
+    /// fail passes.
     ///
     /// # Cancel safety
     ///
@@ -179,7 +194,8 @@ impl TcpEndpoint {
                     tracing::debug!(%error, "a TCP connection was gone before its accept");
                 }
                 Err(error) => {
-                    // Out of file descriptors or memory: what waits keeps, and trying again at once would only spin.
+                    // Out of file descriptors or memory: what waits keeps, and trying again at once
+                    // would only spin.
                     tracing::warn!(%error, ?pause, "cannot accept TCP connections now; `ulimit -n` sets how many files may be open");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -208,9 +224,16 @@ impl TcpEndpoint {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Inner { config, handler, limits, settings, registry, owner, refused, .. } = &*self.inner;
+        let Inner { config, handler, limits, settings, registry, owner, refused, .. } =
+            &*self.inner;
         let entered = registry.enter_socket(|| {
-            Shared::new(connect_info(peer), None, Carries::Records, Arc::clone(limits), Arc::clone(owner))
+            Shared::new(
+                connect_info(peer),
+                None,
+                Carries::Records,
+                Arc::clone(limits),
+                Arc::clone(owner),
+            )
         });
         let session = match entered {
             Ok(session) => session,
@@ -225,8 +248,8 @@ impl TcpEndpoint {
     /// The longest record, in bytes of modified UTF-8.
     pub const LONGEST_RECORD: usize = modified_utf8::LONGEST;
 
-    /// Bytes of the record that carries `text`, without its length; more than [`LONGEST_RECORD`](Self::LONGEST_RECORD)
-    /// can't be sent.
+    /// Bytes of the record that carries `text`, without its length; more than
+    /// [`LONGEST_RECORD`](Self::LONGEST_RECORD) can't be sent.
     pub fn record_len(text: &str) -> usize {
         modified_utf8::encoded_len(text)
     }
@@ -248,20 +271,26 @@ impl TcpEndpoint {
     }
 
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
-        // A record is worth sending by itself: waiting to fill a packet would cost its receiver 40 ms.
+        // A record is worth sending by itself: waiting to fill a packet would cost its receiver 40
+        // ms.
         stream.set_nodelay(true)?;
-        // This wire has no heartbeats: without probes a client whose power went would keep its session for ever.
+        // This wire has no heartbeats: without probes a client whose power went would keep its
+        // session for ever.
         let TcpConfig { keepalive_delay, write_timeout, unsent_bytes, .. } = self.inner.config;
         let socket = SockRef::from(stream);
         let quiet = keepalive_delay.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE);
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(quiet).with_interval(PROBE_INTERVAL))?;
+        socket.set_tcp_keepalive(
+            &TcpKeepalive::new().with_time(quiet).with_interval(PROBE_INTERVAL),
+        )?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if unsent_bytes > 0 {
             socket.set_tcp_notsent_lowat(unsent_bytes)?;
         }
         // Later than the session's own timeout, which knows the reason.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_tcp_user_timeout(Some(write_timeout.saturating_add(PROBE_INTERVAL).min(LONGEST_USER_TIMEOUT)))?;
+        socket.set_tcp_user_timeout(Some(
+            write_timeout.saturating_add(PROBE_INTERVAL).min(LONGEST_USER_TIMEOUT),
+        ))?;
         Ok(())
     }
 }
@@ -352,11 +381,17 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("bound");
         for unsent_bytes in [TcpConfig::default().unsent_bytes, 4096] {
-            let endpoint = TcpEndpoint::with_config(TcpConfig { unsent_bytes, ..TcpConfig::default() }, async |_| {});
+            let endpoint = TcpEndpoint::with_config(
+                TcpConfig { unsent_bytes, ..TcpConfig::default() },
+                async |_| {},
+            );
             let _client = TcpStream::connect(addr).await.expect("it listens");
             let (stream, _) = listener.accept().await.expect("a client");
             endpoint.prepare(&stream).expect("a live connection");
-            assert_eq!(SockRef::from(&stream).tcp_notsent_lowat().expect("an option of Linux"), unsent_bytes);
+            assert_eq!(
+                SockRef::from(&stream).tcp_notsent_lowat().expect("an option of Linux"),
+                unsent_bytes
+            );
         }
     }
 }

@@ -23,8 +23,13 @@ use crate::transport::websocket::{self, Framing, Settings};
 use crate::transport::{Body, WatchedStream};
 
 impl Endpoint {
-    /// Answers a WebSocket handshake and starts its session when the connection has changed hands (SockJS 0.3.3, WebSocket).
-    pub(super) fn upgrade<B>(&self, mut request: Request<B>, framing: Framing) -> Result<Response<Body>, Refusal> {
+    /// Answers a WebSocket handshake and starts its session when the connection has changed hands
+    /// (SockJS 0.3.3, WebSocket).
+    pub(super) fn upgrade<B>(
+        &self,
+        mut request: Request<B>,
+        framing: Framing,
+    ) -> Result<Response<Body>, Refusal> {
         let accept = accept_key(request.headers())?;
         if request.version() < Version::HTTP_11 {
             return Err(Refusal::UpgradeOverHttp10);
@@ -43,9 +48,9 @@ impl Endpoint {
             Framing::Raw => ("rawwebsocket", Carries::Text),
         };
         let info = connect_info(&mut parts, transport, &self.config)?;
-        let entered = self
-            .registry
-            .enter_socket(|| Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner)));
+        let entered = self.registry.enter_socket(|| {
+            Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner))
+        });
         let session = entered.map_err(|full| self.no_room(full))?;
         let start = Start {
             receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),
@@ -74,17 +79,34 @@ struct Start {
 }
 
 impl Start {
-    /// The session gets a task of its own: the one that waited for the upgrade still holds what hyper left there.
+    /// The session gets a task of its own: the one that waited for the upgrade still holds what
+    /// hyper left there.
     fn on(self, upgraded: Upgraded) {
         let Self { receiver, application, framing, settings } = self;
         match bare(upgraded) {
             Ok((stream, read)) => {
                 let watch = Some(stream.watch());
-                tokio::spawn(websocket::run(stream, read, watch, receiver, application, framing, settings));
+                tokio::spawn(websocket::run(
+                    stream,
+                    read,
+                    watch,
+                    receiver,
+                    application,
+                    framing,
+                    settings,
+                ));
             }
             Err(upgraded) => {
                 let stream = TokioIo::new(upgraded);
-                tokio::spawn(websocket::run(stream, Vec::new(), None, receiver, application, framing, settings));
+                tokio::spawn(websocket::run(
+                    stream,
+                    Vec::new(),
+                    None,
+                    receiver,
+                    application,
+                    framing,
+                    settings,
+                ));
             }
         }
     }
@@ -99,25 +121,31 @@ fn bare(upgraded: Upgraded) -> Result<(WatchedStream, Vec<u8>), Upgraded> {
             (WatchedStream::new(stream), read)
         }
     };
-    // A frame is worth sending by itself, and an answer to it may be 40 ms away if it waits for an acknowledgement. The server should
-    // have said so for all its connections; an error means that this one is gone, which reading it tells.
+    // A frame is worth sending by itself, and an answer to it may be 40 ms away if it waits for an
+    // acknowledgement. The server should have said so for all its connections; an error means that
+    // this one is gone, which reading it tells.
     let _ = stream.set_nodelay();
     // Copied: even an empty slice of hyper's read buffer keeps all of it.
     Ok((stream, read.to_vec()))
 }
 
 /// The connection and what was read of it, if it is of this type.
-fn take<S: AsyncRead + AsyncWrite + Unpin + 'static>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded> {
+fn take<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    upgraded: Upgraded,
+) -> Result<(S, Bytes), Upgraded> {
     let upgraded = match upgraded.downcast::<TokioIo<S>>() {
         Ok(UpgradedParts { io, read_buf, .. }) => return Ok((io.into_inner(), read_buf)),
         Err(upgraded) => upgraded,
     };
-    // What finds out first which HTTP a client speaks, as `axum::serve` does, puts one more layer around it.
-    let auto::upgrade::Parts { io, read_buf, .. } = auto::upgrade::downcast::<TokioIo<S>>(upgraded)?;
+    // What finds out first which HTTP a client speaks, as `axum::serve` does, puts one more layer
+    // around it.
+    let auto::upgrade::Parts { io, read_buf, .. } =
+        auto::upgrade::downcast::<TokioIo<S>>(upgraded)?;
     Ok((io.into_inner(), read_buf))
 }
 
-/// Checks the handshake (RFC 6455, the server's opening handshake) and gives `Sec-WebSocket-Accept`.
+/// Checks the handshake (RFC 6455, the server's opening handshake) and gives
+/// `Sec-WebSocket-Accept`.
 fn accept_key(request: &HeaderMap) -> Result<HeaderValue, Refusal> {
     if !asks_for_websocket(request) {
         return Err(Refusal::NoUpgrade);
@@ -126,7 +154,10 @@ fn accept_key(request: &HeaderMap) -> Result<HeaderValue, Refusal> {
         return Err(Refusal::NoConnectionUpgrade);
     }
     // 8 is the draft that became 13; on the wire they are the same.
-    if !request.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13" || version == "8") {
+    if !request
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_some_and(|version| version == "13" || version == "8")
+    {
         return Err(Refusal::WebSocketVersion);
     }
     let key = request.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::NoWebSocketKey)?;

@@ -9,31 +9,36 @@ use crate::{Message, SessionId};
 
 /// Joins hubs: what is published in one of them reaches the members in all.
 ///
-/// A hub hands every publication to its backplane, and its own members too are served only by what the backplane gives back
-/// through the [`Inlet`]. So it is the backplane that decides on the order, and a hub can't hear its own words twice.
+/// A hub hands every publication to its backplane, and its own members too are served only by what
+/// the backplane gives back through the [`Inlet`]. So it is the backplane that decides on the
+/// order, and a hub can't hear its own words twice.
 ///
-/// An implementation that spans processes delivers to the inlets of its own process in [`publish`](Self::publish), queues for
-/// the others, and delivers what it hears from them. The order of a topic is then that of its choosing: each publisher's own
-/// order is the least that members rely on.
+/// An implementation that spans processes delivers to the inlets of its own process in
+/// [`publish`](Self::publish), queues for the others, and delivers what it hears from them. The
+/// order of a topic is then that of its choosing: each publisher's own order is the least that
+/// members rely on.
 pub trait Backplane: Send + Sync + 'static {
-    /// A hub comes, which wants all publications until it is gone. One that was handed over before `attach` returned may be left out.
+    /// A hub comes, which wants all publications until it is gone. One that was handed over before
+    /// `attach` returned may be left out.
     fn attach(&self, inlet: Inlet);
 
     /// Hands a publication to every hub, once each, and tells what became of it in this process.
     ///
-    /// It is called by application code that doesn't wait: a backplane that can't send at once queues, within limits, and
-    /// counts and logs what it has to drop.
+    /// It is called by application code that doesn't wait: a backplane that can't send at once
+    /// queues, within limits, and counts and logs what it has to drop.
     fn publish(&self, publication: &Publication) -> Delivery;
 
-    /// A hub has its first member in a topic. For backplanes that send a topic only where it is followed.
+    /// A hub has its first member in a topic. For backplanes that send a topic only where it is
+    /// followed.
     ///
-    /// Called once for each hub, and then not before [`topic_closed`](Self::topic_closed), under a lock of the hub's: it must
-    /// neither block nor call the hub.
+    /// Called once for each hub, and then not before [`topic_closed`](Self::topic_closed), under a
+    /// lock of the hub's: it must neither block nor call the hub.
     fn topic_opened(&self, topic: &str) {
         let _ = topic;
     }
 
-    /// The last member of a topic has left a hub. Called as [`topic_opened`](Self::topic_opened) is.
+    /// The last member of a topic has left a hub. Called as [`topic_opened`](Self::topic_opened)
+    /// is.
     fn topic_closed(&self, topic: &str) {
         let _ = topic;
     }
@@ -61,9 +66,11 @@ pub enum WhenFull {
     Close,
     /// This message is dropped for this member, and counted.
     Drop,
-    /// Only the newest message of this key counts: it waits until the member has room, unless a newer one of the key comes before. The
-    /// member then gets what waited in the order in which it was published. How many keys wait is bounded by
-    /// [`outbound_keys`](crate::EndpointConfig::outbound_keys). A key is one among those of its topic.
+    /// Only the newest message of this key counts: it waits until the member has room, unless a
+    /// newer one of the key comes before. The member then gets what waited in the order in which it
+    /// was published. How many keys wait is bounded by
+    /// [`outbound_keys`](crate::EndpointConfig::outbound_keys). A key is one among those of its
+    /// topic.
     Latest(Arc<str>),
 }
 
@@ -74,10 +81,12 @@ pub enum WhenFull {
 /// The members of a topic get its messages in the same order, in all the hubs.
 #[derive(Debug)]
 pub struct Local {
-    // Held, shared, while hubs are served: `attach` thereby waits for what is on its way. It comes before all locks of the hubs.
+    // Held, shared, while hubs are served: `attach` thereby waits for what is on its way. It comes
+    // before all locks of the hubs.
     inlets: RwLock<Vec<Inlet>>,
-    // A topic's publications go through these doors one at a time, so that two hubs can't get them in different orders. A
-    // hundred doors instead of one, so that topics rarely wait for each other.
+    // A topic's publications go through these doors one at a time, so that two hubs can't get them
+    // in different orders. A hundred doors instead of one, so that topics rarely wait for each
+    // other.
     doors: [Mutex<()>; 128],
 }
 
@@ -112,7 +121,8 @@ impl Backplane for Local {
         let inlets = self.inlets.read().unwrap_or_else(PoisonError::into_inner);
         // One hub has an order of its own.
         let several = inlets.len() > 1;
-        let _turn = several.then(|| self.door(&publication.topic).lock().unwrap_or_else(PoisonError::into_inner));
+        let _turn = several
+            .then(|| self.door(&publication.topic).lock().unwrap_or_else(PoisonError::into_inner));
         let mut delivery = Delivery::default();
         for inlet in inlets.iter() {
             delivery += inlet.deliver(publication).unwrap_or_default();

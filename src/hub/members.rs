@@ -1,4 +1,5 @@
-//! The members of a topic: joining and leaving in constant time, and nothing but members to walk over.
+//! The members of a topic: joining and leaving in constant time, and nothing but members to walk
+//! over.
 
 use slab::Slab;
 
@@ -22,7 +23,8 @@ struct Member {
 const KEPT_CAPACITY: usize = 16;
 
 impl Members {
-    /// Adds a member and returns its key, or `None` when the last member has gone before: then the topic is to be opened anew.
+    /// Adds a member and returns its key, or `None` when the last member has gone before: then the
+    /// topic is to be opened anew.
     pub(super) fn insert(&mut self, sender: &Sender) -> Option<usize> {
         if self.retired {
             return None;
@@ -32,7 +34,8 @@ impl Members {
         Some(key)
     }
 
-    /// Removes the member with that key, which must be there; true when it was the last one, and no other can come.
+    /// Removes the member with that key, which must be there; true when it was the last one, and no
+    /// other can come.
     pub(super) fn remove(&mut self, key: usize) -> (Sender, bool) {
         let place = self.places.remove(key);
         let member = self.senders.swap_remove(place);

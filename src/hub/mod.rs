@@ -20,10 +20,12 @@ use crate::{CloseReason, Message, Sender, SessionId, TrySendError};
 
 /// Topics and the sessions that follow them; cheap to clone, all clones are the same hub.
 ///
-/// A message is encoded once, however many sessions it goes to. A session that cannot take one because its outbound queue is
-/// full is closed with [`CloseReason::SLOW_CONSUMER`] and counted, unless its publisher wants something else ([`Topic::when_full`]): one client that does not read costs the others nothing. A message that
-/// is larger by itself than a session can take is counted and closes none. A publication takes the room that there is, also while a
-/// [`send`](Sender::send) of the application waits for more: a session that has room is never closed for want of it.
+/// A message is encoded once, however many sessions it goes to. A session that cannot take one
+/// because its outbound queue is full is closed with [`CloseReason::SLOW_CONSUMER`] and counted,
+/// unless its publisher wants something else ([`Topic::when_full`]): one client that does not read
+/// costs the others nothing. A message that is larger by itself than a session can take is counted
+/// and closes none. A publication takes the room that there is, also while a [`send`](Sender::send)
+/// of the application waits for more: a session that has room is never closed for want of it.
 ///
 /// ```
 /// use sockeye::{Session, hub::Hub};
@@ -39,8 +41,9 @@ use crate::{CloseReason, Message, Sender, SessionId, TrySendError};
 ///
 /// # Ordering
 ///
-/// All members of a topic get its messages in the same order, and those of one publisher in the order in which it published
-/// them. Topics know nothing of each other's order. Across hubs the order is the [`Backplane`]'s; [`Local`] keeps it.
+/// All members of a topic get its messages in the same order, and those of one publisher in the
+/// order in which it published them. Topics know nothing of each other's order. Across hubs the
+/// order is the [`Backplane`]'s; [`Local`] keeps it.
 #[derive(Clone)]
 pub struct Hub {
     inner: Arc<Inner>,
@@ -60,12 +63,14 @@ impl Hub {
         Self { inner, backplane }
     }
 
-    /// The topic of that name. It costs nothing until somebody joins, and is forgotten when the last member leaves.
+    /// The topic of that name. It costs nothing until somebody joins, and is forgotten when the
+    /// last member leaves.
     pub fn topic(&self, name: impl Into<Arc<str>>) -> Topic {
         Topic { hub: self.clone(), name: name.into(), when_full: WhenFull::Close }
     }
 
-    /// Sends to one session as to a member of a topic: if its outbound queue is full, it is closed as a slow consumer.
+    /// Sends to one session as to a member of a topic: if its outbound queue is full, it is closed
+    /// as a slow consumer.
     ///
     /// Returns whether the session took the message.
     pub fn send_to(&self, sender: &Sender, message: impl Into<Message>) -> bool {
@@ -88,7 +93,8 @@ impl Hub {
         self.inner.slow.total()
     }
 
-    /// How many times a message did not reach a member of this hub, for whatever reason, or was replaced by a newer one before it did.
+    /// How many times a message did not reach a member of this hub, for whatever reason, or was
+    /// replaced by a newer one before it did.
     pub fn undelivered(&self) -> u64 {
         self.inner.undelivered.load(Ordering::Relaxed)
     }
@@ -119,8 +125,8 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// What becomes of a publication for members that can't keep up; so it is for all that is published through this handle and its clones.
-    /// Default: [`WhenFull::Close`].
+    /// What becomes of a publication for members that can't keep up; so it is for all that is
+    /// published through this handle and its clones. Default: [`WhenFull::Close`].
     ///
     /// ```
     /// use sockeye::hub::{Hub, WhenFull};
@@ -146,8 +152,9 @@ impl Topic {
     ///
     /// # Ordering
     ///
-    /// The member gets everything that is published in this hub after `join` has returned, and nothing from before it was
-    /// called. What other hubs publish reaches it as soon as the backplane knows of the topic.
+    /// The member gets everything that is published in this hub after `join` has returned, and
+    /// nothing from before it was called. What other hubs publish reaches it as soon as the
+    /// backplane knows of the topic.
     pub fn join(&self, sender: Sender) -> Membership {
         let hub = self.hub.clone();
         let mut followers = hub.inner.open(&self.name, None, &*hub.backplane);
@@ -165,19 +172,25 @@ impl Topic {
 
     /// Sends a message to every member.
     ///
-    /// It never waits for a client: a queue takes the message, or its session is closed. When it returns, the members in this
-    /// process have been served.
+    /// It never waits for a client: a queue takes the message, or its session is closed. When it
+    /// returns, the members in this process have been served.
     pub fn publish(&self, message: impl Into<Message>) -> Delivery {
         self.send(message.into(), None, self.when_full.clone())
     }
 
-    /// Sends a message to every member; one that has no room gets it later, or a newer one of the same key ([`WhenFull::Latest`]).
+    /// Sends a message to every member; one that has no room gets it later, or a newer one of the
+    /// same key ([`WhenFull::Latest`]).
     ///
     /// # Ordering
     ///
-    /// What a member gets, it gets in the order in which it was published. While messages wait for a member nothing else finds room there:
-    /// what is published with [`WhenFull::Close`] then closes it.
-    pub fn publish_latest(&self, key: impl Into<Arc<str>>, message: impl Into<Message>) -> Delivery {
+    /// What a member gets, it gets in the order in which it was published. While messages wait for
+    /// a member nothing else finds room there: what is published with [`WhenFull::Close`] then
+    /// closes it.
+    pub fn publish_latest(
+        &self,
+        key: impl Into<Arc<str>>,
+        message: impl Into<Message>,
+    ) -> Delivery {
         self.send(message.into(), None, WhenFull::Latest(key.into()))
     }
 
@@ -193,7 +206,12 @@ impl Topic {
     }
 
     fn send(&self, message: Message, except: Option<SessionId>, when_full: WhenFull) -> Delivery {
-        self.hub.backplane.publish(&Publication { topic: Arc::clone(&self.name), message, except, when_full })
+        self.hub.backplane.publish(&Publication {
+            topic: Arc::clone(&self.name),
+            message,
+            except,
+            when_full,
+        })
     }
 }
 
@@ -241,16 +259,19 @@ impl fmt::Debug for Membership {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// Sessions that have taken the message into their queue, or keep it behind the queue as the newest of its key.
+    /// Sessions that have taken the message into their queue, or keep it behind the queue as the
+    /// newest of its key.
     pub reached: usize,
-    /// Members that have not: they had closed already, were closed now as slow consumers, or can't carry it (binary).
+    /// Members that have not: they had closed already, were closed now as slow consumers, or can't
+    /// carry it (binary).
     pub undelivered: usize,
-    /// Members for which it is too large by itself: more than `outbound_bytes` of their endpoint, or than their transport can carry. They
-    /// stay open, and members.
+    /// Members for which it is too large by itself: more than `outbound_bytes` of their endpoint,
+    /// or than their transport can carry. They stay open, and members.
     pub too_large: usize,
     /// Members that had no room for it, and stay ([`WhenFull::Drop`], or more keys than are kept).
     pub dropped: usize,
-    /// Earlier messages that this one has replaced as the newest of its key: members had been reached by them, and will never get them.
+    /// Earlier messages that this one has replaced as the newest of its key: members had been
+    /// reached by them, and will never get them.
     pub replaced: usize,
 }
 
@@ -293,7 +314,8 @@ impl fmt::Debug for Inlet {
 /// What all clones of a hub share.
 #[derive(Default)]
 struct Inner {
-    // Held for one look-up, never while a topic's members are locked or served: a large topic must not hold up the others.
+    // Held for one look-up, never while a topic's members are locked or served: a large topic must
+    // not hold up the others.
     topics: Mutex<HashMap<Arc<str>, Arc<Followers>>>,
     slow: SlowConsumers,
     undelivered: AtomicU64,
@@ -302,20 +324,28 @@ struct Inner {
 /// The members of one topic in this hub.
 struct Followers {
     name: Arc<str>,
-    // Held while a message is handed to all members: that is what gives them the same order. Each session's own lock is taken
-    // inside this one, never the other way round.
+    // Held while a message is handed to all members: that is what gives them the same order. Each
+    // session's own lock is taken inside this one, never the other way round.
     members: Mutex<Members>,
 }
 
 impl Inner {
     /// The members of a topic, or a new place for them where there is none but a `retired` one.
-    fn open(&self, name: &Arc<str>, retired: Option<&Arc<Followers>>, backplane: &dyn Backplane) -> Arc<Followers> {
+    fn open(
+        &self,
+        name: &Arc<str>,
+        retired: Option<&Arc<Followers>>,
+        backplane: &dyn Backplane,
+    ) -> Arc<Followers> {
         let mut topics = self.topics();
         match topics.get(name) {
-            Some(current) if !retired.is_some_and(|retired| Arc::ptr_eq(current, retired)) => Arc::clone(current),
+            Some(current) if !retired.is_some_and(|retired| Arc::ptr_eq(current, retired)) => {
+                Arc::clone(current)
+            }
             known => {
                 let known = known.is_some();
-                let followers = Arc::new(Followers { name: Arc::clone(name), members: Mutex::default() });
+                let followers =
+                    Arc::new(Followers { name: Arc::clone(name), members: Mutex::default() });
                 topics.insert(Arc::clone(name), Arc::clone(&followers));
                 if !known {
                     backplane.topic_opened(name);
@@ -357,7 +387,8 @@ impl Inner {
                 }
             }
         }
-        let missed = delivery.undelivered + delivery.too_large + delivery.dropped + delivery.replaced;
+        let missed =
+            delivery.undelivered + delivery.too_large + delivery.dropped + delivery.replaced;
         if missed > 0 {
             self.undelivered.fetch_add(missed as u64, Ordering::Relaxed);
         }
@@ -368,7 +399,8 @@ impl Inner {
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Followers>>> {
-        // Nothing panics under this lock but a backplane's `topic_opened`, and then the map is whole.
+        // Nothing panics under this lock but a backplane's `topic_opened`, and then the map is
+        // whole.
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -394,20 +426,26 @@ enum Outcome {
 fn publish(sender: &Sender, topic: &Arc<str>, message: Message, when_full: &WhenFull) -> Outcome {
     match when_full {
         WhenFull::Close => offer(sender, message),
-        WhenFull::Drop => sender.try_publish(message).map_or_else(|error| refused(&error), |()| Outcome::Taken),
-        WhenFull::Latest(key) => match sender.publish_latest((Arc::clone(topic), Arc::clone(key)), message) {
-            Ok(Kept::Queued | Kept::Waits { replaced: false }) => Outcome::Taken,
-            Ok(Kept::Waits { replaced: true }) => Outcome::Replaced,
-            Ok(Kept::NoPlace) => Outcome::Dropped,
-            Err(error) => refused(&error),
-        },
+        WhenFull::Drop => {
+            sender.try_publish(message).map_or_else(|error| refused(&error), |()| Outcome::Taken)
+        }
+        WhenFull::Latest(key) => {
+            match sender.publish_latest((Arc::clone(topic), Arc::clone(key)), message) {
+                Ok(Kept::Queued | Kept::Waits { replaced: false }) => Outcome::Taken,
+                Ok(Kept::Waits { replaced: true }) => Outcome::Replaced,
+                Ok(Kept::NoPlace) => Outcome::Dropped,
+                Err(error) => refused(&error),
+            }
+        }
     }
 }
 
 fn offer(sender: &Sender, message: Message) -> Outcome {
     match sender.try_publish(message) {
         Ok(()) => Outcome::Taken,
-        Err(TrySendError::Full(_)) if sender.give_up(CloseReason::SLOW_CONSUMER) => Outcome::TooSlow,
+        Err(TrySendError::Full(_)) if sender.give_up(CloseReason::SLOW_CONSUMER) => {
+            Outcome::TooSlow
+        }
         // Another topic may have been faster: a session is counted once.
         Err(TrySendError::Full(_)) => Outcome::Gone,
         Err(error) => refused(&error),

@@ -50,7 +50,8 @@ async fn a_message_is_encoded_once_for_all() {
     let (_ann, _session, mut ann) = member(&topic);
     let (_bob, _session, mut bob) = member(&topic);
     topic.publish("shared");
-    let (first, second) = (ann.next().await.expect("a message"), bob.next().await.expect("a message"));
+    let (first, second) =
+        (ann.next().await.expect("a message"), bob.next().await.expect("a message"));
     let frame = |message: &Message| message.line().expect("text has a frame").as_ptr();
     assert_eq!(frame(&first), frame(&second));
 }
@@ -70,11 +71,14 @@ async fn who_does_not_read_is_closed_and_disturbs_nobody() {
     assert_eq!(client.hear().await, "one", "what was queued before still goes out");
     assert_eq!(client.next().await, Err(CloseReason::SLOW_CONSUMER));
     let end = client.end().expect("an end");
-    assert_eq!((end.reason, end.by, end.undelivered), (CloseReason::SLOW_CONSUMER, crate::EndedBy::Gateway, 0));
+    assert_eq!(
+        (end.reason, end.by, end.undelivered),
+        (CloseReason::SLOW_CONSUMER, crate::EndedBy::Gateway, 0)
+    );
 }
 
-/// A publication over `outbound_bytes` used to be taken by an empty queue; the next one then found no room, and closed a session that had
-/// kept up with five bytes.
+/// A publication over `outbound_bytes` used to be taken by an empty queue; the next one then found
+/// no room, and closed a session that had kept up with five bytes.
 #[tokio::test(start_paused = true)]
 async fn a_message_larger_than_a_queue_closes_nobody() {
     let hub = Hub::new();
@@ -86,9 +90,16 @@ async fn a_message_larger_than_a_queue_closes_nobody() {
     let _bob = topic.join(bobs.sender());
     let larger = "x".repeat(11);
     assert_eq!(topic.publish("before"), delivery(2, 0));
-    assert_eq!(topic.publish(&*larger), Delivery { reached: 1, too_large: 1, ..Delivery::default() });
+    assert_eq!(
+        topic.publish(&*larger),
+        Delivery { reached: 1, too_large: 1, ..Delivery::default() }
+    );
     assert_eq!(bob.hear_all().await, ["before"]);
-    assert_eq!(topic.publish(&*larger), Delivery { reached: 1, too_large: 1, ..Delivery::default() }, "also empty");
+    assert_eq!(
+        topic.publish(&*larger),
+        Delivery { reached: 1, too_large: 1, ..Delivery::default() },
+        "also empty"
+    );
     assert!(!hub.send_to(&bobs.sender(), larger.clone()));
     assert_eq!(topic.publish("after"), delivery(2, 0));
     assert_eq!(ann.hear_all().await, ["before", &larger, &larger, "after"]);
@@ -96,7 +107,8 @@ async fn a_message_larger_than_a_queue_closes_nobody() {
     assert_eq!((hub.slow_consumers(), hub.undelivered()), (0, 3));
 }
 
-/// The application waits for room for a large message. The session has room, so that a publication must not close it.
+/// The application waits for room for a large message. The session has room, so that a publication
+/// must not close it.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_has_room_is_not_closed_because_a_sender_waits() {
     let hub = Hub::new();
@@ -183,7 +195,10 @@ async fn a_slow_session_is_counted_once_however_many_topics_it_follows() {
     let _memberships = ["a", "b"].map(|name| hub.topic(name).join(slow.sender()));
     hub.topic("a").publish("fills the queue");
     assert!(!hub.send_to(&slow.sender(), "too much"));
-    assert!(!slow.sender().give_up(CloseReason::SLOW_CONSUMER), "nor by another hub at the same moment");
+    assert!(
+        !slow.sender().give_up(CloseReason::SLOW_CONSUMER),
+        "nor by another hub at the same moment"
+    );
     assert_eq!(hub.topic("a").publish("x"), delivery(0, 1));
     assert_eq!(hub.topic("b").publish("x"), delivery(0, 1));
     assert_eq!((hub.slow_consumers(), hub.undelivered()), (1, 3));
@@ -211,8 +226,9 @@ async fn topics_without_members_are_forgotten() {
     }
 }
 
-/// The last member leaves between the two locks of a join: once the topic has been looked up, and before its members are
-/// locked. Who joined then would be a member of something that no publication finds.
+/// The last member leaves between the two locks of a join: once the topic has been looked up, and
+/// before its members are locked. Who joined then would be a member of something that no
+/// publication finds.
 #[tokio::test]
 async fn a_join_that_meets_the_last_leave_opens_the_topic_anew() {
     let hub = Hub::new();
@@ -254,13 +270,15 @@ async fn ten_thousand_members_join_hear_and_leave_in_any_order() {
     }
 }
 
-/// Members join and leave on several threads while others publish: a publication must reach exactly those who are members
-/// throughout, in one order, and the topic that becomes empty and full again must not lose anybody.
+/// Members join and leave on several threads while others publish: a publication must reach exactly
+/// those who are members throughout, in one order, and the topic that becomes empty and full again
+/// must not lose anybody.
 #[test]
 fn joining_leaving_and_publishing_on_many_threads() {
     let hub = Hub::new();
     let topic = hub.topic("busy");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _context = runtime.enter();
     const MESSAGES: usize = 300;
     std::thread::scope(|scope| {
@@ -305,7 +323,8 @@ fn joining_leaving_and_publishing_on_many_threads() {
         assert_eq!(other, &heard[0]);
     }
     for publisher in 0..3 {
-        let own: Vec<&String> = heard[0].iter().filter(|text| text.starts_with(&format!("{publisher}:"))).collect();
+        let own: Vec<&String> =
+            heard[0].iter().filter(|text| text.starts_with(&format!("{publisher}:"))).collect();
         let sent: Vec<String> = (0..MESSAGES).map(|n| format!("{publisher}:{n}")).collect();
         assert!(own.into_iter().eq(&sent));
     }
@@ -314,7 +333,8 @@ fn joining_leaving_and_publishing_on_many_threads() {
 #[tokio::test(start_paused = true)]
 async fn a_backplane_joins_two_hubs() {
     let backplane: Arc<dyn Backplane> = Arc::new(Local::new());
-    let (here, there) = (Hub::joined_by(Arc::clone(&backplane)), Hub::joined_by(Arc::clone(&backplane)));
+    let (here, there) =
+        (Hub::joined_by(Arc::clone(&backplane)), Hub::joined_by(Arc::clone(&backplane)));
     let (_ann, session, mut ann) = member(&here.topic("news"));
     let (_bob, _session, mut bob) = member(&there.topic("news"));
     let (_eve, _session, mut eve) = member(&there.topic("weather"));
@@ -329,10 +349,12 @@ async fn a_backplane_joins_two_hubs() {
     assert_eq!(there.topic("news").publish("alone"), delivery(1, 0));
 }
 
-/// Two hubs publish in the same topic at once: without the backplane's order each would serve its own members first.
+/// Two hubs publish in the same topic at once: without the backplane's order each would serve its
+/// own members first.
 #[test]
 fn joined_hubs_agree_on_the_order() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _context = runtime.enter();
     let backplane: Arc<dyn Backplane> = Arc::new(Local::new());
     let hubs = [Hub::joined_by(Arc::clone(&backplane)), Hub::joined_by(backplane)];

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The budget that counts the message, for good once it is set (upper half), whether the line is counted (one bit), and the queues of
-/// that budget in which it stands.
+/// The budget that counts the message, for good once it is set (upper half), whether the line is
+/// counted (one bit), and the queues of that budget in which it stands.
 ///
-/// Another budget's queues count it in full, and so does a queue that is its only holder: nobody can copy it meanwhile.
+/// Another budget's queues count it in full, and so does a queue that is its only holder: nobody
+/// can copy it meanwhile.
 #[derive(Default)]
 pub(super) struct Places(AtomicU64);
 
@@ -52,7 +53,8 @@ impl Places {
             }
             let (next, counted) = match state & COUNT {
                 1 if state & WITH_LINE == 0 => (id(state) << 32, content),
-                // The line stays as long as the message does, also when the last queue is the only one left.
+                // The line stays as long as the message does, also when the last queue is the only
+                // one left.
                 1 => (id(state) << 32, content + line),
                 _ => (state - 1, 0),
             };
@@ -93,17 +95,58 @@ mod tests {
     #[test]
     fn a_shared_message_counts_once_with_its_line() {
         counted(&[(true, HERE), (false, HERE)], 100);
-        counted(&[(true, HERE), (true, HERE), (true, HERE), (false, HERE), (false, HERE), (false, HERE)], 110);
-        counted(&[(true, HERE), (true, HERE), (false, HERE), (true, HERE), (false, HERE), (false, HERE)], 110);
+        counted(
+            &[
+                (true, HERE),
+                (true, HERE),
+                (true, HERE),
+                (false, HERE),
+                (false, HERE),
+                (false, HERE),
+            ],
+            110,
+        );
+        counted(
+            &[
+                (true, HERE),
+                (true, HERE),
+                (false, HERE),
+                (true, HERE),
+                (false, HERE),
+                (false, HERE),
+            ],
+            110,
+        );
     }
 
     #[test]
     fn another_budget_counts_it_in_full_and_in_each_queue() {
-        counted(&[(true, HERE), (true, THERE), (true, THERE), (false, HERE), (false, THERE), (false, THERE)], 300);
-        counted(&[(true, HERE), (false, HERE), (true, THERE), (true, HERE), (false, HERE), (false, THERE)], 200);
+        counted(
+            &[
+                (true, HERE),
+                (true, THERE),
+                (true, THERE),
+                (false, HERE),
+                (false, THERE),
+                (false, THERE),
+            ],
+            300,
+        );
+        counted(
+            &[
+                (true, HERE),
+                (false, HERE),
+                (true, THERE),
+                (true, HERE),
+                (false, HERE),
+                (false, THERE),
+            ],
+            200,
+        );
     }
 
-    /// A message that only its queue holds is counted without a word to others; when there are more, they find each other.
+    /// A message that only its queue holds is counted without a word to others; when there are
+    /// more, they find each other.
     #[test]
     fn a_message_of_one_queue_is_not_shared() {
         let message = Message::from("x".repeat(1000));

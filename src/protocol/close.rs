@@ -6,7 +6,8 @@ use std::fmt;
 use super::quote;
 use crate::escape::Escaped;
 
-/// Why a session ended: a code and a text, as the client's close event shows them (SockJS 0.3.3, close frames).
+/// Why a session ended: a code and a text, as the client's close event shows them (SockJS 0.3.3,
+/// close frames).
 ///
 /// Applications use 1000 and 3000 to 4999. The constants are the ones that Sockeye itself uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,8 @@ impl CloseReason {
     pub const NOT_MODIFIED_UTF8: Self = Self::fixed(1007, "Invalid modified UTF-8");
     /// 1003, a binary message on an endpoint that takes text only.
     pub const BINARY_REFUSED: Self = Self::fixed(1003, "Binary messages are not accepted");
-    /// 1009, a message over `message_size`, or a payload over `payload_size` or `messages_per_payload`.
+    /// 1009, a message over `message_size`, or a payload over `payload_size` or
+    /// `messages_per_payload`.
     pub const TOO_LARGE: Self = Self::fixed(1009, "Message too large");
     /// 1011, the handler panicked.
     pub const HANDLER_FAILED: Self = Self::fixed(1011, "Internal error");
@@ -36,16 +38,18 @@ impl CloseReason {
     pub const SLOW_CONSUMER: Self = Self::fixed(1008, "slow consumer");
     /// 1008, the application did not take messages for `send_wait`.
     pub const INBOUND_FULL: Self = Self::fixed(1008, "inbound queue full");
-    /// 1008, a TCP client sent no record in time, or began one and did not end it (`first_record_timeout`, `message_timeout`).
+    /// 1008, a TCP client sent no record in time, or began one and did not end it
+    /// (`first_record_timeout`, `message_timeout`).
     pub const NO_RECORD: Self = Self::fixed(1008, "no record in time");
     /// 1008, a WebSocket client began a message and did not end it within `message_timeout`.
     pub const MESSAGE_TIMEOUT: Self = Self::fixed(1008, "message did not arrive in time");
     /// 1008, a WebSocket or TCP client took no bytes for `write_timeout`.
     pub const NOT_READING: Self = Self::fixed(1008, "the client does not read");
-    /// 1008, a WebSocket or TCP client took fewer bytes than `least_rate` asks for, on the average of
-    /// `write_timeout`, while more waited for it.
+    /// 1008, a WebSocket or TCP client took fewer bytes than `least_rate` asks for, on the average
+    /// of `write_timeout`, while more waited for it.
     pub const TOO_SLOW: Self = Self::fixed(1008, "the client reads too slowly");
-    /// 1013, the process was at its memory limit, and this session held the most ([`Budget`](crate::Budget)).
+    /// 1013, the process was at its memory limit, and this session held the most
+    /// ([`Budget`](crate::Budget)).
     pub const TOO_MUCH_HELD: Self = Self::fixed(1013, "too much memory held");
     /// 2010, answered to a second receiver of a session; the session itself goes on.
     pub const IN_USE: Self = Self::fixed(2010, "Another connection still open");

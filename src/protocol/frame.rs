@@ -39,7 +39,9 @@ impl Frame {
     /// The frame's bytes, to be looked at: a message's are not even counted as shared.
     pub(crate) fn with_bytes<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         match self {
-            Self::Message(message) if let Some(line) = message.line() => look(&line[..line.len() - 1]),
+            Self::Message(message) if let Some(line) = message.line() => {
+                look(&line[..line.len() - 1])
+            }
             _ => look(&self.bytes()),
         }
     }
@@ -49,7 +51,8 @@ impl Frame {
     /// Binary messages have no form here: a session that carries none never queues one.
     pub(crate) fn into_line(self) -> Bytes {
         match self {
-            // The only holder of a message gives its bytes away: they need no count of who shares them.
+            // The only holder of a message gives its bytes away: they need no count of who shares
+            // them.
             Self::Message(message) => message.into_line().unwrap_or_else(|| batch(&[])),
             frame => frame.line(),
         }
@@ -80,8 +83,8 @@ fn batch(messages: &[Message]) -> Bytes {
     batch.into()
 }
 
-/// Appends the JSON array of the messages, joined from their own quoted forms, which may already be encoded for others. Binary ones have
-/// none.
+/// Appends the JSON array of the messages, joined from their own quoted forms, which may already be
+/// encoded for others. Binary ones have none.
 pub(crate) fn array_into(messages: &[Message], out: &mut Vec<u8>) {
     out.push(b'[');
     for (index, quoted) in messages.iter().filter_map(Message::quoted).enumerate() {

@@ -1,10 +1,11 @@
 //! Modified UTF-8, and the records it stands in: what Java's `writeUTF` writes and `readUTF` reads.
 //!
-//! A record is a length of two bytes, big-endian, and as many bytes of text. The text is UTF-8 but for two things: U+0000 is
-//! `C0 80`, and a character above U+FFFF stands as its two surrogates, three bytes each.
+//! A record is a length of two bytes, big-endian, and as many bytes of text. The text is UTF-8 but
+//! for two things: U+0000 is `C0 80`, and a character above U+FFFF stands as its two surrogates,
+//! three bytes each.
 //!
-//! What is read is exactly what a JDK reads, longer forms than needed included. Only a surrogate without its other half, which
-//! Java's strings may hold and text can't, becomes U+FFFD.
+//! What is read is exactly what a JDK reads, longer forms than needed included. Only a surrogate
+//! without its other half, which Java's strings may hold and text can't, becomes U+FFFD.
 
 use bytes::{Buf, BufMut, BytesMut};
 
@@ -30,7 +31,10 @@ pub(crate) fn write_record(text: &str, out: &mut BytesMut) -> Result<(), TooLong
     for character in text.chars() {
         match character {
             '\0' => out.put_slice(&[0xC0, 0x80]),
-            '\u{10000}'.. => character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| put_surrogate(*unit, out)),
+            '\u{10000}'.. => character
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| put_surrogate(*unit, out)),
             _ => out.put_slice(character.encode_utf8(&mut utf8).as_bytes()),
         }
     }
@@ -69,7 +73,8 @@ pub(crate) enum RecordError {
 }
 
 impl Records {
-    /// Takes the next piece. To hold no more than a record and a piece, take all records out before.
+    /// Takes the next piece. To hold no more than a record and a piece, take all records out
+    /// before.
     pub(crate) fn push(&mut self, piece: &[u8]) {
         self.bytes.extend_from_slice(piece);
     }
@@ -84,11 +89,15 @@ impl Records {
         self.bytes.len()
     }
 
-    /// The next record's text, or `None` when its end has not arrived. `largest` is in bytes of UTF-8.
+    /// The next record's text, or `None` when its end has not arrived. `largest` is in bytes of
+    /// UTF-8.
     pub(crate) fn next(&mut self, largest: usize) -> Result<Option<String>, RecordError> {
-        let Some((prefix, rest)) = self.bytes.split_first_chunk::<PREFIX>() else { return Ok(None) };
+        let Some((prefix, rest)) = self.bytes.split_first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
         let length = usize::from(u16::from_be_bytes(*prefix));
-        // Three bytes of a record hold one of UTF-8 at least, so this much can't be within the limit, and need not be kept till then.
+        // Three bytes of a record hold one of UTF-8 at least, so this much can't be within the
+        // limit, and need not be kept till then.
         if length.div_ceil(3) > largest {
             return Err(RecordError::TooLarge);
         }
@@ -134,7 +143,9 @@ impl Iterator for Units<'_> {
     fn next(&mut self) -> Option<u16> {
         let (unit, rest) = match *self.rest {
             [a @ ..0x80, ref rest @ ..] => (u16::from(a), rest),
-            [a @ 0xC0..0xE0, b @ 0x80..0xC0, ref rest @ ..] => (bits(a, 0x1F) << 6 | bits(b, 0x3F), rest),
+            [a @ 0xC0..0xE0, b @ 0x80..0xC0, ref rest @ ..] => {
+                (bits(a, 0x1F) << 6 | bits(b, 0x3F), rest)
+            }
             [a @ 0xE0..0xF0, b @ 0x80..0xC0, c @ 0x80..0xC0, ref rest @ ..] => {
                 (bits(a, 0x0F) << 12 | bits(b, 0x3F) << 6 | bits(c, 0x3F), rest)
             }
@@ -160,7 +171,10 @@ mod tests {
     }
 
     /// All records of `pieces`, read as they arrive.
-    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, largest: usize) -> Result<Vec<String>, RecordError> {
+    fn read<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+        largest: usize,
+    ) -> Result<Vec<String>, RecordError> {
         let (mut records, mut texts) = (Records::default(), Vec::new());
         for piece in pieces {
             records.push(piece);
@@ -179,7 +193,10 @@ mod tests {
 
     fn hex(digits: &str) -> Vec<u8> {
         let digits = digits.trim_matches('.').as_bytes();
-        digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
     }
 
     fn units(digits: &str) -> Vec<u16> {
@@ -191,7 +208,9 @@ mod tests {
     fn a_jdk_agrees() {
         let mut lines = 0;
         for line in include_str!("../../tests/java/modified_utf8.txt").lines() {
-            let [kind, left, right] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let [kind, left, right] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
             lines += 1;
             match kind {
                 "write" => {
@@ -216,10 +235,15 @@ mod tests {
 
     #[test]
     fn a_text_may_take_as_many_bytes_as_its_length_can_tell() {
-        for (unit, most) in [("x", 65_535), ("\0", 32_767), ("é", 32_767), ("한", 21_845), ("😀", 10_922)] {
+        for (unit, most) in
+            [("x", 65_535), ("\0", 32_767), ("é", 32_767), ("한", 21_845), ("😀", 10_922)]
+        {
             let longest = unit.repeat(most);
             assert_eq!(record(&longest).len(), 2 + encoded_len(&longest));
-            assert_eq!(read([&record(&longest)[..]], usize::MAX).map(|texts| texts.concat()), Ok(longest));
+            assert_eq!(
+                read([&record(&longest)[..]], usize::MAX).map(|texts| texts.concat()),
+                Ok(longest)
+            );
             let mut out = BytesMut::from("before");
             assert_eq!(write_record(&unit.repeat(most + 1), &mut out), Err(TooLong));
             assert_eq!(out, "before", "nothing is written of what does not fit");

@@ -32,10 +32,14 @@ pub(crate) enum PayloadError {
     #[error("Broken JSON encoding.")]
     Broken,
     /// A message is over the limit.
-    #[error("Message too large: message_size is {limit} bytes. Send less at a time, or raise message_size.")]
+    #[error(
+        "Message too large: message_size is {limit} bytes. Send less at a time, or raise message_size."
+    )]
     MessageTooLarge { limit: usize },
     /// The array has more elements than the limit.
-    #[error("Too many messages: messages_per_payload is {limit}. Send fewer at a time, or raise messages_per_payload.")]
+    #[error(
+        "Too many messages: messages_per_payload is {limit}. Send fewer at a time, or raise messages_per_payload."
+    )]
     TooManyMessages { limit: usize },
 }
 
@@ -46,7 +50,8 @@ impl PayloadError {
     }
 }
 
-/// Reads the body of an `xhr_send`, or of a `jsonp_send` that is no form: a JSON array of strings (SockJS 0.3.3, xhr_send).
+/// Reads the body of an `xhr_send`, or of a `jsonp_send` that is no form: a JSON array of strings
+/// (SockJS 0.3.3, xhr_send).
 ///
 /// # Errors
 ///
@@ -65,8 +70,12 @@ pub(crate) fn parse(body: &[u8], limits: &PayloadLimits) -> Result<Vec<Message>,
 ///
 /// # Errors
 ///
-/// As [`parse`]; a second field `d` is [`PayloadError::Broken`], for dropping one of them would lose messages.
-pub(crate) fn parse_form(body: &[u8], limits: &PayloadLimits) -> Result<Vec<Message>, PayloadError> {
+/// As [`parse`]; a second field `d` is [`PayloadError::Broken`], for dropping one of them would
+/// lose messages.
+pub(crate) fn parse_form(
+    body: &[u8],
+    limits: &PayloadLimits,
+) -> Result<Vec<Message>, PayloadError> {
     let mut values = body.split(|&byte| byte == b'&').filter_map(|field| {
         let mut halves = field.splitn(2, |&byte| byte == b'=');
         let is_payload = percent_decode(halves.next()?).eq(*b"d");
@@ -79,13 +88,18 @@ pub(crate) fn parse_form(body: &[u8], limits: &PayloadLimits) -> Result<Vec<Mess
     parse(&form_decode(value), limits)
 }
 
-/// Reads a text message of a framed WebSocket, and puts its messages behind those that are there: a JSON array of strings, or one JSON
-/// string (SockJS 0.3.3, WebSocket). An empty text holds nothing and is no error.
+/// Reads a text message of a framed WebSocket, and puts its messages behind those that are there: a
+/// JSON array of strings, or one JSON string (SockJS 0.3.3, WebSocket). An empty text holds nothing
+/// and is no error.
 ///
 /// # Errors
 ///
 /// As [`parse`]; then `messages` is as it was.
-pub(crate) fn parse_frame(text: &str, limits: &PayloadLimits, messages: &mut Vec<Message>) -> Result<(), PayloadError> {
+pub(crate) fn parse_frame(
+    text: &str,
+    limits: &PayloadLimits,
+    messages: &mut Vec<Message>,
+) -> Result<(), PayloadError> {
     if text.is_empty() {
         return Ok(());
     }
@@ -110,7 +124,12 @@ enum Form {
     ArrayOrString,
 }
 
-fn read(text: &str, limits: &PayloadLimits, form: Form, messages: &mut Vec<Message>) -> Result<(), PayloadError> {
+fn read(
+    text: &str,
+    limits: &PayloadLimits,
+    form: Form,
+    messages: &mut Vec<Message>,
+) -> Result<(), PayloadError> {
     let outcome = deserialize(text, limits, form, messages);
     match outcome {
         Err(error) if !error.is_limit() => match repair_surrogates(text) {
@@ -146,7 +165,8 @@ fn diagnose(text: &str) -> PayloadError {
     }
 }
 
-/// Visits the payload. The limits hold while it is parsed, so that nothing is allocated for what is refused.
+/// Visits the payload. The limits hold while it is parsed, so that nothing is allocated for what is
+/// refused.
 struct Payload<'a> {
     limits: &'a PayloadLimits,
     form: Form,
@@ -184,7 +204,8 @@ impl<'de> Visitor<'de> for Payload<'_> {
         if self.limits.messages == 0 {
             return Err(refuse(self.exceeded, PayloadError::TooManyMessages { limit: 0 }));
         }
-        let message = Element { limit: self.limits.message_size, exceeded: self.exceeded }.visit_str(text)?;
+        let message =
+            Element { limit: self.limits.message_size, exceeded: self.exceeded }.visit_str(text)?;
         self.messages.push(message);
         Ok(())
     }
@@ -223,17 +244,19 @@ fn refuse<E: de::Error>(exceeded: &mut Option<PayloadError>, error: PayloadError
     E::custom(error)
 }
 
-/// Replaces `\uD800` to `\uDFFF` without a partner by `\ufffd`; `None` if there is none. sockjs-client escapes a lone
-/// surrogate so, and no Rust string can hold one.
+/// Replaces `\uD800` to `\uDFFF` without a partner by `\ufffd`; `None` if there is none.
+/// sockjs-client escapes a lone surrogate so, and no Rust string can hold one.
 ///
-/// serde_json would take them in a string that it reads as bytes, but then it takes raw control characters as well. So the
-/// text is read strictly, and only what fails comes here.
+/// serde_json would take them in a string that it reads as bytes, but then it takes raw control
+/// characters as well. So the text is read strictly, and only what fails comes here.
 fn repair_surrogates(text: &str) -> Option<String> {
     const ESCAPE: usize = r"\uD800".len();
     let mut repaired = String::new();
     let mut copied = 0;
     let mut at = 0;
-    while let Some(offset) = text.as_bytes().get(at..).and_then(|rest| rest.iter().position(|&byte| byte == b'\\')) {
+    while let Some(offset) =
+        text.as_bytes().get(at..).and_then(|rest| rest.iter().position(|&byte| byte == b'\\'))
+    {
         let escape = at + offset;
         at = match (surrogate(text, escape), surrogate(text, escape + ESCAPE)) {
             (Some(0xd800..0xdc00), Some(0xdc00..)) => escape + 2 * ESCAPE,
@@ -267,7 +290,9 @@ mod tests {
     const LIMITS: PayloadLimits = PayloadLimits { message_size: 8, messages: 3 };
 
     fn texts(outcome: Result<Vec<Message>, PayloadError>) -> Result<Vec<String>, PayloadError> {
-        outcome.map(|messages| messages.iter().map(|message| message.as_text().expect("text").to_owned()).collect())
+        outcome.map(|messages| {
+            messages.iter().map(|message| message.as_text().expect("text").to_owned()).collect()
+        })
     }
 
     fn body(body: impl AsRef<[u8]>) -> Result<Vec<String>, PayloadError> {
@@ -301,7 +326,10 @@ mod tests {
         assert_eq!(body("[]"), ok(&[]));
         assert_eq!(body(r#"["a"]"#), ok(&["a"]));
         assert_eq!(body(" [ \"a\" ,\t\"\", \"ü😀\"]\r\n"), ok(&["a", "", "ü😀"]));
-        assert_eq!(body(r#"["\"\\\/\b\f","\n\r\t\u0000","\u00fC"]"#), ok(&["\"\\/\u{8}\u{c}", "\n\r\t\0", "ü"]));
+        assert_eq!(
+            body(r#"["\"\\\/\b\f","\n\r\t\u0000","\u00fC"]"#),
+            ok(&["\"\\/\u{8}\u{c}", "\n\r\t\0", "ü"])
+        );
         assert_eq!(body("[\"\u{2028}\u{ffff}\"]"), ok(&["\u{2028}\u{ffff}"]));
     }
 
@@ -312,7 +340,9 @@ mod tests {
         for json in ["{}", "1", "\"x\"", "null", "true", " {\"a\":[]} ", "1e999", "-0.5"] {
             assert_eq!(body(json), Err(PayloadError::NotAnArray), "{json}");
         }
-        for json in ["[1]", "[\"a\",null]", "[[]]", "[{}]", "[true,\"a\"]", "[1e999]", "[\"\\ud800\",1]"] {
+        for json in
+            ["[1]", "[\"a\",null]", "[[]]", "[{}]", "[true,\"a\"]", "[1e999]", "[\"\\ud800\",1]"]
+        {
             assert_eq!(body(json), Err(PayloadError::NotAString), "{json}");
         }
         let broken = [
@@ -349,7 +379,11 @@ mod tests {
             assert_eq!(body(json), Err(PayloadError::Broken), "{json}");
         }
         assert_eq!(body(b"[\"\xff\"]"), Err(PayloadError::Broken));
-        assert_eq!(body(b"[\"\xed\xa0\x80\"]"), Err(PayloadError::Broken), "a surrogate is no UTF-8");
+        assert_eq!(
+            body(b"[\"\xed\xa0\x80\"]"),
+            Err(PayloadError::Broken),
+            "a surrogate is no UTF-8"
+        );
     }
 
     #[test]
@@ -358,7 +392,10 @@ mod tests {
         assert_eq!(body("[".repeat(depth)), Err(PayloadError::Broken));
         assert_eq!(body("{\"a\":".repeat(depth)), Err(PayloadError::Broken));
         assert_eq!(body("[".repeat(depth) + &"]".repeat(depth)), Err(PayloadError::NotAString));
-        assert_eq!(body(format!("[\"\",\"\",\"\",{}{}]", "[".repeat(depth), "]".repeat(depth))), too_many());
+        assert_eq!(
+            body(format!("[\"\",\"\",\"\",{}{}]", "[".repeat(depth), "]".repeat(depth))),
+            too_many()
+        );
     }
 
     /// sockjs-client escapes every surrogate, paired or not.
@@ -370,10 +407,17 @@ mod tests {
         assert_eq!(body(r#"["\ude00\ud83d"]"#), ok(&["\u{fffd}\u{fffd}"]));
         assert_eq!(body(r#"["\ud83d\ud83d\ude00"]"#), ok(&["\u{fffd}😀"]));
         assert_eq!(body(r#"["\ud83d\u0041"]"#), ok(&["\u{fffd}A"]));
-        assert_eq!(body(r#"["\\ud800"]"#), ok(&[r"\ud800"]), "an escaped backslash, and no surrogate");
+        assert_eq!(
+            body(r#"["\\ud800"]"#),
+            ok(&[r"\ud800"]),
+            "an escaped backslash, and no surrogate"
+        );
         assert_eq!(body(r#"["\\\ud800"]"#), ok(&["\\\u{fffd}"]));
         assert_eq!(body(r#"["\\ud800","\ud800"]"#), ok(&[r"\ud800", "\u{fffd}"]), "nor beside one");
-        assert_eq!(body(r#"["\ud800\ud800\ud800"]"#), Err(PayloadError::MessageTooLarge { limit: 8 }));
+        assert_eq!(
+            body(r#"["\ud800\ud800\ud800"]"#),
+            Err(PayloadError::MessageTooLarge { limit: 8 })
+        );
         assert_eq!(frame(r#""\ud800""#), ok(&["\u{fffd}"]));
         assert_eq!(form("d=%5B%22%5Cud800%22%5D"), ok(&["\u{fffd}"]));
     }
@@ -387,7 +431,11 @@ mod tests {
         let too_large = Err(PayloadError::MessageTooLarge { limit: 8 });
         assert_eq!(body(r#"["12345678"]"#), ok(&["12345678"]));
         assert_eq!(body(r#"["123456789"]"#), too_large);
-        assert_eq!(body(r#"["\u00fc\u00fc\u00fc\u00fc"]"#), ok(&["üüüü"]), "UTF-8 counts, not its escapes");
+        assert_eq!(
+            body(r#"["\u00fc\u00fc\u00fc\u00fc"]"#),
+            ok(&["üüüü"]),
+            "UTF-8 counts, not its escapes"
+        );
         assert_eq!(body(r#"["\u00fc\u00fc\u00fc\u00fc."]"#), too_large);
         assert_eq!(frame(r#""12345678""#), ok(&["12345678"]));
         assert_eq!(frame(r#""123456789""#), too_large);
@@ -414,8 +462,12 @@ mod tests {
         assert_eq!(PayloadError::NotAnArray.to_string(), "Payload expected.");
         assert_eq!(PayloadError::Broken.to_string(), "Broken JSON encoding.");
         assert!(PayloadError::NotAString.to_string().starts_with("Payload expected: "));
-        for malformed in [PayloadError::Empty, PayloadError::NotAnArray, PayloadError::NotAString, PayloadError::Broken]
-        {
+        for malformed in [
+            PayloadError::Empty,
+            PayloadError::NotAnArray,
+            PayloadError::NotAString,
+            PayloadError::Broken,
+        ] {
             assert!(!malformed.is_limit());
         }
         assert!(PayloadError::MessageTooLarge { limit: 1 }.is_limit());

@@ -1,17 +1,20 @@
-//! JSON string quoting with the escapes that SockJS adds: every byte an application sends passes through here.
+//! JSON string quoting with the escapes that SockJS adds: every byte an application sends passes
+//! through here.
 
 /// Appends `text` as a JSON string, quotes included (SockJS 0.3.3, message frames).
 ///
-/// Escaped are what JSON demands, U+200C-200F, U+2028-202F, U+2060-206F, U+FFF0-FFFF, and, as two surrogates, all above
-/// U+FFFF; everything else leaves as UTF-8. Hexadecimal digits are lower-case.
+/// Escaped are what JSON demands, U+200C-200F, U+2028-202F, U+2060-206F, U+FFF0-FFFF, and, as two
+/// surrogates, all above U+FFFF; everything else leaves as UTF-8. Hexadecimal digits are
+/// lower-case.
 pub(crate) fn quote_into(text: &str, out: &mut Vec<u8>) {
     quote::<false>(text.as_bytes(), out);
 }
 
-/// Appends an encoded frame as a string literal for a script: the argument of a JSONP callback, or of htmlfile's `p(…)`.
+/// Appends an encoded frame as a string literal for a script: the argument of a JSONP callback, or
+/// of htmlfile's `p(…)`.
 ///
-/// `escape_lt` writes `<` as `\u003c`, so that no message can end the script element that htmlfile sends it in. JSONP's
-/// answer is a script of its own and has no need of that.
+/// `escape_lt` writes `<` as `\u003c`, so that no message can end the script element that htmlfile
+/// sends it in. JSONP's answer is a script of its own and has no need of that.
 pub(crate) fn quote_script_into(frame: &[u8], escape_lt: bool, out: &mut Vec<u8>) {
     if escape_lt { quote::<true>(frame, out) } else { quote::<false>(frame, out) }
 }
@@ -32,14 +35,15 @@ fn quote<const LT: bool>(bytes: &[u8], out: &mut Vec<u8>) {
             Some(_) => at + BLOCK,
             None => bytes.len(),
         };
-        // A block with a special byte is walked once, not searched anew after each escape: JSON within JSON has one in
-        // every five to ten bytes.
+        // A block with a special byte is walked once, not searched anew after each escape: JSON
+        // within JSON has one in every five to ten bytes.
         while at < block_end {
             if !special[usize::from(bytes[at])] {
                 at += 1;
                 continue;
             }
-            // These two, the ones that JSON within JSON is full of, go past the match over all kinds of escapes.
+            // These two, the ones that JSON within JSON is full of, go past the match over all
+            // kinds of escapes.
             if let byte @ (b'"' | b'\\') = bytes[at] {
                 out.extend_from_slice(&bytes[copied..at]);
                 out.extend_from_slice(&[b'\\', byte]);
@@ -60,8 +64,8 @@ fn quote<const LT: bool>(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Bytes looked at together. The fold over a block becomes a few vector comparisons, which for plain text is five times as
-/// fast as a table and three times as fast as eight bytes in a `u64`.
+/// Bytes looked at together. The fold over a block becomes a few vector comparisons, which for
+/// plain text is five times as fast as a table and three times as fast as eight bytes in a `u64`.
 const BLOCK: usize = 32;
 
 /// Whether the whole block can be copied as it is.
@@ -82,11 +86,16 @@ const fn special_bytes(escape_lt: bool) -> [bool; 256] {
 
 /// Whether an escape may begin with this byte.
 ///
-/// 0xE2 and 0xEF lead the characters that SockJS escapes beyond JSON's own (and many that it doesn't), 0xF0 and above those
-/// beyond U+FFFF.
+/// 0xE2 and 0xEF lead the characters that SockJS escapes beyond JSON's own (and many that it
+/// doesn't), 0xF0 and above those beyond U+FFFF.
 const fn is_special(byte: u8, escape_lt: bool) -> bool {
     // `|`, not `||`: branches would keep `is_plain` from being vectorised.
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0xe2) | (byte >= 0xef) | (escape_lt & (byte == b'<'))
+    (byte < 0x20)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == 0xe2)
+        | (byte >= 0xef)
+        | (escape_lt & (byte == b'<'))
 }
 
 /// What to write in place of a character, and how many bytes it had.
@@ -111,14 +120,18 @@ impl Escape {
             [b'\r', ..] => Self::Short(b'r'),
             [byte @ (..0x20 | b'<'), ..] => Self::Unit(byte.into(), 1),
             // U+200C-200F, U+2028-202F
-            [0xe2, 0x80, last @ (0x8c..=0x8f | 0xa8..=0xaf), ..] => Self::Unit(0x2000 | low_six(last), 3),
+            [0xe2, 0x80, last @ (0x8c..=0x8f | 0xa8..=0xaf), ..] => {
+                Self::Unit(0x2000 | low_six(last), 3)
+            }
             // U+2060-206F
             [0xe2, 0x81, last @ 0xa0..=0xaf, ..] => Self::Unit(0x2040 | low_six(last), 3),
             // U+FFF0-FFFF
             [0xef, 0xbf, last @ 0xb0..=0xbf, ..] => Self::Unit(0xffc0 | low_six(last), 3),
-            // Above U+FFFF. Less 0x10000, the high ten bits make the first surrogate, the low ten the second.
+            // Above U+FFFF. Less 0x10000, the high ten bits make the first surrogate, the low ten
+            // the second.
             [lead @ 0xf0..=0xf4, second, third, last, ..] => {
-                let high = (u16::from(lead & 7) << 8) + (low_six(second) << 2) - 0x40 + (low_six(third) >> 4);
+                let high = (u16::from(lead & 7) << 8) + (low_six(second) << 2) - 0x40
+                    + (low_six(third) >> 4);
                 Self::Pair(0xd800 + high, 0xdc00 + ((low_six(third) & 0xf) << 6) + low_six(last))
             }
             _ => return None,
@@ -187,24 +200,35 @@ mod tests {
             ("äß안녕ﬀ", "\"äß안녕ﬀ\""),
             // The edges of SockJS's ranges.
             ("\u{200b}\u{200c}\u{200f}\u{2010}", "\"\u{200b}\\u200c\\u200f\u{2010}\""),
-            ("\u{2027}\u{2028}\u{2029}\u{202f}\u{2030}", "\"\u{2027}\\u2028\\u2029\\u202f\u{2030}\""),
+            (
+                "\u{2027}\u{2028}\u{2029}\u{202f}\u{2030}",
+                "\"\u{2027}\\u2028\\u2029\\u202f\u{2030}\"",
+            ),
             ("\u{205f}\u{2060}\u{206f}\u{2070}", "\"\u{205f}\\u2060\\u206f\u{2070}\""),
             ("\u{ffef}\u{fff0}\u{ffff}", "\"\u{ffef}\\ufff0\\uffff\""),
             ("\u{d7ff}\u{e000}\u{fffd}", "\"\u{d7ff}\u{e000}\\ufffd\""),
             // Above U+FFFF: two surrogates.
-            ("\u{10000}\u{1f600}\u{fffff}\u{10ffff}", r#""\ud800\udc00\ud83d\ude00\udbbf\udfff\udbff\udfff""#),
+            (
+                "\u{10000}\u{1f600}\u{fffff}\u{10ffff}",
+                r#""\ud800\udc00\ud83d\ude00\udbbf\udfff\udbff\udfff""#,
+            ),
         ];
         for (text, wire) in table {
             assert_eq!(quoted(text), wire, "{text:?}");
         }
     }
 
-    /// A block is looked at as a whole and its end may fall into a character: an escape must come out wherever it stands.
+    /// A block is looked at as a whole and its end may fall into a character: an escape must come
+    /// out wherever it stands.
     #[test]
     fn finds_an_escape_at_every_position_of_a_block() {
-        for (text, wire) in
-            [("\"", "\\\""), ("\u{2028}", "\\u2028"), ("😀", "\\ud83d\\ude00"), ("“", "“"), ("안", "안")]
-        {
+        for (text, wire) in [
+            ("\"", "\\\""),
+            ("\u{2028}", "\\u2028"),
+            ("😀", "\\ud83d\\ude00"),
+            ("“", "“"),
+            ("안", "안"),
+        ] {
             for before in 0..=2 * BLOCK {
                 for after in [0, 1, BLOCK] {
                     let (before, after) = ("a".repeat(before), "b".repeat(after));

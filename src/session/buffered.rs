@@ -6,13 +6,15 @@ use std::task::{Context, Poll};
 use super::shared::Shared;
 use crate::budget::{Holder, Ticket, UNPAUSED};
 
-/// The bytes of one session that a transport holds on their way, in and out, as the budget counts them. Dropping it, they are given back.
+/// The bytes of one session that a transport holds on their way, in and out, as the budget counts
+/// them. Dropping it, they are given back.
 pub(crate) struct Buffered {
     session: Arc<Shared>,
     bytes: usize,
 }
 
-/// Less than this, more or less, is not worth telling: so small messages touch nothing that other sessions use.
+/// Less than this, more or less, is not worth telling: so small messages touch nothing that other
+/// sessions use.
 const WORTH_TELLING: usize = 4 * 1024;
 
 impl Buffered {

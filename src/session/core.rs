@@ -1,7 +1,8 @@
 //! The session's state machine: no sockets, no locks, no clock.
 //!
-//! **The driver's contract: call an input (`attach`, `detach`, `push_inbound`, `send`, `close`, …), then wake whoever waits for the
-//! outputs it may have changed (`poll_frame`, `pop_inbound`, `has_space`, `end`), and call `poll_frame` again no later than `next_timeout`.**
+//! **The driver's contract: call an input (`attach`, `detach`, `push_inbound`, `send`, `close`, …),
+//! then wake whoever waits for the outputs it may have changed (`poll_frame`, `pop_inbound`,
+//! `has_space`, `end`), and call `poll_frame` again no later than `next_timeout`.**
 
 mod charges;
 mod flight;
@@ -45,7 +46,8 @@ pub(crate) struct Limits {
 const SLOW_RATE: usize = 1024;
 
 impl Limits {
-    /// How long a client may take to read so many bytes: at the least rate, but no longer than `write_timeout`.
+    /// How long a client may take to read so many bytes: at the least rate, but no longer than
+    /// `write_timeout`.
     fn reading_time(&self, bytes: usize) -> Duration {
         let rate = if self.least_rate == 0 { SLOW_RATE } else { self.least_rate };
         Duration::from_secs((bytes / rate) as u64).min(self.write_timeout)
@@ -60,12 +62,12 @@ pub struct SessionEnd {
     pub reason: CloseReason,
     /// Whose doing it was.
     pub by: EndedBy,
-    /// Messages that the application sent and that were never handed to a transport; over HTTP those too that had not left in full,
-    /// as far as the server could tell when the session ended.
+    /// Messages that the application sent and that were never handed to a transport; over HTTP
+    /// those too that had not left in full, as far as the server could tell when the session ended.
     ///
-    /// What the server's system had taken counts as delivered, though the client may not have read it: a connection tells no more
-    /// (`TCP_NOTSENT_LOWAT` keeps that small). Behind a layer that copies bodies, as [`Gateway::into_axum`] is, what was copied
-    /// counts as delivered.
+    /// What the server's system had taken counts as delivered, though the client may not have read
+    /// it: a connection tells no more (`TCP_NOTSENT_LOWAT` keeps that small). Behind a layer that
+    /// copies bodies, as [`Gateway::into_axum`] is, what was copied counts as delivered.
     ///
     /// [`Gateway::into_axum`]: crate::Gateway#method.into_axum
     pub undelivered: usize,
@@ -75,7 +77,8 @@ pub struct SessionEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndedBy {
-    /// The handler closed or dropped its session, or panicked, or somebody closed it through a [`Sender`](crate::Sender).
+    /// The handler closed or dropped its session, or panicked, or somebody closed it through a
+    /// [`Sender`](crate::Sender).
     Application,
     /// The client closed, its connection broke, or it did not come back in time.
     Peer,
@@ -117,7 +120,8 @@ pub(crate) struct Attached;
 /// How a receiver left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detach {
-    /// The server ended the response by itself; the client may come back within the disconnect delay.
+    /// The server ended the response by itself; the client may come back within the disconnect
+    /// delay.
     Finished,
     /// The connection is gone.
     Vanished,
@@ -127,13 +131,16 @@ pub(crate) enum Detach {
 #[derive(Debug)]
 pub(crate) struct Core {
     phase: Phase,
-    /// The open frame has been taken: it leaves before anything else, also when the application closes at once.
+    /// The open frame has been taken: it leaves before anything else, also when the application
+    /// closes at once.
     opened: bool,
     inbound: Queue,
-    /// What the client has used of its rate. Boxed, and made with the first message that is counted, because most sessions have none.
+    /// What the client has used of its rate. Boxed, and made with the first message that is
+    /// counted, because most sessions have none.
     rate: Option<Box<Buckets>>,
     outbound: Queue,
-    /// The newest messages of keys that found the queue full. Nothing else enters the queue while there are any.
+    /// The newest messages of keys that found the queue full. Nothing else enters the queue while
+    /// there are any.
     latest: Option<Box<Latest>>,
     charges: Charges,
     line: Line,
@@ -196,7 +203,8 @@ impl Core {
         }
     }
 
-    /// The same, with messages that the budget with this id counts ([`due_charge`](Self::due_charge)).
+    /// The same, with messages that the budget with this id counts
+    /// ([`due_charge`](Self::due_charge)).
     pub(crate) fn counted(mut self, budget: u32) -> Self {
         self.charges = Charges::of(budget);
         self
@@ -204,8 +212,14 @@ impl Core {
 
     // The transport's side.
 
-    /// A receiver comes. It is served also when the session has closed: then it gets the close frame.
-    pub(crate) fn attach(&mut self, now: Instant, limits: &Limits, liveness: Liveness) -> Result<(), Attached> {
+    /// A receiver comes. It is served also when the session has closed: then it gets the close
+    /// frame.
+    pub(crate) fn attach(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        liveness: Liveness,
+    ) -> Result<(), Attached> {
         if self.is_attached() {
             return Err(Attached);
         }
@@ -214,7 +228,11 @@ impl Core {
             Liveness::Pings => Some(Pings::new(now, limits)),
         };
         self.flight.client_is_back(now);
-        self.line = Line::Attached { backlog: self.outbound.len(), heartbeat_at: now + limits.heartbeat_delay, pings };
+        self.line = Line::Attached {
+            backlog: self.outbound.len(),
+            heartbeat_at: now + limits.heartbeat_delay,
+            pings,
+        };
         Ok(())
     }
 
@@ -229,9 +247,11 @@ impl Core {
         }
     }
 
-    /// What the attached receiver is to do now; `None`: nothing before an input or [`next_timeout`](Self::next_timeout).
+    /// What the attached receiver is to do now; `None`: nothing before an input or
+    /// [`next_timeout`](Self::next_timeout).
     ///
-    /// The close frame detaches the receiver: whoever comes next is answered by the session, never with "in use".
+    /// The close frame detaches the receiver: whoever comes next is answered by the session, never
+    /// with "in use".
     pub(crate) fn poll_frame(&mut self, now: Instant, limits: &Limits) -> Option<Step> {
         self.give_up_on_silence(now);
         let Line::Attached { backlog, heartbeat_at, pings } = &mut self.line else { return None };
@@ -275,13 +295,24 @@ impl Core {
         Some(Step::Frame(frame))
     }
 
-    /// A frame that was taken is on its way, with so many messages and about so many bytes: it will be told to have
-    /// [left](Self::frame_written) or to be [lost](Self::frame_lost). Nothing is counted for frames of which neither is told.
-    pub(crate) fn frame_handed_over(&mut self, now: Instant, limits: &Limits, messages: usize, bytes: usize) {
+    /// A frame that was taken is on its way, with so many messages and about so many bytes: it will
+    /// be told to have [left](Self::frame_written) or to be [lost](Self::frame_lost). Nothing is
+    /// counted for frames of which neither is told.
+    pub(crate) fn frame_handed_over(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        messages: usize,
+        bytes: usize,
+    ) {
         self.flight.handed_over(now, limits, messages, bytes);
         if let Line::Detached { expires_at } = &mut self.line {
             let due = self.flight.due();
-            *expires_at = if matches!(self.phase, Phase::Open) { due } else { due.min(now + limits.disconnect_delay) };
+            *expires_at = if matches!(self.phase, Phase::Open) {
+                due
+            } else {
+                due.min(now + limits.disconnect_delay)
+            };
         }
     }
 
@@ -304,25 +335,29 @@ impl Core {
         self.end_in_order();
     }
 
-    /// The connection ended before it took the whole of a frame with so many messages. Its client can't know what was lost, so the
-    /// session ends, whoever is attached by now.
+    /// The connection ended before it took the whole of a frame with so many messages. Its client
+    /// can't know what was lost, so the session ends, whoever is attached by now.
     pub(crate) fn frame_lost(&mut self, messages: usize) {
         self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
         self.flight.left(messages);
     }
 
-    /// Whether nobody looks at the session by the clock, though frames are on their way; the driver enters a date then.
+    /// Whether nobody looks at the session by the clock, though frames are on their way; the driver
+    /// enters a date then.
     pub(crate) fn watch(&mut self) -> bool {
         !std::mem::replace(&mut self.watched, true)
     }
 
-    /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone. A closing session that has a receiver
-    /// has a frame for it, so there `poll_frame` waits for nothing, and [`expires_at`](Self::expires_at) is the date.
+    /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone.
+    /// A closing session that has a receiver has a frame for it, so there `poll_frame` waits for
+    /// nothing, and [`expires_at`](Self::expires_at) is the date.
     pub(crate) fn next_timeout(&self) -> Instant {
         match &self.line {
             Line::Detached { expires_at } => *expires_at,
             Line::Attached { heartbeat_at, pings: None, .. } => *heartbeat_at,
-            Line::Attached { heartbeat_at, pings: Some(pings), .. } => pings.next_timeout().min(*heartbeat_at),
+            Line::Attached { heartbeat_at, pings: Some(pings), .. } => {
+                pings.next_timeout().min(*heartbeat_at)
+            }
         }
     }
 
@@ -340,7 +375,8 @@ impl Core {
         }
     }
 
-    /// A socket that had been full has taken bytes: a sign of life, also of a client of a session that is closing.
+    /// A socket that had been full has taken bytes: a sign of life, also of a client of a session
+    /// that is closing.
     pub(crate) fn took_bytes(&mut self, now: Instant, limits: &Limits) {
         self.heard();
         if let Phase::Closing { until, .. } = &mut self.phase {
@@ -371,8 +407,12 @@ impl Core {
     /// A session that is closing takes them and drops them: its client can't know yet.
     pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> bool {
         let bytes = messages.iter().map(Message::len).sum();
-        // Nothing needs no room, also while the queue is over its limit: who waited for it would wait for nothing.
-        if self.takes_more() && !messages.is_empty() && !self.inbound.fits(limits.inbound, messages.len(), bytes) {
+        // Nothing needs no room, also while the queue is over its limit: who waited for it would
+        // wait for nothing.
+        if self.takes_more()
+            && !messages.is_empty()
+            && !self.inbound.fits(limits.inbound, messages.len(), bytes)
+        {
             return false;
         }
         self.push_last(messages);
@@ -414,7 +454,8 @@ impl Core {
         self.inbound.append(messages);
     }
 
-    /// The client has gone; what it sent before that is read on, and taken also when the session has closed.
+    /// The client has gone; what it sent before that is read on, and taken also when the session
+    /// has closed.
     pub(crate) fn expect_rest(&mut self) {
         self.rest_comes = self.is_open();
     }
@@ -429,8 +470,9 @@ impl Core {
         self.is_open() || self.rest_comes
     }
 
-    /// For a receiver whose socket takes nothing: whether the peer has left a ping unanswered, or the rest of a closed session untaken
-    /// for too long; then the session has ended. Otherwise when to look again, if at all.
+    /// For a receiver whose socket takes nothing: whether the peer has left a ping unanswered, or
+    /// the rest of a closed session untaken for too long; then the session has ended. Otherwise
+    /// when to look again, if at all.
     pub(crate) fn poll_silence(&mut self, now: Instant) -> Result<(), Option<Instant>> {
         self.give_up_on_silence(now);
         if self.expire(now) || self.ended().is_some() {
@@ -450,8 +492,8 @@ impl Core {
         self.end(reason, EndedBy::Gateway);
     }
 
-    /// Ends a session whose client did not come back in time, or closed and takes nothing any more. True when the session is over and may
-    /// be forgotten.
+    /// Ends a session whose client did not come back in time, or closed and takes nothing any more.
+    /// True when the session is over and may be forgotten.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
         self.watched = false;
         let due = self.expires_at().is_some_and(|at| now >= at);
@@ -463,34 +505,39 @@ impl Core {
         due
     }
 
-    /// When `expire` has something to do, unless a receiver comes, or takes what a closed session still has, or a connection takes
-    /// bytes.
+    /// When `expire` has something to do, unless a receiver comes, or takes what a closed session
+    /// still has, or a connection takes bytes.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
         match (&self.line, &self.phase) {
             (Line::Detached { expires_at }, _) => Some(*expires_at),
             (Line::Attached { .. }, Phase::Closing { until, .. }) => Some(*until),
-            (Line::Attached { .. }, Phase::Open) if !self.flight.is_empty() => Some(self.flight.due()),
+            (Line::Attached { .. }, Phase::Open) if !self.flight.is_empty() => {
+                Some(self.flight.due())
+            }
             (Line::Attached { .. }, _) => None,
         }
     }
 
     // The application's side.
 
-    /// Whether the outbound queue has room now for a message of so many bytes; for 0, whether it has room at all. It never has for more
-    /// than [`QueueLimit::bytes`]: such a message is refused, for it would wait for ever.
+    /// Whether the outbound queue has room now for a message of so many bytes; for 0, whether it
+    /// has room at all. It never has for more than [`QueueLimit::bytes`]: such a message is
+    /// refused, for it would wait for ever.
     pub(crate) fn has_space(&self, limits: &Limits, bytes: usize) -> bool {
-        bytes <= limits.outbound.bytes && self.latest.is_none() && self.outbound.fits(limits.outbound, 1, bytes)
+        bytes <= limits.outbound.bytes
+            && self.latest.is_none()
+            && self.outbound.fits(limits.outbound, 1, bytes)
     }
 
-    /// Queues a message; only after [`has_space`](Self::has_space) said yes, if only for no bytes, on a session that
-    /// [`is_open`](Self::is_open).
+    /// Queues a message; only after [`has_space`](Self::has_space) said yes, if only for no bytes,
+    /// on a session that [`is_open`](Self::is_open).
     pub(crate) fn send(&mut self, message: Message) {
         self.charges.enter(&message);
         self.outbound.push(message);
     }
 
-    /// Queues a message, or keeps it as the newest of its key until there is room; only on a session that [`is_open`](Self::is_open), and
-    /// no message that is larger than the queue.
+    /// Queues a message, or keeps it as the newest of its key until there is room; only on a
+    /// session that [`is_open`](Self::is_open), and no message that is larger than the queue.
     pub(crate) fn send_latest(&mut self, limits: &Limits, key: Key, message: Message) -> Kept {
         if self.has_space(limits, message.len()) {
             self.send(message);
@@ -501,7 +548,8 @@ impl Core {
         }
         // It finds a place, or others have one: so none is made for nothing.
         let latest = self.latest.get_or_insert_default();
-        let (kept, replaced) = latest.put(key, message.clone(), limits.outbound_keys, limits.outbound.bytes);
+        let (kept, replaced) =
+            latest.put(key, message.clone(), limits.outbound_keys, limits.outbound.bytes);
         if kept != Kept::NoPlace {
             self.charges.enter(&message);
         }
@@ -512,9 +560,16 @@ impl Core {
     }
 
     /// Ends the session in order: what is queued goes out first, as long as somebody takes it.
-    pub(crate) fn close(&mut self, now: Instant, limits: &Limits, reason: CloseReason, by: EndedBy) {
+    pub(crate) fn close(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        reason: CloseReason,
+        by: EndedBy,
+    ) {
         if self.is_open() {
-            // Who closes a session of its own will receive no more; a limit of the gateway's takes nothing from the application.
+            // Who closes a session of its own will receive no more; a limit of the gateway's takes
+            // nothing from the application.
             if by == EndedBy::Application {
                 self.drop_inbound();
                 self.rest_comes = false;
@@ -547,15 +602,19 @@ impl Core {
 
     /// What the queues hold, in bytes, as if they shared no message with others.
     pub(crate) fn held(&self) -> usize {
-        self.inbound.held() + self.outbound.held() + self.latest.as_ref().map_or(0, |latest| latest.held())
+        self.inbound.held()
+            + self.outbound.held()
+            + self.latest.as_ref().map_or(0, |latest| latest.held())
     }
 
-    /// What the budget is to count now, or to count no more: since the last time, and nothing if that is little.
+    /// What the budget is to count now, or to count no more: since the last time, and nothing if
+    /// that is little.
     pub(crate) fn due_charge(&mut self) -> isize {
         self.charges.take(false)
     }
 
-    /// Nobody holds the session any more: drops what it has left. The rest of what the budget is to count no more.
+    /// Nobody holds the session any more: drops what it has left. The rest of what the budget is to
+    /// count no more.
     pub(crate) fn last_charge(&mut self) -> isize {
         self.drop_inbound();
         self.drop_outbound();
@@ -615,12 +674,15 @@ impl Core {
     fn returns_by(&self, now: Instant, limits: &Limits) -> Instant {
         match (&self.phase, self.flight.is_empty()) {
             (Phase::Open, false) => self.flight.due(),
-            (Phase::Open | Phase::Closing { .. }, true) => self.flight.read_by(now, limits) + limits.disconnect_delay,
+            (Phase::Open | Phase::Closing { .. }, true) => {
+                self.flight.read_by(now, limits) + limits.disconnect_delay
+            }
             _ => now + limits.disconnect_delay,
         }
     }
 
-    /// A close ends the session when its frame has been taken, and no message before it can get lost any more.
+    /// A close ends the session when its frame has been taken, and no message before it can get
+    /// lost any more.
     fn end_in_order(&mut self) {
         if let Phase::Closing { reason, by, .. } = &self.phase
             && self.told
@@ -631,7 +693,8 @@ impl Core {
         }
     }
 
-    /// The first end counts. A close that was under way keeps its own reason; only its queued messages are lost.
+    /// The first end counts. A close that was under way keeps its own reason; only its queued
+    /// messages are lost.
     fn end(&mut self, reason: CloseReason, by: EndedBy) {
         let (reason, by) = match &self.phase {
             Phase::Closed(_) => return,

@@ -11,9 +11,12 @@ pub enum SendError {
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
     NotCarried(Message),
-    /// A message that is larger by itself than the session can take: than `outbound_bytes` of its endpoint, or, over TCP, than the
-    /// 65,535 bytes of modified UTF-8 that a record holds. The session goes on.
-    #[error("the message is larger than the session can take: `outbound_bytes`, and over TCP a record of 65,535 bytes")]
+    /// A message that is larger by itself than the session can take: than `outbound_bytes` of its
+    /// endpoint, or, over TCP, than the 65,535 bytes of modified UTF-8 that a record holds. The
+    /// session goes on.
+    #[error(
+        "the message is larger than the session can take: `outbound_bytes`, and over TCP a record of 65,535 bytes"
+    )]
     TooLarge(Message),
 }
 
@@ -29,7 +32,8 @@ impl SendError {
 /// Why [`try_send`](crate::Session::try_send) did not queue a message; each gives it back.
 #[derive(Debug, thiserror::Error)]
 pub enum TrySendError {
-    /// The outbound queue is full (`outbound_messages`, `outbound_bytes`): the client reads more slowly than the application writes.
+    /// The outbound queue is full (`outbound_messages`, `outbound_bytes`): the client reads more
+    /// slowly than the application writes.
     #[error("the outbound queue is full")]
     Full(Message),
     /// The session has ended or is closing.
@@ -38,9 +42,12 @@ pub enum TrySendError {
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
     NotCarried(Message),
-    /// A message that is larger by itself than the session can take: than `outbound_bytes` of its endpoint, or, over TCP, than the
-    /// 65,535 bytes of modified UTF-8 that a record holds. The session goes on.
-    #[error("the message is larger than the session can take: `outbound_bytes`, and over TCP a record of 65,535 bytes")]
+    /// A message that is larger by itself than the session can take: than `outbound_bytes` of its
+    /// endpoint, or, over TCP, than the 65,535 bytes of modified UTF-8 that a record holds. The
+    /// session goes on.
+    #[error(
+        "the message is larger than the session can take: `outbound_bytes`, and over TCP a record of 65,535 bytes"
+    )]
     TooLarge(Message),
 }
 
@@ -48,9 +55,10 @@ impl TrySendError {
     /// The message that was not sent.
     pub fn into_message(self) -> Message {
         match self {
-            Self::Full(message) | Self::Closed(message) | Self::NotCarried(message) | Self::TooLarge(message) => {
-                message
-            }
+            Self::Full(message)
+            | Self::Closed(message)
+            | Self::NotCarried(message)
+            | Self::TooLarge(message) => message,
         }
     }
 }

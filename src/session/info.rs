@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 /// Identifies a session, among all transports and processes.
 ///
-/// It is a UUID of the gateway's making and never the session segment of a SockJS URL: who knows that segment can read the
-/// session's messages, so it is nothing to show in a roster or a log.
+/// It is a UUID of the gateway's making and never the session segment of a SockJS URL: who knows
+/// that segment can read the session's messages, so it is nothing to show in a roster or a log.
 ///
-/// It converts from and to a [`Uuid`] and text, and serde writes it as that text: a session's id can go to another process or a
-/// database and be compared when it comes back.
+/// It converts from and to a [`Uuid`] and text, and serde writes it as that text: a session's id
+/// can go to another process or a database and be compared when it comes back.
 ///
 /// ```
 /// use sockeye::SessionId;
@@ -141,16 +141,20 @@ impl ConnectInfo {
         let text = self.parts.path.len() + self.parts.query.as_ref().map_or(0, |query| query.len());
         let headers = self.parts.headers.iter();
         // Names are static as a rule; a value is a pointer, and its bytes.
-        text + headers.map(|(_, value)| size_of::<(HeaderName, HeaderValue)>() + value.len()).sum::<usize>()
+        text + headers
+            .map(|(_, value)| size_of::<(HeaderName, HeaderValue)>() + value.len())
+            .sum::<usize>()
     }
 
-    /// The address of the other end of the connection, if the server told it (see [`PeerAddr`](crate::PeerAddr)).
+    /// The address of the other end of the connection, if the server told it (see
+    /// [`PeerAddr`](crate::PeerAddr)).
     pub fn peer(&self) -> Option<SocketAddr> {
         self.parts.peer
     }
 
-    /// The transport that opened the session, as in SockJS URLs (`websocket`, `xhr_streaming`, …; `rawwebsocket` for a WebSocket
-    /// without frames). For logs and headers only: an application that decides by it has lost what a gateway is for.
+    /// The transport that opened the session, as in SockJS URLs (`websocket`, `xhr_streaming`, …;
+    /// `rawwebsocket` for a WebSocket without frames). For logs and headers only: an application
+    /// that decides by it has lost what a gateway is for.
     pub fn transport(&self) -> &'static str {
         self.parts.transport
     }
@@ -165,9 +169,12 @@ impl ConnectInfo {
         self.parts.query.as_deref()
     }
 
-    /// The first value of a header, among those that the endpoint keeps ([`EndpointConfig::kept_headers`](crate::EndpointConfig::kept_headers)).
+    /// The first value of a header, among those that the endpoint keeps
+    /// ([`EndpointConfig::kept_headers`](crate::EndpointConfig::kept_headers)).
     pub fn header(&self, name: &str) -> Option<&HeaderValue> {
-        self.headers().find(|(kept, _)| kept.as_str().eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers()
+            .find(|(kept, _)| kept.as_str().eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     /// The headers that the endpoint keeps, in the order of the request.
@@ -175,9 +182,10 @@ impl ConnectInfo {
         self.parts.headers.iter().map(|(name, value)| (name, value))
     }
 
-    /// The extensions of the request: what middleware in front of the gateway put there, such as who is logged in. A
-    /// [`PeerAddr`](crate::PeerAddr) is not among them: [`peer`](Self::peer) tells it; nor is axum's `OriginalUri`, for
-    /// [`path`](Self::path) and [`query`](Self::query) do.
+    /// The extensions of the request: what middleware in front of the gateway put there, such as
+    /// who is logged in. A [`PeerAddr`](crate::PeerAddr) is not among them: [`peer`](Self::peer)
+    /// tells it; nor is axum's `OriginalUri`, for [`path`](Self::path) and [`query`](Self::query)
+    /// do.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
     }
@@ -185,7 +193,8 @@ impl ConnectInfo {
 
 impl fmt::Debug for ConnectInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither headers nor path: they hold cookies and the session segment, and logs are read by many.
+        // Neither headers nor path: they hold cookies and the session segment, and logs are read by
+        // many.
         f.debug_struct("ConnectInfo")
             .field("id", &self.id)
             .field("peer", &self.parts.peer)
@@ -206,11 +215,22 @@ mod tests {
         let id = SessionId::random();
         assert_eq!(SessionId::from(Uuid::from(id)), id);
         assert_eq!(id.to_string().parse::<SessionId>().expect("its own text"), id);
-        assert_eq!(id.as_uuid().simple().to_string().to_uppercase().parse::<SessionId>().expect("a UUID too"), id);
+        assert_eq!(
+            id.as_uuid()
+                .simple()
+                .to_string()
+                .to_uppercase()
+                .parse::<SessionId>()
+                .expect("a UUID too"),
+            id
+        );
         let json = serde_json::to_string(&id).expect("a text");
         assert_eq!(json, format!("\"{id}\""));
         assert_eq!(serde_json::from_str::<SessionId>(&json).expect("its own JSON"), id);
-        assert_eq!(serde_json::from_value::<SessionId>(id.to_string().into()).expect("an owned text"), id);
+        assert_eq!(
+            serde_json::from_value::<SessionId>(id.to_string().into()).expect("an owned text"),
+            id
+        );
     }
 
     #[test]

@@ -42,9 +42,10 @@ use self::wakers::Waiter;
 
 /// One client, over whatever transport it came.
 ///
-/// A [handler](crate::Handler) owns its session; the session ends when the handler drops it (code 1000), closes it, panics
-/// (1011), or when the client goes. Messages arrive and leave in order. Nothing is delivered twice; what could not be handed to
-/// a transport is counted and told by [`ended`](Self::ended).
+/// A [handler](crate::Handler) owns its session; the session ends when the handler drops it (code
+/// 1000), closes it, panics (1011), or when the client goes. Messages arrive and leave in order.
+/// Nothing is delivered twice; what could not be handed to a transport is counted and told by
+/// [`ended`](Self::ended).
 ///
 /// It is also a [`Stream`] of messages and a [`Sink`] for them.
 pub struct Session {
@@ -60,11 +61,13 @@ impl Session {
         Self { shared, promised: false, waiter: None }
     }
 
-    /// The next message from the client, or `None` when no more can come: the session has ended, or is about to.
+    /// The next message from the client, or `None` when no more can come: the session has ended, or
+    /// is about to.
     ///
-    /// What the client sent before it went is still delivered. A handler that does not call this fills the inbound queue,
-    /// and with that stops the client: a WebSocket is no longer read, an `xhr_send` waits. What had not been read when
-    /// the client went is read for `disconnect_delay` as there is room for it, then dropped and logged.
+    /// What the client sent before it went is still delivered. A handler that does not call this
+    /// fills the inbound queue, and with that stops the client: a WebSocket is no longer read, an
+    /// `xhr_send` waits. What had not been read when the client went is read for `disconnect_delay`
+    /// as there is room for it, then dropped and logged.
     ///
     /// # Cancel safety
     ///
@@ -75,19 +78,21 @@ impl Session {
 
     /// Queues a message for the client, waiting while the outbound queue is full.
     ///
-    /// Senders that wait get room in the order in which they began to. One that waits and is not polled any more holds up those behind it:
-    /// drop it.
+    /// Senders that wait get room in the order in which they began to. One that waits and is not
+    /// polled any more holds up those behind it: drop it.
     ///
-    /// `Ok` means queued, in order behind all that was sent before; how many messages no transport has taken is told at the end of the session.
+    /// `Ok` means queued, in order behind all that was sent before; how many messages no transport
+    /// has taken is told at the end of the session.
     ///
     /// # Errors
     ///
-    /// [`SendError`] gives the message back: the session has ended or is closing, its transport can't carry it, or it is larger than the
-    /// whole queue (`outbound_bytes`).
+    /// [`SendError`] gives the message back: the session has ended or is closing, its transport
+    /// can't carry it, or it is larger than the whole queue (`outbound_bytes`).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe in that the message is either queued or not; a cancelled call drops it when it was not.
+    /// Cancel safe in that the message is either queued or not; a cancelled call drops it when it
+    /// was not.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
         self.shared.send(message.into()).await
     }
@@ -103,8 +108,8 @@ impl Session {
 
     /// Ends the session: what is queued still goes out, then the client sees `code` and `reason`.
     ///
-    /// Applications use 1000 and 3000 to 4999. The first close of a session counts; later ones change nothing. Messages that
-    /// came from the client and were not yet received are dropped.
+    /// Applications use 1000 and 3000 to 4999. The first close of a session counts; later ones
+    /// change nothing. Messages that came from the client and were not yet received are dropped.
     ///
     /// # Ordering
     ///
@@ -133,12 +138,14 @@ impl Session {
         self.shared.carries_binary()
     }
 
-    /// Waits for the very end: the client has been told (or is gone), and nothing more will be handed to a transport.
+    /// Waits for the very end: the client has been told (or is gone), and nothing more will be
+    /// handed to a transport.
     ///
-    /// The end of a client is noticed also while the application does not receive: at once where it is seen within
-    /// 16 KiB behind the full inbound queue, and on Linux wherever it is when the connection is TCP without TLS and all
-    /// that was sent before has arrived; else by pings, within two `heartbeat_delay`. Over HTTP a session ends when
-    /// its receiver does, or none comes for `disconnect_delay`. What was received before can still be taken.
+    /// The end of a client is noticed also while the application does not receive: at once where it
+    /// is seen within 16 KiB behind the full inbound queue, and on Linux wherever it is when the
+    /// connection is TCP without TLS and all that was sent before has arrived; else by pings,
+    /// within two `heartbeat_delay`. Over HTTP a session ends when its receiver does, or none comes
+    /// for `disconnect_delay`. What was received before can still be taken.
     ///
     /// # Cancel safety
     ///
@@ -157,18 +164,22 @@ impl Stream for Session {
     }
 }
 
-/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue larger than its limit, unless it is
-/// larger than the limit by itself. Flushing and
-/// closing wait for nothing: a message that is queued is on its way, and what was not delivered is told by [`Session::ended`]. Closing
-/// the sink closes the session with 1000.
+/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue
+/// larger than its limit, unless it is larger than the limit by itself. Flushing and closing wait
+/// for nothing: a message that is queued is on its way, and what was not delivered is told by
+/// [`Session::ended`]. Closing the sink closes the session with 1000.
 ///
 /// # Errors
 ///
-/// Only `start_send` fails: [`TrySendError`] gives the message back and says why it was not taken. Never with `Full` after `poll_ready`.
+/// Only `start_send` fails: [`TrySendError`] gives the message back and says why it was not taken.
+/// Never with `Full` after `poll_ready`.
 impl Sink<Message> for Session {
     type Error = TrySendError;
 
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
+    fn poll_ready(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TrySendError>> {
         if !self.promised {
             // Ready on a closed session too: `start_send` then has the message to give back.
             let Self { shared, waiter, promised } = &mut *self;
@@ -198,8 +209,13 @@ impl Sink<Message> for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A handler that panics drops its session while unwinding; 1000 would tell the client that all went well.
-        let reason = if std::thread::panicking() { CloseReason::HANDLER_FAILED } else { CloseReason::NORMAL };
+        // A handler that panics drops its session while unwinding; 1000 would tell the client that
+        // all went well.
+        let reason = if std::thread::panicking() {
+            CloseReason::HANDLER_FAILED
+        } else {
+            CloseReason::NORMAL
+        };
         self.shared.abandon(reason);
     }
 }
@@ -249,13 +265,14 @@ impl Sender {
         self.shared.try_send_past_senders(message)
     }
 
-    /// As [`try_publish`](Self::try_publish), but a message that finds no room is kept, if it is the newest of its key, until there is some.
+    /// As [`try_publish`](Self::try_publish), but a message that finds no room is kept, if it is
+    /// the newest of its key, until there is some.
     pub(crate) fn publish_latest(&self, key: Key, message: Message) -> Result<Kept, TrySendError> {
         self.shared.send_latest(key, message)
     }
 
-    /// Ends the session because a limit says so, as [`Session::close`] does but for what the client has sent, which the
-    /// application still receives. False: it was closed already.
+    /// Ends the session because a limit says so, as [`Session::close`] does but for what the client
+    /// has sent, which the application still receives. False: it was closed already.
     pub(crate) fn give_up(&self, reason: CloseReason) -> bool {
         self.shared.close(reason, EndedBy::Gateway)
     }
@@ -270,7 +287,8 @@ impl Sender {
         self.shared.carries_binary()
     }
 
-    /// Whether a transport holds the session now. A polling one lets go of it for a moment with every message.
+    /// Whether a transport holds the session now. A polling one lets go of it for a moment with
+    /// every message.
     pub fn is_attached(&self) -> bool {
         self.shared.is_attached()
     }

@@ -13,24 +13,28 @@ pub(crate) struct QueueLimit {
 
 /// Messages waiting, oldest first.
 ///
-/// The limit is an argument of [`fits`](Queue::fits), so that a hundred thousand sessions share one copy of it.
+/// The limit is an argument of [`fits`](Queue::fits), so that a hundred thousand sessions share one
+/// copy of it.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     messages: VecDeque<Message>,
     bytes: usize,
 }
 
-/// Capacity that an emptied queue may keep: a session that once had a burst must not pay for it ever after.
+/// Capacity that an emptied queue may keep: a session that once had a burst must not pay for it
+/// ever after.
 const KEPT_CAPACITY: usize = 16;
 
 impl Queue {
     /// Whether `messages` more with `bytes` in all may enter.
     ///
-    /// An empty queue takes anything: what is larger than the whole queue must not wait for ever. Such a thing was already
-    /// bounded where it came from (`payload_size`; what an application sends is refused before).
+    /// An empty queue takes anything: what is larger than the whole queue must not wait for ever.
+    /// Such a thing was already bounded where it came from (`payload_size`; what an application
+    /// sends is refused before).
     pub(crate) fn fits(&self, limit: QueueLimit, messages: usize, bytes: usize) -> bool {
         self.messages.is_empty()
-            || (self.messages.len() + messages <= limit.messages && self.bytes.saturating_add(bytes) <= limit.bytes)
+            || (self.messages.len() + messages <= limit.messages
+                && self.bytes.saturating_add(bytes) <= limit.bytes)
     }
 
     /// Pushes all, and leaves `messages` empty.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::shared::Shared;
 
-/// A frame on its way to its client. It goes with the frame's bytes, and when it is dropped the session is told what became of them.
+/// A frame on its way to its client. It goes with the frame's bytes, and when it is dropped the
+/// session is told what became of them.
 ///
-/// The drop may come from anywhere, such as a connection's task that ends: it takes the session's lock alone, and wakes after it.
+/// The drop may come from anywhere, such as a connection's task that ends: it takes the session's
+/// lock alone, and wakes after it.
 pub(crate) struct Receipt {
     session: Arc<Shared>,
     messages: usize,
@@ -49,6 +51,9 @@ impl Drop for Receipt {
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt").field("messages", &self.messages).field("written", &self.written).finish()
+        f.debug_struct("Receipt")
+            .field("messages", &self.messages)
+            .field("written", &self.written)
+            .finish()
     }
 }

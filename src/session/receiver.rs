@@ -37,8 +37,13 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Attaches, waiting up to `patience` for another receiver to go: its connection may have ended unnoticed, on another thread.
-    pub(crate) async fn attach(shared: Arc<Shared>, liveness: Liveness, patience: Duration) -> Result<Self, InUse> {
+    /// Attaches, waiting up to `patience` for another receiver to go: its connection may have ended
+    /// unnoticed, on another thread.
+    pub(crate) async fn attach(
+        shared: Arc<Shared>,
+        liveness: Liveness,
+        patience: Duration,
+    ) -> Result<Self, InUse> {
         {
             let mut wait = Wait::new(&shared, |state| &mut state.others);
             let attached = poll_fn(|cx| {
@@ -81,10 +86,19 @@ impl Receiver {
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
         let (waiter, ticket, pace) = (Waiter::new(), Ticket::default(), Pace::default());
-        Self { shared, attached: true, unwatched: false, waiter, ticket, alarm: Alarm::at(due), pace }
+        Self {
+            shared,
+            attached: true,
+            unwatched: false,
+            waiter,
+            ticket,
+            alarm: Alarm::at(due),
+            pace,
+        }
     }
 
-    /// The next thing to do for the socket. After a close frame the receiver is detached and must not be polled again.
+    /// The next thing to do for the socket. After a close frame the receiver is detached and must
+    /// not be polled again.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let mut step = None;
         self.poll_steps(cx, |next| {
@@ -94,8 +108,8 @@ impl Receiver {
         step.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// The next frame, and what tells the session what became of it. After a close frame the receiver is detached and must not be
-    /// polled again.
+    /// The next frame, and what tells the session what became of it. After a close frame the
+    /// receiver is detached and must not be polled again.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<(Frame, Receipt)> {
         let mut handed = None;
         let mut unwatched = false;
@@ -113,8 +127,8 @@ impl Receiver {
         Poll::Ready((frame, Receipt::new(Arc::clone(&self.shared), messages)))
     }
 
-    /// The receiver stays, while frames of its are on their way: a connection that takes nothing does not ask for more, so that the
-    /// receiver's own timer would not be asked either.
+    /// The receiver stays, while frames of its are on their way: a connection that takes nothing
+    /// does not ask for more, so that the receiver's own timer would not be asked either.
     pub(crate) fn stay(&mut self) {
         if std::mem::take(&mut self.unwatched) {
             // A date as early as any, at which the next one is told.
@@ -122,9 +136,14 @@ impl Receiver {
         }
     }
 
-    /// What is to be done for the socket now, under one lock, as long as `take` goes on. If it never breaks off there is no more, and `cx`
-    /// is woken when there is. After a close frame the receiver is detached and must not be polled again.
-    pub(crate) fn poll_steps(&mut self, cx: &mut Context<'_>, mut take: impl FnMut(Step) -> ControlFlow<()>) {
+    /// What is to be done for the socket now, under one lock, as long as `take` goes on. If it
+    /// never breaks off there is no more, and `cx` is woken when there is. After a close frame the
+    /// receiver is detached and must not be polled again.
+    pub(crate) fn poll_steps(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(Step) -> ControlFlow<()>,
+    ) {
         self.poll_core(cx, |_, _, _, step| take(step));
     }
 
@@ -165,15 +184,16 @@ impl Receiver {
         self.detach(Detach::Finished);
     }
 
-    /// A ping's bytes have left, behind `ahead` bytes that the system may hold still. A task that has
-    /// [polled](Self::poll_step) before is woken in time for the pong that does not come.
+    /// A ping's bytes have left, behind `ahead` bytes that the system may hold still. A task that
+    /// has [polled](Self::poll_step) before is woken in time for the pong that does not come.
     pub(crate) fn ping_left(&mut self, ahead: usize) {
         let due = {
             let mut state = self.shared.lock();
             state.core.ping_left(clock::now(), &self.shared.limits, ahead);
             state.core.next_timeout()
         };
-        // As a rule nobody polls again before the next date that the timer knows, which may be much later.
+        // As a rule nobody polls again before the next date that the timer knows, which may be much
+        // later.
         self.alarm.bring_forward(due);
     }
 
@@ -182,9 +202,11 @@ impl Receiver {
         Buffered::of(&self.shared)
     }
 
-    /// Whether the socket may be read now. If not, memory is short and the session holds much already; `cx` is woken when it may be.
+    /// Whether the socket may be read now. If not, memory is short and the session holds much
+    /// already; `cx` is woken when it may be.
     ///
-    /// A session that holds little is read on: what it sends is soon answered or gone, and it should not suffer for others.
+    /// A session that holds little is read on: what it sends is soon answered or gone, and it
+    /// should not suffer for others.
     pub(crate) fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.shared.account().budget().is_short() && !self.ticket.is_taken() {
             return true;
@@ -208,10 +230,12 @@ impl Receiver {
         true
     }
 
-    /// Something arrived from the peer. Queues its messages for the application; false: there is no room, or the client is
-    /// over its rate; they are left where they are, and `cx` is woken when they may be taken.
+    /// Something arrived from the peer. Queues its messages for the application; false: there is no
+    /// room, or the client is over its rate; they are left where they are, and `cx` is woken when
+    /// they may be taken.
     ///
-    /// The caller's task polls the application next, and the receiver before it rests: so it is not woken for either.
+    /// The caller's task polls the application next, and the receiver before it rests: so it is not
+    /// woken for either.
     pub(crate) fn hear(&mut self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let mut state = self.shared.lock();
         // Dropped when the lock is released, behind `push`.
@@ -226,7 +250,8 @@ impl Receiver {
         push(&self.shared, state, self.waiter, &mut self.pace, cx, messages)
     }
 
-    /// Queues what the client sent last, room or not: it is in memory already, and the session ends.
+    /// Queues what the client sent last, room or not: it is in memory already, and the session
+    /// ends.
     pub(crate) fn push_last(&self, messages: &mut Vec<Message>) {
         self.shared.with(|state, wakes| {
             state.core.push_last(messages);
@@ -234,8 +259,8 @@ impl Receiver {
         });
     }
 
-    /// Ready when the peer has left a ping unanswered, or nothing was taken of a closed session for too long: for while the socket takes
-    /// no frames.
+    /// Ready when the peer has left a ping unanswered, or nothing was taken of a closed session for
+    /// too long: for while the socket takes no frames.
     pub(crate) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = clock::now();
@@ -262,13 +287,14 @@ impl Receiver {
         self.shared.close(reason, EndedBy::Gateway);
     }
 
-    /// The peer sends no more but may still read: what is queued goes out, then the session ends as if the peer had gone.
+    /// The peer sends no more but may still read: what is queued goes out, then the session ends as
+    /// if the peer had gone.
     pub(crate) fn peer_finished(&self) {
         self.shared.close(CloseReason::INTERRUPTED, EndedBy::Peer);
     }
 
-    /// No input need wake the receiver's task now: it runs, and asks again before it rests. `heard`: there was a
-    /// sign of life from the peer, though no message.
+    /// No input need wake the receiver's task now: it runs, and asks again before it rests.
+    /// `heard`: there was a sign of life from the peer, though no message.
     pub(crate) fn awake(&self, heard: bool) {
         let mut state = self.shared.lock();
         let stale = state.receiver.take();
@@ -289,7 +315,8 @@ impl Receiver {
         self.shared.lock().core.took_bytes(clock::now(), &self.shared.limits);
     }
 
-    /// The peer has gone; what it sent before that is read on. To be said before the session is closed.
+    /// The peer has gone; what it sent before that is read on. To be said before the session is
+    /// closed.
     pub(crate) fn expect_rest(&self) {
         self.shared.lock().core.expect_rest();
     }
@@ -385,7 +412,8 @@ fn push(
 /// A receiver's one timer. Traffic does not move it: when it fires, the core tells the next date.
 struct Alarm {
     sleep: Pin<Box<Sleep>>,
-    /// Who is woken when it fires, once it has been asked. Asking tokio's timer again takes longer than looking here.
+    /// Who is woken when it fires, once it has been asked. Asking tokio's timer again takes longer
+    /// than looking here.
     asked: Option<Waker>,
 }
 
@@ -422,7 +450,9 @@ impl Alarm {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.sleep.is_elapsed() && self.asked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if !self.sleep.is_elapsed()
+            && self.asked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             return Poll::Pending;
         }
         // Without budget the timer is not even looked at.

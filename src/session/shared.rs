@@ -1,4 +1,5 @@
-//! A session as its application and its transport share it: the state machine behind a lock, and who waits for what.
+//! A session as its application and its transport share it: the state machine behind a lock, and
+//! who waits for what.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -18,11 +19,13 @@ use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::modified_utf8;
 
-/// Keeps the sessions of an endpoint, and is told when one needs no keeping or a date to look at it again.
+/// Keeps the sessions of an endpoint, and is told when one needs no keeping or a date to look at it
+/// again.
 pub(crate) trait Owner: Send + Sync {
     /// What counts the memory of its sessions.
     fn budget(&self) -> &Budget;
-    /// No receiver is attached, or the session is closing: at `expires_at` it is to be looked at, unless something happens before.
+    /// No receiver is attached, or the session is closing: at `expires_at` it is to be looked at,
+    /// unless something happens before.
     fn parked(&self, session: &Arc<Shared>, expires_at: Instant);
     /// The session is over and nobody is attached: forget it now.
     fn over(&self, session: &Arc<Shared>);
@@ -41,7 +44,9 @@ impl Carries {
     fn accept(self, message: Message) -> Result<Message, TrySendError> {
         match (self, message.as_text()) {
             (Self::Text | Self::Records, None) => Err(TrySendError::NotCarried(message)),
-            (Self::Records, Some(text)) if modified_utf8::encoded_len(text) > modified_utf8::LONGEST => {
+            (Self::Records, Some(text))
+                if modified_utf8::encoded_len(text) > modified_utf8::LONGEST =>
+            {
                 Err(TrySendError::TooLarge(message))
             }
             _ => Ok(message),
@@ -49,8 +54,9 @@ impl Carries {
     }
 }
 
-/// What an idle session holds, in bytes, and a socket with its session: as `make bench` has measured them after bursts ("memory of 5,000
-/// idle sessions" in README.md: resident memory, divided), the KiB included that a session may owe the budget.
+/// What an idle session holds, in bytes, and a socket with its session: as `make bench` has
+/// measured them after bursts ("memory of 5,000 idle sessions" in README.md: resident memory,
+/// divided), the KiB included that a session may owe the budget.
 const SESSION: usize = 2_500 + 1_024;
 const SESSION_AND_SOCKET: usize = 5_200 + 1_024;
 
@@ -71,19 +77,23 @@ pub(crate) type Place<'s> = SemaphorePermit<'s>;
 /// One session.
 pub(crate) struct Shared {
     info: ConnectInfo,
-    /// The session segment of the URL, by which an HTTP transport finds the session; a WebSocket is found by nobody.
+    /// The session segment of the URL, by which an HTTP transport finds the session; a WebSocket is
+    /// found by nobody.
     segment: Option<Arc<str>>,
     carries: Carries,
     pub(super) limits: Arc<Limits>,
     pub(super) owner: Arc<dyn Owner>,
     created: Instant,
-    /// Payloads that wait for room do so in the order they came (a fair semaphore), else a small late one would overtake a large early one.
+    /// Payloads that wait for room do so in the order they came (a fair semaphore), else a small
+    /// late one would overtake a large early one.
     turn: Semaphore,
-    /// Places for payloads that arrive or wait for room, in the order they came; closed with the session.
+    /// Places for payloads that arrive or wait for room, in the order they came; closed with the
+    /// session.
     places: Semaphore,
     /// What the session holds beside its queues.
     account: Account,
-    // `std::sync`: held for a push or a pop, never across an await. Order: hub before session; wakers are called after unlocking.
+    // `std::sync`: held for a push or a pop, never across an await. Order: hub before session;
+    // wakers are called after unlocking.
     state: Mutex<State>,
 }
 
@@ -95,7 +105,8 @@ pub(super) struct State {
     pub(super) receiver: Option<Waker>,
     /// Senders waiting for room in the outbound queue.
     senders: Turns,
-    /// Transports waiting for room in the inbound queue or for another receiver to go, and whoever waits for the end: all rare.
+    /// Transports waiting for room in the inbound queue or for another receiver to go, and whoever
+    /// waits for the end: all rare.
     pub(super) others: Waiting,
     waiting_payloads: usize,
 }
@@ -198,8 +209,12 @@ impl Shared {
             match self.offer(offered, Room::WaitedFor(&mut turn, cx)) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
-                Err(TrySendError::NotCarried(message)) => Poll::Ready(Err(SendError::NotCarried(message))),
-                Err(TrySendError::TooLarge(message)) => Poll::Ready(Err(SendError::TooLarge(message))),
+                Err(TrySendError::NotCarried(message)) => {
+                    Poll::Ready(Err(SendError::NotCarried(message)))
+                }
+                Err(TrySendError::TooLarge(message)) => {
+                    Poll::Ready(Err(SendError::TooLarge(message)))
+                }
                 Err(TrySendError::Full(refused)) => {
                     message = Some(refused);
                     Poll::Pending
@@ -215,19 +230,21 @@ impl Shared {
 
     /// The same, also while senders wait for more room than there is.
     ///
-    /// For publications, of which one that finds no room closes the session. They can't keep a sender waiting for ever: coming faster than
-    /// the client reads they fill the queue, and coming more slowly they leave it room.
+    /// For publications, of which one that finds no room closes the session. They can't keep a
+    /// sender waiting for ever: coming faster than the client reads they fill the queue, and coming
+    /// more slowly they leave it room.
     pub(crate) fn try_send_past_senders(&self, message: Message) -> Result<(), TrySendError> {
         self.offer(message, Room::NowPastSenders)
     }
 
-    /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room, however large it turns out to be up to
-    /// the whole queue, and whoever has sent meanwhile.
+    /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room,
+    /// however large it turns out to be up to the whole queue, and whoever has sent meanwhile.
     pub(crate) fn send_promised(&self, message: Message) -> Result<(), TrySendError> {
         self.offer(message, Room::Promised)
     }
 
-    /// Ready when there is room for a message; `waiter` is one and the same for all calls, until its session drops.
+    /// Ready when there is room for a message; `waiter` is one and the same for all calls, until
+    /// its session drops.
     pub(super) fn poll_space(&self, waiter: &mut Option<Waiter>, cx: &mut Context<'_>) -> Poll<()> {
         let mut stale = None;
         let mut wakes = Wakes::default();
@@ -278,8 +295,8 @@ impl Shared {
         if closed {
             self.places.close();
         }
-        // An attached HTTP receiver may be stuck in a connection that takes nothing, and then nobody asks it for anything any more. A
-        // WebSocket's task has a timer of its own for that.
+        // An attached HTTP receiver may be stuck in a connection that takes nothing, and then
+        // nobody asks it for anything any more. A WebSocket's task has a timer of its own for that.
         if closed
             && self.segment.is_some()
             && let Some(expires_at) = self.expires_at()
@@ -289,7 +306,8 @@ impl Shared {
         closed
     }
 
-    /// Queues a message if there is room, also while senders wait for more; else it waits behind the queue, as the newest of its key.
+    /// Queues a message if there is room, also while senders wait for more; else it waits behind
+    /// the queue, as the newest of its key.
     pub(crate) fn send_latest(&self, key: Key, message: Message) -> Result<Kept, TrySendError> {
         let message = self.carries.accept(message)?;
         if message.len() > self.limits.outbound.bytes {
@@ -311,7 +329,8 @@ impl Shared {
         Ok(kept)
     }
 
-    /// The application has dropped its session: nobody can receive any more, whoever keeps a [`Sender`](super::Sender).
+    /// The application has dropped its session: nobody can receive any more, whoever keeps a
+    /// [`Sender`](super::Sender).
     pub(super) fn abandon(self: &Arc<Self>, reason: CloseReason) {
         self.close(reason, EndedBy::Application);
         let freed_after_unlocking = self.with(|state, wakes| {
@@ -335,9 +354,12 @@ impl Shared {
         let admitted = match &room {
             Room::Promised => true,
             Room::NowPastSenders => state.core.has_space(&self.limits, message.len()),
-            Room::Now => state.senders.is_empty() && state.core.has_space(&self.limits, message.len()),
+            Room::Now => {
+                state.senders.is_empty() && state.core.has_space(&self.limits, message.len())
+            }
             Room::WaitedFor(turn, _) => {
-                state.senders.is_first(turn.waiter) && state.core.has_space(&self.limits, message.len())
+                state.senders.is_first(turn.waiter)
+                    && state.core.has_space(&self.limits, message.len())
             }
         };
         if !admitted {
@@ -362,7 +384,8 @@ impl Shared {
 
     /// A place for one more payload, as soon as one is free; `None` when the session is closed.
     ///
-    /// Who has none must not have read anything of its payload: so much is bounded for each session.
+    /// Who has none must not have read anything of its payload: so much is bounded for each
+    /// session.
     pub(crate) async fn place(&self) -> Option<Place<'_>> {
         self.places.acquire().await.ok()
     }
@@ -373,13 +396,22 @@ impl Shared {
         poll_fn(|cx| {
             let mut stale = None;
             let mut state = self.lock();
-            if state.core.is_open() { wait.among(&mut state, cx, &mut stale) } else { Poll::Ready(()) }
+            if state.core.is_open() {
+                wait.among(&mut state, cx, &mut stale)
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
     }
 
     /// Queues a whole payload for the application, waiting for room up to `patience`.
-    pub(crate) async fn deliver(self: &Arc<Self>, messages: Vec<Message>, patience: Duration, crowd: usize) -> Inbound {
+    pub(crate) async fn deliver(
+        self: &Arc<Self>,
+        messages: Vec<Message>,
+        patience: Duration,
+        crowd: usize,
+    ) -> Inbound {
         let mut messages = messages;
         match self.deliver_now(&mut messages, crowd) {
             Ok(outcome) => outcome,
@@ -388,8 +420,13 @@ impl Shared {
         }
     }
 
-    /// Queues a whole payload if there is room and no other waits for it; else takes a place for it, before a later one can find room.
-    fn deliver_now(&self, messages: &mut Vec<Message>, crowd: usize) -> Result<Inbound, InLine<'_>> {
+    /// Queues a whole payload if there is room and no other waits for it; else takes a place for
+    /// it, before a later one can find room.
+    fn deliver_now(
+        &self,
+        messages: &mut Vec<Message>,
+        crowd: usize,
+    ) -> Result<Inbound, InLine<'_>> {
         let delivered = self.with(|state, wakes| {
             if state.waiting_payloads == 0 && state.admit(&self.limits, messages).is_ok() {
                 wakes.add(&mut state.application);
@@ -419,7 +456,8 @@ impl Shared {
         _place: InLine<'_>,
     ) -> Inbound {
         let mut messages = messages;
-        // Pinned here, so that its turn ends after the close: the payload behind this one must not be taken when this one was not.
+        // Pinned here, so that its turn ends after the close: the payload behind this one must not
+        // be taken when this one was not.
         let began = clock::now();
         let mut admitted = pin!(async {
             // Never closed; and without a turn the payload is still admitted whole.
@@ -428,17 +466,18 @@ impl Shared {
             let mut pace = Pace::default();
             poll_fn(|cx| {
                 let mut stale = None;
-                let held = self.with(|state, wakes| match state.admit(&self.limits, &mut messages) {
-                    Ok(()) => {
-                        wakes.add(&mut state.application);
-                        None
-                    }
-                    Err(held) => {
-                        // Also over its rate: it is told when the session closes.
-                        let _: Poll<()> = wait.among(state, cx, &mut stale);
-                        Some(held)
-                    }
-                });
+                let held =
+                    self.with(|state, wakes| match state.admit(&self.limits, &mut messages) {
+                        Ok(()) => {
+                            wakes.add(&mut state.application);
+                            None
+                        }
+                        Err(held) => {
+                            // Also over its rate: it is told when the session closes.
+                            let _: Poll<()> = wait.among(state, cx, &mut stale);
+                            Some(held)
+                        }
+                    });
                 match held {
                     None => Poll::Ready(()),
                     Some(Held::Full) => Poll::Pending,
@@ -453,14 +492,16 @@ impl Shared {
         let mut from = began;
         loop {
             match from.checked_add(patience) {
-                Some(at) if tokio::time::timeout_at(at.into(), admitted.as_mut()).await.is_err() => {}
+                Some(at)
+                    if tokio::time::timeout_at(at.into(), admitted.as_mut()).await.is_err() => {}
                 Some(_) => return Inbound::Taken,
                 None => {
                     admitted.as_mut().await;
                     return Inbound::Taken;
                 }
             }
-            // The application is not to blame for what the client's rate has held back, this payload or those before it.
+            // The application is not to blame for what the client's rate has held back, this
+            // payload or those before it.
             match self.lock().core.held_by_rate_until() {
                 Some(until) if until > from => from = until,
                 _ => break,
@@ -470,12 +511,14 @@ impl Shared {
         Inbound::Full
     }
 
-    /// Ends the session if its client did not come back in time, or takes nothing more of a closed one; false: it is too early for that.
+    /// Ends the session if its client did not come back in time, or takes nothing more of a closed
+    /// one; false: it is too early for that.
     pub(crate) fn expire(&self, now: Instant) -> bool {
         self.with(|state, _| state.core.expire(now))
     }
 
-    /// When to look again at a session that did not expire; `None` while it is open and a receiver is attached.
+    /// When to look again at a session that did not expire; `None` while it is open and a receiver
+    /// is attached.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
         self.lock().core.expires_at()
     }
@@ -511,23 +554,24 @@ impl Shared {
         }
     }
 
-    /// How often a session is looked at by the clock, at the least, while there may be something to see: its dates move as its
-    /// connection takes bytes, and nothing tells whoever keeps them.
+    /// How often a session is looked at by the clock, at the least, while there may be something to
+    /// see: its dates move as its connection takes bytes, and nothing tells whoever keeps them.
     pub(crate) fn look_delay(&self) -> Duration {
         // Not without a pause, where sessions wait for nothing.
         self.limits.disconnect_delay.min(self.limits.write_timeout).max(Duration::from_millis(10))
     }
 
-    /// Tells the budget what the queues hold more, or less. It may end sessions, also this one, so no lock of one is held.
+    /// Tells the budget what the queues hold more, or less. It may end sessions, also this one, so
+    /// no lock of one is held.
     pub(super) fn charge(&self, bytes: isize) {
         if bytes != 0 {
             self.account.budget().charge(bytes);
         }
     }
 
-    /// For all but the two operations that every message passes, which end no session and wake one task: runs `change` under the lock,
-    /// then wakes; tells everyone who waits when the change has ended the session, and those who wait to attach when it has detached the
-    /// receiver.
+    /// For all but the two operations that every message passes, which end no session and wake one
+    /// task: runs `change` under the lock, then wakes; tells everyone who waits when the change has
+    /// ended the session, and those who wait to attach when it has detached the receiver.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let mut ended = None;
@@ -575,14 +619,19 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under this lock; were it so, the state would still be whole between two statements of `Core`.
+        // Nothing panics under this lock; were it so, the state would still be whole between two
+        // statements of `Core`.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     /// Takes messages from the client, at its rate if it has one, or leaves them where they are.
-    pub(super) fn admit(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> Result<(), Held> {
+    pub(super) fn admit(
+        &mut self,
+        limits: &Limits,
+        messages: &mut Vec<Message>,
+    ) -> Result<(), Held> {
         match &limits.inbound_rate {
             Some(rate) => self.core.push_at_rate(clock::now(), limits, rate, messages),
             None if self.core.push_inbound(limits, messages) => Ok(()),
@@ -590,7 +639,8 @@ impl State {
         }
     }
 
-    /// There may be room in the outbound queue, or the first sender that waits for some is another one.
+    /// There may be room in the outbound queue, or the first sender that waits for some is another
+    /// one.
     pub(super) fn wake_sender(&mut self, limits: &Limits, wakes: &mut Wakes) {
         let Self { core, senders, .. } = self;
         // As a rule nobody waits, and this is asked for every message.
@@ -627,7 +677,8 @@ impl Holder for Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let charge = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).core.last_charge();
+        let charge =
+            self.state.get_mut().unwrap_or_else(PoisonError::into_inner).core.last_charge();
         self.charge(charge);
     }
 }
@@ -644,7 +695,8 @@ enum Room<'a, 's, 'w> {
     Promised,
 }
 
-/// A sender's place among those that wait for room, from when it first had to wait. Dropping it gives the place up.
+/// A sender's place among those that wait for room, from when it first had to wait. Dropping it
+/// gives the place up.
 struct SenderTurn<'s> {
     session: &'s Shared,
     waiter: Option<Waiter>,
@@ -678,7 +730,12 @@ impl<'s> Wait<'s> {
     }
 
     /// Has the task woken when something has happened.
-    pub(super) fn among<T>(&mut self, state: &mut State, cx: &mut Context<'_>, stale: &mut Option<Waker>) -> Poll<T> {
+    pub(super) fn among<T>(
+        &mut self,
+        state: &mut State,
+        cx: &mut Context<'_>,
+        stale: &mut Option<Waker>,
+    ) -> Poll<T> {
         (self.list)(state).register(*self.waiter.get_or_insert_with(Waiter::new), cx, stale);
         Poll::Pending
     }

@@ -52,7 +52,10 @@ pub(crate) fn session_of(info: ConnectInfo, limits: Limits) -> (Session, Client)
 
 fn connect(shared: Arc<Shared>) -> (Session, Client) {
     let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
-    (Session::new(Arc::clone(&shared)), Client { shared, receiver: Some(receiver), heard: Vec::new() })
+    (
+        Session::new(Arc::clone(&shared)),
+        Client { shared, receiver: Some(receiver), heard: Vec::new() },
+    )
 }
 
 /// A session that neither application nor client has taken hold of.
@@ -73,7 +76,8 @@ fn shared_of(info: ConnectInfo, limits: Limits) -> Arc<Shared> {
     Shared::new(info, None, Carries::Text, Arc::new(limits), Arc::new(Nobody))
 }
 
-/// The client of a session; dropping it is a connection that breaks. It reads only when it is asked to.
+/// The client of a session; dropping it is a connection that breaks. It reads only when it is asked
+/// to.
 pub(crate) struct Client {
     shared: Arc<Shared>,
     receiver: Option<Receiver>,
@@ -97,7 +101,9 @@ impl Client {
             let receiver = self.receiver.as_mut().expect("asked for a message after the close");
             match poll_fn(|cx| receiver.poll_step(cx)).await {
                 Step::Frame(Frame::Message(message)) => return Ok(message),
-                Step::Frame(Frame::Messages(messages)) => self.heard.extend(messages.into_iter().rev()),
+                Step::Frame(Frame::Messages(messages)) => {
+                    self.heard.extend(messages.into_iter().rev())
+                }
                 Step::Frame(Frame::Close(reason)) => {
                     self.receiver = None;
                     return Err(reason);
@@ -114,7 +120,8 @@ impl Client {
         message.as_text().expect("a text message").to_owned()
     }
 
-    /// All messages that are there, up to the moment when nothing moves any more. Needs a paused clock.
+    /// All messages that are there, up to the moment when nothing moves any more. Needs a paused
+    /// clock.
     pub(crate) async fn hear_all(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         // A paused clock advances only when every task waits.
@@ -124,7 +131,8 @@ impl Client {
         heard
     }
 
-    /// Ends its connection in good order, as a polling client does after each response: the session waits for the next one.
+    /// Ends its connection in good order, as a polling client does after each response: the session
+    /// waits for the next one.
     pub(crate) fn let_go(&mut self) {
         if let Some(mut receiver) = self.receiver.take() {
             receiver.finish();

@@ -1,7 +1,8 @@
 //! Who waits for a session, and is to be woken.
 //!
-//! A waker that is dropped may drop its task, which may hold the very session. So no waker is dropped under the session's lock: what
-//! replaces one takes a place for it (`stale`), which its caller declares before it locks.
+//! A waker that is dropped may drop its task, which may hold the very session. So no waker is
+//! dropped under the session's lock: what replaces one takes a place for it (`stale`), which its
+//! caller declares before it locks.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,8 @@ use std::task::{Context, Waker};
 #[derive(Default)]
 pub(super) struct Waiting(Vec<(Waiter, Waker)>);
 
-/// One who waits, among all in the process: a task may wait in several places at once, and give up in one of them.
+/// One who waits, among all in the process: a task may wait in several places at once, and give up
+/// in one of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Waiter(u64);
 
@@ -24,7 +26,12 @@ impl Waiter {
 
 impl Waiting {
     /// Each stands here once, however often it asks.
-    pub(super) fn register(&mut self, waiter: Waiter, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+    pub(super) fn register(
+        &mut self,
+        waiter: Waiter,
+        cx: &mut Context<'_>,
+        stale: &mut Option<Waker>,
+    ) {
         match self.0.iter_mut().find(|(other, _)| *other == waiter) {
             Some((_, waker)) => replace(waker, cx, stale),
             None => self.0.push((waiter, cx.waker().clone())),
@@ -42,8 +49,8 @@ impl Waiting {
     }
 }
 
-/// Senders that wait for room in the outbound queue, first come, first served: a message that needs much room would otherwise wait as
-/// long as smaller ones come.
+/// Senders that wait for room in the outbound queue, first come, first served: a message that needs
+/// much room would otherwise wait as long as smaller ones come.
 #[derive(Default)]
 pub(super) struct Turns(Option<Box<Line>>); // Boxed, because in most sessions no sender ever waits.
 
@@ -75,21 +82,41 @@ impl Turns {
     }
 
     /// Takes the last place for a sender, or keeps the one that it has.
-    pub(super) fn register(&mut self, waiter: Waiter, bytes: usize, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+    pub(super) fn register(
+        &mut self,
+        waiter: Waiter,
+        bytes: usize,
+        cx: &mut Context<'_>,
+        stale: &mut Option<Waker>,
+    ) {
         self.place(waiter, bytes, false, cx, stale);
     }
 
     /// The same for the sink, which needs room for any message.
-    pub(super) fn register_sink(&mut self, waiter: Waiter, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+    pub(super) fn register_sink(
+        &mut self,
+        waiter: Waiter,
+        cx: &mut Context<'_>,
+        stale: &mut Option<Waker>,
+    ) {
         self.place(waiter, 0, true, cx, stale);
     }
 
-    fn place(&mut self, waiter: Waiter, bytes: usize, is_sink: bool, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
+    fn place(
+        &mut self,
+        waiter: Waiter,
+        bytes: usize,
+        is_sink: bool,
+        cx: &mut Context<'_>,
+        stale: &mut Option<Waker>,
+    ) {
         let turns = &mut self.0.get_or_insert_default().turns;
         match turns.iter_mut().find(|turn| turn.waiter == waiter) {
             Some(Turn { waker: Some(waker), .. }) => replace(waker, cx, stale),
             Some(Turn { waker, .. }) => *waker = Some(cx.waker().clone()),
-            None => turns.push_back(Turn { waiter, bytes, waker: Some(cx.waker().clone()), is_sink }),
+            None => {
+                turns.push_back(Turn { waiter, bytes, waker: Some(cx.waker().clone()), is_sink })
+            }
         }
     }
 
@@ -105,9 +132,11 @@ impl Turns {
         self.0.as_mut().is_some_and(|line| std::mem::take(&mut line.granted))
     }
 
-    /// Wakes the first sender if its message finds room; the next one is woken when that one has had its turn.
+    /// Wakes the first sender if its message finds room; the next one is woken when that one has
+    /// had its turn.
     ///
-    /// The sink's turn is over at once: its caller may never ask again, and must not hold up those behind it.
+    /// The sink's turn is over at once: its caller may never ask again, and must not hold up those
+    /// behind it.
     pub(super) fn wake_first(&mut self, fits: impl Fn(usize) -> bool, wakes: &mut Wakes) {
         let Some(line) = &mut self.0 else { return };
         while let Some(first) = line.turns.front_mut().filter(|first| fits(first.bytes)) {

@@ -13,13 +13,16 @@ use crate::protocol::frame::Frame;
 
 /// The body of a [`Gateway`](crate::Gateway)'s response.
 ///
-/// A streaming one yields one data frame for each SockJS frame, which HTTP/1.1 servers write as one chunk each (SockJS 0.3.3 wants it
-/// so) and at once. Dropping it before its end tells the session that its client is gone; so does dropping a [`Chunk`] of it that was
-/// not written to its end, for a server drops the body as soon as it has the last one. A session that has lost a frame ends with 1002,
-/// and counts the frame's messages in [`SessionEnd::undelivered`](crate::SessionEnd::undelivered).
+/// A streaming one yields one data frame for each SockJS frame, which HTTP/1.1 servers write as one
+/// chunk each (SockJS 0.3.3 wants it so) and at once. Dropping it before its end tells the session
+/// that its client is gone; so does dropping a [`Chunk`] of it that was not written to its end, for
+/// a server drops the body as soon as it has the last one. A session that has lost a frame ends
+/// with 1002, and counts the frame's messages in
+/// [`SessionEnd::undelivered`](crate::SessionEnd::undelivered).
 ///
-/// What the server's system had taken of a frame counts as written. And so does what a layer above has copied: one that boxes bodies
-/// turns each chunk into [`Bytes`], behind which nothing tells that they were lost.
+/// What the server's system had taken of a frame counts as written. And so does what a layer above
+/// has copied: one that boxes bodies turns each chunk into [`Bytes`], behind which nothing tells
+/// that they were lost.
 pub struct Body(Kind);
 
 enum Kind {
@@ -28,8 +31,8 @@ enum Kind {
     Streaming(Box<Streaming>),
 }
 
-/// A poll's frame goes out in pieces of this size, which its length header hides. Where chunks are copied as soon as they are taken, what was
-/// not taken yet is known to be lost at least.
+/// A poll's frame goes out in pieces of this size, which its length header hides. Where chunks are
+/// copied as soon as they are taken, what was not taken yet is known to be lost at least.
 const PIECE: usize = 16 * 1024;
 
 /// Frames as they come, up to the response limit.
@@ -57,9 +60,19 @@ impl Body {
         Self(Kind::Whole(Some(frame)))
     }
 
-    pub(crate) fn streaming(prelude: impl Into<Bytes>, source: Source, wrap: fn(Frame) -> Bytes, limit: usize) -> Self {
+    pub(crate) fn streaming(
+        prelude: impl Into<Bytes>,
+        source: Source,
+        wrap: fn(Frame) -> Bytes,
+        limit: usize,
+    ) -> Self {
         let prelude = Some(prelude.into());
-        Self(Kind::Streaming(Box::new(Streaming { prelude, source: Some(source), wrap, left: limit })))
+        Self(Kind::Streaming(Box::new(Streaming {
+            prelude,
+            source: Some(source),
+            wrap,
+            left: limit,
+        })))
     }
 }
 
@@ -77,7 +90,8 @@ impl Streaming {
         let chunk = frame.wrap(self.wrap);
         self.left = self.left.saturating_sub(chunk.remaining());
         if self.left == 0 || is_last {
-            // Before the last chunk leaves: a client that has read it may be back before this body is polled again.
+            // Before the last chunk leaves: a client that has read it may be back before this body
+            // is polled again.
             source.finish();
             self.source = None;
         } else {
@@ -111,7 +125,9 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |whole| whole.remaining() as u64)),
+            Kind::Whole(whole) => {
+                SizeHint::with_exact(whole.as_ref().map_or(0, |whole| whole.remaining() as u64))
+            }
             Kind::Streaming(_) => SizeHint::default(),
         }
     }

@@ -4,11 +4,13 @@ use bytes::{Buf, Bytes};
 
 use crate::session::Receipt;
 
-/// A piece of a [`Body`](super::Body): bytes that tell their session how many of them were taken when they are dropped.
+/// A piece of a [`Body`](super::Body): bytes that tell their session how many of them were taken
+/// when they are dropped.
 ///
-/// What is advanced over, or copied out, counts as written. hyper advances over bytes as its connection takes them, over HTTP/1 with a
-/// transport that writes vectored, as TCP and TLS streams do, and over HTTP/2. Without vectored writes it copies them at once, as does
-/// whatever makes [`Bytes`] of a body's pieces; then a loss is not noticed.
+/// What is advanced over, or copied out, counts as written. hyper advances over bytes as its
+/// connection takes them, over HTTP/1 with a transport that writes vectored, as TCP and TLS streams
+/// do, and over HTTP/2. Without vectored writes it copies them at once, as does whatever makes
+/// [`Bytes`] of a body's pieces; then a loss is not noticed.
 #[derive(Debug)]
 pub struct Chunk {
     bytes: Bytes,

@@ -6,12 +6,14 @@ use http::Response;
 use super::{Body, Source, ok};
 use crate::protocol::frame::Frame;
 
-/// An event for each frame (SockJS 0.3.3, eventsource). The type goes without a charset: some browsers refused one.
+/// An event for each frame (SockJS 0.3.3, eventsource). The type goes without a charset: some
+/// browsers refused one.
 pub(crate) fn stream(source: Source, limit: usize) -> Response<Body> {
     ok("text/event-stream", Body::streaming(&b"\r\n"[..], source, event, limit))
 }
 
-/// Clients pass the data through `decodeURI`: a bare `%` would be altered or kill them. JSON never holds the other three raw.
+/// Clients pass the data through `decodeURI`: a bare `%` would be altered or kill them. JSON never
+/// holds the other three raw.
 fn event(frame: Frame) -> Bytes {
     let frame = frame.bytes();
     let mut event = Vec::with_capacity(frame.len() + 16);

@@ -1,4 +1,5 @@
-//! Streaming into a hidden iframe, for browsers that show a script nothing of an unfinished response but the page itself.
+//! Streaming into a hidden iframe, for browsers that show a script nothing of an unfinished
+//! response but the page itself.
 
 use bytes::Bytes;
 use http::Response;

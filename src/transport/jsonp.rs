@@ -25,7 +25,9 @@ pub(crate) enum CallbackError {
 impl Callback {
     /// The query parameter `c`, or `callback`; at most `longest` characters of `a-zA-Z0-9-_.`.
     pub(crate) fn from_query(query: Option<&str>, longest: usize) -> Result<Self, CallbackError> {
-        let value = parameter(query, "c").or_else(|| parameter(query, "callback")).ok_or(CallbackError::Missing)?;
+        let value = parameter(query, "c")
+            .or_else(|| parameter(query, "callback"))
+            .ok_or(CallbackError::Missing)?;
         let name = percent_decode_str(value).decode_utf8().map_err(|_| CallbackError::Invalid)?;
         if name.is_empty() {
             return Err(CallbackError::Missing);
@@ -44,14 +46,17 @@ impl fmt::Display for Callback {
     }
 }
 
-/// A call with one frame, and the end (SockJS 0.3.3, jsonp-polling). The comment in front keeps the answer from being taken for a Flash file.
+/// A call with one frame, and the end (SockJS 0.3.3, jsonp-polling). The comment in front keeps the
+/// answer from being taken for a Flash file.
 pub(crate) async fn poll(source: Source, callback: &Callback) -> Response<Body> {
     let body = match source.one_frame().await {
         Some(frame) => Body::one(frame.wrap(|frame| script(callback, &frame.bytes()))),
         None => Body::whole(script(callback, b"")),
     };
     let mut response = ok("application/javascript; charset=UTF-8", body);
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -73,13 +78,16 @@ mod tests {
 
     #[test]
     fn callback_names() {
-        let callback = |query: &str| Callback::from_query(Some(query), 32).map(|callback| callback.0);
+        let callback =
+            |query: &str| Callback::from_query(Some(query), 32).map(|callback| callback.0);
         assert_eq!(callback("c=%63allback").as_deref(), Ok("callback"));
         assert_eq!(callback("t=1&c=_jp.a0b1").as_deref(), Ok("_jp.a0b1"));
         assert_eq!(callback("callback=x-1").as_deref(), Ok("x-1"));
         assert_eq!(callback("cc=x"), Err(CallbackError::Missing));
         assert_eq!(callback("c="), Err(CallbackError::Missing));
-        for invalid in ["c=a%20b", "c=a*", "c=a(", "c=a%28", "c=%ff", &format!("c={}", "x".repeat(33))] {
+        for invalid in
+            ["c=a%20b", "c=a*", "c=a(", "c=a%28", "c=%ff", &format!("c={}", "x".repeat(33))]
+        {
             assert_eq!(callback(invalid), Err(CallbackError::Invalid), "{invalid}");
         }
         assert_eq!(Callback::from_query(None, 32), Err(CallbackError::Missing));

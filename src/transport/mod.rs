@@ -50,8 +50,12 @@ impl Source {
         match self {
             Self::Refused(reason) => Poll::Ready(Some(Frame::Close(reason.clone()).into())),
             Self::Session { receiver, gone } => match receiver.poll_frame(cx) {
-                Poll::Ready((frame, receipt)) => Poll::Ready(Some(Handed { frame, receipt: Some(receipt) })),
-                Poll::Pending => gone.as_mut().map_or(Poll::Pending, |gone| gone.as_mut().poll(cx).map(|()| None)),
+                Poll::Ready((frame, receipt)) => {
+                    Poll::Ready(Some(Handed { frame, receipt: Some(receipt) }))
+                }
+                Poll::Pending => gone
+                    .as_mut()
+                    .map_or(Poll::Pending, |gone| gone.as_mut().poll(cx).map(|()| None)),
             },
         }
     }
@@ -66,7 +70,8 @@ impl Source {
 
     /// The same; a heartbeat when there is no other frame for so long.
     async fn one_frame_within(mut self, wait: Duration) -> Option<Handed> {
-        // A frame that is there comes first, also when there is no time. And none is lost: what is dropped on the way has taken none.
+        // A frame that is there comes first, also when there is no time. And none is lost: what is
+        // dropped on the way has taken none.
         let frame = timeout(wait, std::future::poll_fn(|cx| self.poll_frame(cx))).await;
         let frame = frame.unwrap_or_else(|_| Some(Frame::Heartbeat.into()))?;
         self.finish();
@@ -112,7 +117,11 @@ fn ok(content_type: &'static str, body: Body) -> Response<Body> {
 }
 
 /// A response with this status and type.
-pub(crate) fn with_status(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+pub(crate) fn with_status(
+    status: StatusCode,
+    content_type: &'static str,
+    body: Body,
+) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -72,15 +72,21 @@ impl Deadline {
 /// Whether the other end takes what waits for it, and fast enough.
 #[derive(Default)]
 pub(super) struct Pace {
-    /// By when the quota must have been taken; stands while the socket is full, and until nothing waits any more.
+    /// By when the quota must have been taken; stands while the socket is full, and until nothing
+    /// waits any more.
     due: Deadline,
     /// Bytes that it has taken since `due` was set.
     taken: usize,
 }
 
 impl Pace {
-    /// The socket is full. Ready when the other end has been too slow for too long, with what it is to be told.
-    pub(super) fn poll_full(&mut self, patience: &Patience, cx: &mut Context<'_>) -> Poll<CloseReason> {
+    /// The socket is full. Ready when the other end has been too slow for too long, with what it is
+    /// to be told.
+    pub(super) fn poll_full(
+        &mut self,
+        patience: &Patience,
+        cx: &mut Context<'_>,
+    ) -> Poll<CloseReason> {
         self.due.start(patience.write_timeout);
         ready!(self.due.poll(cx));
         Poll::Ready(if self.taken == 0 { CloseReason::NOT_READING } else { CloseReason::TOO_SLOW })
@@ -105,9 +111,9 @@ impl Pace {
     }
 }
 
-/// Flushes what is left when a connection ends: `linger` for each step that the other end makes, so that a slow one
-/// gets all that counts as delivered; and one deadline in all, by the least rate, so that none dribbles for ever.
-/// `flush` tells with its outcome how many bytes still wait.
+/// Flushes what is left when a connection ends: `linger` for each step that the other end makes, so
+/// that a slow one gets all that counts as delivered; and one deadline in all, by the least rate,
+/// so that none dribbles for ever. `flush` tells with its outcome how many bytes still wait.
 pub(super) async fn flush_last(
     bytes: usize,
     patience: &Patience,
@@ -142,7 +148,12 @@ mod tests {
 
     #[test]
     fn limits_that_nobody_reaches_overflow_nothing() {
-        let most = Patience { write_timeout: Duration::MAX, least_rate: usize::MAX, linger: Duration::MAX, ..PATIENCE };
+        let most = Patience {
+            write_timeout: Duration::MAX,
+            least_rate: usize::MAX,
+            linger: Duration::MAX,
+            ..PATIENCE
+        };
         assert_eq!(most.quota(), usize::MAX);
         assert_eq!(most.farewell(usize::MAX), Duration::MAX);
         let none = Patience { write_timeout: Duration::ZERO, least_rate: 0, ..PATIENCE };
@@ -150,7 +161,8 @@ mod tests {
         assert!(none.farewell(1) >= Duration::from_secs(u64::MAX));
     }
 
-    /// Seconds until the other end is given up that takes so many bytes every ten seconds of a line that never ends.
+    /// Seconds until the other end is given up that takes so many bytes every ten seconds of a line
+    /// that never ends.
     async fn seconds(bytes: usize, patience: &Patience) -> Option<(u64, CloseReason)> {
         let begun = tokio::time::Instant::from_std(crate::clock::now());
         let mut pace = Pace::default();
@@ -197,7 +209,11 @@ mod tests {
     async fn the_last_flush_has_a_deadline_for_each_step_and_one_in_all() {
         assert_eq!(last_flush(400, 4, &PATIENCE).await, (true, 12));
         assert_eq!(last_flush(400, 6, &PATIENCE).await, (false, 5), "nothing for `linger`");
-        assert_eq!(last_flush(1, 1, &PATIENCE).await, (false, 15), "`linger`, and ten seconds at the least rate");
+        assert_eq!(
+            last_flush(1, 1, &PATIENCE).await,
+            (false, 15),
+            "`linger`, and ten seconds at the least rate"
+        );
         assert_eq!(last_flush(1, 1, &Patience { least_rate: 0, ..PATIENCE }).await, (true, 1_000));
     }
 }

@@ -1,6 +1,8 @@
-//! TCP clients that speak in records of modified UTF-8 (Java's `writeUTF`): one task for the socket and the application.
+//! TCP clients that speak in records of modified UTF-8 (Java's `writeUTF`): one task for the socket
+//! and the application.
 //!
-//! A record is a message, and nothing else is on the wire: no open frame, no heartbeat, and no reason at the end, which is a FIN.
+//! A record is a message, and nothing else is on the wire: no open frame, no heartbeat, and no
+//! reason at the end, which is a FIN.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -42,8 +44,8 @@ const LOOK_AHEAD: usize = 16 * 1024;
 /// Pieces read or records taken before the other side of the task gets its turn.
 const TURN: usize = 64;
 
-/// Runs a session over a connection until both the socket and the application are done. `watch` sees the client's end while the socket is
-/// not read.
+/// Runs a session over a connection until both the socket and the application are done. `watch`
+/// sees the client's end while the socket is not read.
 pub(crate) async fn run<S>(
     stream: S,
     watch: Option<PeerWatch>,
@@ -79,7 +81,8 @@ pub(crate) async fn run<S>(
     if driver.rest_comes {
         Box::pin(driver.read_rest()).await;
     }
-    let Driver { stream, buffered, receiver, application, output, settings, end_watch, .. } = driver;
+    let Driver { stream, buffered, receiver, application, output, settings, end_watch, .. } =
+        driver;
     // Now, for the watch holds the socket as well.
     drop((receiver, end_watch));
     // Boxed: a session should not keep room for it all its life.
@@ -105,7 +108,8 @@ struct Driver<S, A> {
     /// `None` once it has returned.
     application: Option<A>,
     records: Records,
-    /// Messages that found no room in the inbound queue; while there are any, the socket is not read.
+    /// Messages that found no room in the inbound queue; while there are any, the socket is not
+    /// read.
     refused: Vec<Message>,
     reading: Reading,
     /// By when the first record must be there, and each later one when it has begun.
@@ -142,7 +146,8 @@ enum Reading {
 enum Ending {
     /// All that was queued has left; FIN.
     InOrder,
-    /// The client sent what is no modified UTF-8. What is on its way goes out, what is queued doesn't; FIN.
+    /// The client sent what is no modified UTF-8. What is on its way goes out, what is queued
+    /// doesn't; FIN.
     Malformed,
     /// The client takes nothing, or too little.
     Stalled(CloseReason),
@@ -188,7 +193,8 @@ where
     /// Tells what is on its way.
     fn tell_held(&mut self) {
         // As a rule nothing is refused.
-        let refused = self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
+        let refused =
+            self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
         self.buffered.set(self.records.held() + self.output.capacity() + refused);
     }
 
@@ -200,7 +206,8 @@ where
         }
     }
 
-    /// Reads what has arrived, up to a turn. True when the application has got something, or reading has ended.
+    /// Reads what has arrived, up to a turn. True when the application has got something, or
+    /// reading has ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
             if !self.receiver.hear_again(cx, &mut self.refused) {
@@ -244,7 +251,8 @@ where
         read
     }
 
-    /// Reads a little behind records that found no room, for the client's end may lie there. True when reading has ended.
+    /// Reads a little behind records that found no room, for the client's end may lie there. True
+    /// when reading has ended.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         while self.records.waiting() < LOOK_AHEAD {
             match self.poll_piece(cx) {
@@ -264,8 +272,8 @@ where
         false
     }
 
-    /// For as long as the socket is not read, whatever the reason: no time counts against the client, but its end is watched for. True
-    /// when it has gone.
+    /// For as long as the socket is not read, whatever the reason: no time counts against the
+    /// client, but its end is watched for. True when it has gone.
     fn poll_paused(&mut self, cx: &mut Context<'_>) -> bool {
         self.read_deadline.clear();
         let gone = self.end_watch.poll(cx).is_ready();
@@ -276,7 +284,11 @@ where
     }
 
     /// Fills `batch` up to a turn. True when the socket has nothing more for now.
-    fn poll_records(&mut self, cx: &mut Context<'_>, batch: &mut Vec<Message>) -> Result<bool, Reading> {
+    fn poll_records(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Vec<Message>,
+    ) -> Result<bool, Reading> {
         let (most_bytes, most) = self.settings.read_ahead;
         let mut bytes = 0;
         for _ in 0..TURN {
@@ -327,7 +339,8 @@ where
             self.receiver.push_last(&mut self.refused);
         }
         match reading {
-            // A client that only shut down its sending side still reads the answer to what it sent last.
+            // A client that only shut down its sending side still reads the answer to what it sent
+            // last.
             Reading::AtEnd => self.receiver.peer_finished(),
             Reading::Left => {
                 self.rest_comes = true;
@@ -379,13 +392,16 @@ where
         }
     }
 
-    /// Gathers records for one write. True when they are the last: the receiver must not be asked again.
+    /// Gathers records for one write. True when they are the last: the receiver must not be asked
+    /// again.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> bool {
         while self.output.len() < WRITE_THRESHOLD {
             match self.receiver.poll_step(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Step::Frame(Frame::Message(message))) => self.append(&message),
-                Poll::Ready(Step::Frame(Frame::Messages(messages))) => messages.iter().for_each(|it| self.append(it)),
+                Poll::Ready(Step::Frame(Frame::Messages(messages))) => {
+                    messages.iter().for_each(|it| self.append(it))
+                }
                 Poll::Ready(Step::Frame(Frame::Close(_))) => {
                     self.reading = Reading::Stopped;
                     return true;
@@ -423,7 +439,8 @@ where
         outcome
     }
 
-    /// Reads what the client had sent before it went, as far as the application makes room for it in time.
+    /// Reads what the client had sent before it went, as far as the application makes room for it
+    /// in time.
     async fn read_rest(&mut self) {
         self.reading = Reading::Open;
         self.end_watch = EndWatch::default();
@@ -474,16 +491,24 @@ where
     Pin::new(stream).poll_flush(cx)
 }
 
-/// Ends with FIN, never RST, which could destroy what the client has not read yet: after our last byte the connection is read until the
-/// client's end.
-async fn finish<S>(mut stream: S, mut output: BytesMut, ending: Ending, patience: Patience) -> io::Result<()>
+/// Ends with FIN, never RST, which could destroy what the client has not read yet: after our last
+/// byte the connection is read until the client's end.
+async fn finish<S>(
+    mut stream: S,
+    mut output: BytesMut,
+    ending: Ending,
+    patience: Patience,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if matches!(ending, Ending::Lost | Ending::Stalled(_)) {
         return Ok(());
     }
-    flush_last(output.len(), &patience, |cx| (poll_send(&mut stream, &mut output, cx), output.len())).await?;
+    flush_last(output.len(), &patience, |cx| {
+        (poll_send(&mut stream, &mut output, cx), output.len())
+    })
+    .await?;
     timeout(patience.linger, async {
         stream.shutdown().await?;
         let mut rest = [0; 512];

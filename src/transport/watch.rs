@@ -13,14 +13,16 @@ use tokio::net::TcpStream;
 
 /// A TCP connection that can be watched for its client's end while hyper serves it.
 ///
-/// hyper alone notices a lost client only while nothing of it waits to be read: a stray line end behind a request is enough to hide the
-/// end of the connection until the next heartbeat fails. And by default it gives no answer at all to a client that closes its sending
-/// side right after the request. A server cures both: it serves a `WatchedStream` with `half_close(true)`, and puts its
+/// hyper alone notices a lost client only while nothing of it waits to be read: a stray line end
+/// behind a request is enough to hide the end of the connection until the next heartbeat fails. And
+/// by default it gives no answer at all to a client that closes its sending side right after the
+/// request. A server cures both: it serves a `WatchedStream` with `half_close(true)`, and puts its
 /// [`watch`](Self::watch) into the extensions of each request.
 #[derive(Debug)]
 pub struct WatchedStream(Arc<TcpStream>);
 
-/// Tells receivers that the client has closed its sending side: a request extension, made by [`WatchedStream::watch`].
+/// Tells receivers that the client has closed its sending side: a request extension, made by
+/// [`WatchedStream::watch`].
 #[derive(Clone)]
 pub struct PeerWatch(Arc<TcpStream>);
 
@@ -45,8 +47,8 @@ impl PeerWatch {
     /// Resolves when the client has closed its sending side, or the connection is broken.
     pub(crate) fn gone(self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
-            // Not ready by plain data, which may wait for long; only by the end of the read side. (Urgent data would count too, but
-            // tokio does not ask for it on a `TcpStream`.)
+            // Not ready by plain data, which may wait for long; only by the end of the read side.
+            // (Urgent data would count too, but tokio does not ask for it on a `TcpStream`.)
             #[cfg(any(target_os = "linux", target_os = "android"))]
             let _ = self.0.ready(Interest::PRIORITY).await;
             // Elsewhere nothing tells the one from the other, and the next heartbeat has to notice.
@@ -92,20 +94,32 @@ impl EndWatch {
 }
 
 impl AsyncRead for WatchedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.poll_read_ready(cx))?;
             let room = buffer.remaining();
             let mut read = 0;
             let outcome = self.0.try_io(Interest::READABLE, || {
-                // Into the buffer as it is: hyper hands over 8 KiB, and clearing them first would make all of them resident.
+                // Into the buffer as it is: hyper hands over 8 KiB, and clearing them first would
+                // make all of them resident.
                 read = self.0.try_read_buf(buffer)?;
-                // A read that did not fill the buffer has emptied the socket: saying so here saves the system call that would find
-                // it out, as tokio's own `poll_read` does. Windows tells of more only after a read that would block.
-                if cfg!(unix) && read > 0 && read < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                // A read that did not fill the buffer has emptied the socket: saying so here saves
+                // the system call that would find it out, as tokio's own `poll_read` does. Windows
+                // tells of more only after a read that would block.
+                if cfg!(unix) && read > 0 && read < room {
+                    Err(io::ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(())
+                }
             });
             match outcome {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(error));
+                }
                 Err(_) if read == 0 => {}
                 _ => return Poll::Ready(Ok(())),
             }
@@ -114,7 +128,11 @@ impl AsyncRead for WatchedStream {
 }
 
 impl AsyncWrite for WatchedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_with(cx, || self.0.try_write(bytes))
     }
 
@@ -140,7 +158,11 @@ impl AsyncWrite for WatchedStream {
 }
 
 impl WatchedStream {
-    fn poll_with(&self, cx: &mut Context<'_>, mut write: impl FnMut() -> io::Result<usize>) -> Poll<io::Result<usize>> {
+    fn poll_with(
+        &self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.0.poll_write_ready(cx))?;
             match write() {

@@ -359,7 +359,8 @@ function showPeer(peer) {
   tile.show({
     name: nameOf(participant),
     stream,
-    // Not `muted` of the track: Chromium leaves it true for ever when an offer was taken back on the way.
+    // Not `muted` of the track: Chromium leaves it true for ever when an offer was taken back on
+    // the way.
     hasPicture: tile.video.videoWidth > 0 && status.camera !== false,
     isMuted: status.microphone === false,
     note: peer.trouble || NOTES[state] || (participant.away ? 'Cut off from the server' : ''),
@@ -519,7 +520,8 @@ function listenToThePage() {
   page.tabs.onkeydown = onTabKey;
   for (const name of ['chat', 'links', 'settings']) page[`tab-${name}`].onclick = () => selectTab(name);
 
-  // The network is another one: whatever is connected may not have noticed. The signaling sees to itself.
+  // The network is another one: whatever is connected may not have noticed. The signaling sees to
+  // itself.
   window.addEventListener('online', () => {
     for (const peer of mesh) if (peer.state !== 'connected') peer.restart();
   });

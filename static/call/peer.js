@@ -141,7 +141,8 @@ export class Peer {
       this.#on.change(this);
     };
     pc.oniceconnectionstatechange = () => {
-      // A page of protocol 1 has one connection for all: if it isn't with us, leave it to whom it is with.
+      // A page of protocol 1 has one connection for all: if it isn't with us, leave it to whom it
+      // is with.
       const isOurs = this.participant.protocol === 2 || this.#wasConnected;
       if (pc.iceConnectionState !== 'failed') return;
       this.#on.failed();
@@ -178,7 +179,8 @@ export class Peer {
     }
   }
 
-  // Who sends no picture or no sound still wants the others'. In an answer the browser sees to that.
+  // Who sends no picture or no sound still wants the others'. In an answer the browser sees to
+  // that.
   #askForTheRest() {
     for (const kind of ['audio', 'video']) {
       if (!this.#senders[kind]) this.#pc.addTransceiver(kind, { direction: 'recvonly' });

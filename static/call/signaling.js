@@ -25,7 +25,8 @@
 const LONGEST_DELAY = 2500;
 // How long (ms) leaving may take before the connection is closed anyway.
 const LEAVE_PATIENCE = 2000;
-// jsonp-polling never learns that a request failed: a `join` that has no answer by then (ms) is sent again by a new session.
+// jsonp-polling never learns that a request failed: a `join` that has no answer by then (ms) is
+// sent again by a new session.
 const JOIN_PATIENCE = 10000;
 // Somebody else has come with our token, so this page is the one that is left over.
 const REPLACED = 4001;
@@ -203,13 +204,15 @@ export class Signaling {
       case 'error': this.#onError(message); break;
       case 'left': this.#left(); break;
       case 'join':
-        // A page that says nothing for a second is told this, as pages of protocol 1 want it; an echo is something else.
+        // A page that says nothing for a second is told this, as pages of protocol 1 want it; an
+        // echo is something else.
         if (message.from !== 'Server') this.#wrongServer();
         break;
       default:
         if (typeof message.type !== 'string') this.#wrongServer();
     }
-    // After what it has led to: a receipt among what was waiting may settle what would be sent again.
+    // After what it has led to: a receipt among what was waiting may settle what would be sent
+    // again.
     if (isNumbered && this.#waiting > 0) {
       this.#waiting -= 1;
       if (this.#waiting === 0) this.#sendAgain();

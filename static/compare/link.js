@@ -154,8 +154,9 @@
 
   var BESIDE = 'by=compare'; // marks the requests that are not the transport's own
 
-  // {count, bytes, status}: finished requests; bytes of the bodies of their answers, null when untold; the last error status or 0.
-  // What browsers call the size of headers is a constant in most of them, so headers are left out.
+  // {count, bytes, status}: finished requests; bytes of the bodies of their answers, null when
+  // untold; the last error status or 0. What browsers call the size of headers is a constant in
+  // most of them, so headers are left out.
   Link.prototype.requests = function () {
     var told = { count: 0, bytes: 0, status: 0 };
     var path = this.path;
@@ -193,7 +194,8 @@
     return global.performance && performance.now ? performance.now() : new Date().getTime();
   };
 
-  // What a network may take (ms), by its own round trip, before it counts as holding something back.
+  // What a network may take (ms), by its own round trip, before it counts as holding something
+  // back.
   Compare.patience = function (way) {
     return Math.max(4000, 10 * way.roundTrip);
   };

@@ -70,7 +70,8 @@
     clearTimelines();
   }
 
-  // Once: a session that closes answers all that was expected of it, and each answer may be the end.
+  // Once: a session that closes answers all that was expected of it, and each answer may be the
+  // end.
   Run.prototype.finish = function () {
     if (this.scope.over) { return; }
     this.scope.end();
@@ -107,7 +108,8 @@
     this.scope.after(3 * LOOK, function () { self.watchOpening(); });
   };
 
-  // A session that does not open may have been opened by the server all the same: an empty payload finds out.
+  // A session that does not open may have been opened by the server all the same: an empty payload
+  // finds out.
   Run.prototype.watchOpening = function () {
     var self = this;
     var since = Compare.clock() - this.startedAt;
@@ -256,7 +258,8 @@
     send(0);
   };
 
-  // A page that was not given its turn in time sees lumps that were none: only those that show twice count.
+  // A page that was not given its turn in time sees lumps that were none: only those that show
+  // twice count.
   Run.prototype.streamed = function (attempt, spacing, marks) {
     var how = Compare.inLumps(marks, spacing) ? 'lumps' : 'as sent';
     this.result.stream = { how: how, spacing: spacing, marks: marks };

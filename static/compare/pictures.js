@@ -14,7 +14,8 @@
   var RIGHT = 64; // px for the figure at the end of a row
   var AXIS = 26; // px below the rows
 
-  // Each round trip is a dot, on a logarithmic axis; the bar is their median. Null when there is none.
+  // Each round trip is a dot, on a logarithmic axis; the bar is their median. Null when there is
+  // none.
   Compare.pictureTrips = function (results, width) {
     var shown = results.filter(function (result) { return result.trips.length > 0; });
     var all = [].concat.apply([], shown.map(function (result) { return result.trips; }));
@@ -42,7 +43,8 @@
     return frame.svg;
   };
 
-  // For each stream: above, when messages were sent; below, when they arrived. Null when there is none.
+  // For each stream: above, when messages were sent; below, when they arrived. Null when there is
+  // none.
   Compare.pictureStreams = function (results, width) {
     var shown = results.filter(function (result) {
       return result.stream || result.failure && result.failure.cause === 'buffering';

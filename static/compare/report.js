@@ -21,7 +21,8 @@
     };
   };
 
-  // What the browser knows of the way: HTTP's version as far as the next hop, and its guess of the network. Null: not told.
+  // What the browser knows of the way: HTTP's version as far as the next hop, and its guess of the
+  // network. Null: not told.
   function protocol() {
     var entry = window.performance && performance.getEntriesByType ? performance.getEntriesByType('navigation')[0] : null;
     return entry && entry.nextHopProtocol || null;

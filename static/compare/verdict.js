@@ -179,7 +179,8 @@
     return ': no answer, and the browser does not tell more';
   }
 
-  // What is in the way: [{cause, transports, evidence}], in the order in which it shows; the evidence is a sentence about the first transport.
+  // What is in the way: [{cause, transports, evidence}], in the order in which it shows; the
+  // evidence is a sentence about the first transport.
   Compare.culprits = function (results) {
     var found = [];
     results.forEach(function (result) {

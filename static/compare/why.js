@@ -23,7 +23,8 @@
     }
   };
 
-  // No script is told why a WebSocket did not open. A plain request to its path tells whether HTTP gets there.
+  // No script is told why a WebSocket did not open. A plain request to its path tells whether HTTP
+  // gets there.
   function explainWebSocket(run, more) {
     probeRaw(run, function (opens) {
       if (opens) {

@@ -1,5 +1,5 @@
-// The call page in Chromium, with a camera that is made up and media that stays on this host: whatever carries the signaling, and
-// whatever happens to it, pictures move.
+// The call page in Chromium, with a camera that is made up and media that stays on this host:
+// whatever carries the signaling, and whatever happens to it, pictures move.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -64,8 +64,9 @@ describe('the call page', () => {
     noProblems(pages);
   });
 
-  // The server tells the later one to begin. Here both are told to, and neither hears the other's offer before its own has left: the
-  // polite one takes its own back, and one connection comes of it.
+  // The server tells the later one to begin. Here both are told to, and neither hears the other's
+  // offer before its own has left: the polite one takes its own back, and one connection comes of
+  // it.
   it('connects two who call at the same moment', { timeout: LIMIT }, async () => {
     const room = callers.newRoom();
     const offers = [];
@@ -103,7 +104,8 @@ describe('the call page', () => {
     noProblems(pages);
   });
 
-  // Every description waits until all candidates that belong to it have gone ahead: a page that dropped them would know no path at all.
+  // Every description waits until all candidates that belong to it have gone ahead: a page that
+  // dropped them would know no path at all.
   it('takes candidates that come before their description', { timeout: LIMIT }, async () => {
     const room = callers.newRoom();
     const sides = { Ann: { said: 0, heard: 0 }, Bo: { said: 0, heard: 0 } };
@@ -164,7 +166,8 @@ describe('the call page', () => {
     noProblems(pages);
   });
 
-  // The token brings the same seat back, and with it what was said meanwhile: Bo's new offer, made while nobody could hear it, arrives.
+  // The token brings the same seat back, and with it what was said meanwhile: Bo's new offer, made
+  // while nobody could hear it, arrives.
   for (const transport of ['websocket', 'xhr-polling']) {
     it(`goes on while signaling over ${transport} is cut for five seconds`, { timeout: LIMIT }, async () => {
       const line = await startLine(server.port);
@@ -426,7 +429,8 @@ describe('the call page', () => {
     }
   });
 
-  // jsonp-polling never learns that a request was lost. The page's clock is wound on, so that nobody has to wait.
+  // jsonp-polling never learns that a request was lost. The page's clock is wound on, so that
+  // nobody has to wait.
   it('asks again when the answer to its request to join stays out', { timeout: LIMIT }, async () => {
     let lost;
     const lose = new Promise((resolve) => { lost = resolve; });

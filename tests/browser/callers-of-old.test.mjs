@@ -1,5 +1,6 @@
-// Pages that people have, and that know nothing of this server: two that send {event, data} through a relay, and one that knows rooms
-// and a single peer. They call their like, and the last one calls the call page as well.
+// Pages that people have, and that know nothing of this server: two that send {event, data} through
+// a relay, and one that knows rooms and a single peer. They call their like, and the last one calls
+// the call page as well.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -96,8 +97,8 @@ describe('callers of old', () => {
     assert.equal(await told(first), 'false');
   });
 
-  // Whoever comes first waits, whoever comes later offers, and the page of old takes what the new one does not need: a candidate for a
-  // description it has, one peer, no roster.
+  // Whoever comes first waits, whoever comes later offers, and the page of old takes what the new
+  // one does not need: a candidate for a description it has, one peer, no roster.
   it('are called by the call page', { timeout: LIMIT }, async () => {
     const room = callers.newRoom();
     const old = await openRoomPage(room);

@@ -80,7 +80,8 @@ describe('the page /compare', () => {
       // Where the machine is too slow for the largest message, the page says so and blames nobody.
       assert.ok(largest === MIB || refused.cause === 'late', context);
       assert.equal(idle.survived, true, context);
-      // One request for each message sent; polls come on top. jsonp sends by a form, which no browser lists.
+      // One request for each message sent; polls come on top. jsonp sends by a form, which no
+      // browser lists.
       const requests = transport === 'websocket' ? 0 : /(?<!jsonp)-polling/.test(transport) ? 2 : 1;
       assert.equal(Math.round(traffic.requests), requests, context);
       assert.equal(traffic.bytes > 0, /polling/.test(transport), context);
@@ -131,7 +132,8 @@ describe('the page /compare', () => {
   });
 
   it('names the proxy that buffers', { timeout: RUN_LIMIT }, async () => {
-    // Towards the server nginx speaks HTTP/1.0 by default, and then holds a response back until a buffer is full: here none is, before the end.
+    // Towards the server nginx speaks HTTP/1.0 by default, and then holds a response back until a
+    // buffer is full: here none is, before the end.
     const nginx = await behind({
       beside: `location ~ /websocket$ { proxy_pass http://127.0.0.1:${server.port}; ${PASS_UPGRADE} }`,
       location: `proxy_http_version 1.0; client_max_body_size 0; proxy_ignore_headers X-Accel-Buffering;

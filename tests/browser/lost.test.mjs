@@ -1,5 +1,5 @@
-// Connections that are lost without a sign, in Chromium: a network forgets them, and no byte comes through any more, nor an end. What
-// is typed meanwhile arrives, once, and pictures move again.
+// Connections that are lost without a sign, in Chromium: a network forgets them, and no byte comes
+// through any more, nor an end. What is typed meanwhile arrives, once, and pictures move again.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -138,7 +138,8 @@ describe('a connection that is lost without a sign', () => {
       assert.deepEqual(await heard(bo), ['hello?']);
     });
 
-    // Its timers are due all at once when it wakes, and what has come meanwhile is still to be read.
+    // Its timers are due all at once when it wakes, and what has come meanwhile is still to be
+    // read.
     it('is not taken for granted by a page that has slept', { timeout: LIMIT }, async () => {
       const bo = await arrive('bo', eager.url, { room: 'sleep', prepare: (page) => page.clock.install() });
       await record(bo, '#state');

@@ -1,4 +1,5 @@
-// The npm package `ws` behind the gateway, and sockjs-client in front of it: two that know nothing of each other.
+// The npm package `ws` behind the gateway, and sockjs-client in front of it: two that know nothing
+// of each other.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

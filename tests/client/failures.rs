@@ -6,12 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::StatusCode;
-use sockeye::client::{Client, ConnectError, EndedBy, FrameError, Transport, TransportError, UrlError};
+use sockeye::client::{
+    Client, ConnectError, EndedBy, FrameError, Transport, TransportError, UrlError,
+};
 use sockeye::{CloseReason, EndpointConfig, Gateway, Session};
 use tokio::io::AsyncWriteExt;
 
 use crate::rig::{
-    Answer, Asked, Scripted, answer, connect, endless, info, listen, patient, read_head, streaming, text,
+    Answer, Asked, Scripted, answer, connect, endless, info, listen, patient, read_head, streaming,
+    text,
 };
 use common::server::serve;
 use common::within;
@@ -33,10 +36,16 @@ async fn a_dead_server_is_named() {
     let (listener, addr) = listen().await;
     drop(listener);
     let error = refused(Client::builder(), &format!("http://{addr}/app")).await;
-    assert!(matches!(error, ConnectError::Info { source: TransportError::Connection(_), .. }), "{error:?}");
+    assert!(
+        matches!(error, ConnectError::Info { source: TransportError::Connection(_), .. }),
+        "{error:?}"
+    );
     assert_eq!(error.close_reason(), Some(CloseReason::new(1002, "Cannot connect to server")));
     let text = chain(&error);
-    assert!(text.contains(&format!("http://{addr}/app/info")) && text.contains("refused"), "{text}");
+    assert!(
+        text.contains(&format!("http://{addr}/app/info")) && text.contains("refused"),
+        "{text}"
+    );
 }
 
 /// It takes connections and says nothing.
@@ -48,7 +57,11 @@ async fn a_silent_server_ends_the_info_request() {
     assert!(chain(&error).contains("50ms (info_timeout)"), "{}", chain(&error));
 
     // Nothing is known of the round trip without info: five seconds.
-    let error = refused(Client::builder().transports([Transport::RawWebSocket]), &format!("http://{addr}/app")).await;
+    let error = refused(
+        Client::builder().transports([Transport::RawWebSocket]),
+        &format!("http://{addr}/app"),
+    )
+    .await;
     assert!(
         matches!(&error, ConnectError::AllTransportsFailed(all) if matches!(all[0].error, TransportError::TimedOut { .. })),
         "{error:?}"
@@ -82,7 +95,11 @@ async fn wrong_info_is_an_error_that_says_what_came() {
         (302, "", "the server answered 302"),
         (200, r#"{"base_url":"elsewhere"}"#, "the base_url \"elsewhere\""),
         (200, r#"{"base_url":"ftp://x/"}"#, "scheme must be http or https"),
-        (200, "{\"entropy\":                                             1}", "over 40 bytes: raise frame_size"),
+        (
+            200,
+            "{\"entropy\":                                             1}",
+            "over 40 bytes: raise frame_size",
+        ),
     ] {
         let server = Scripted::start(move |_: &Asked| answer(status, body)).await;
         let error = refused(patient().frame_size(40), &format!("http://{}/app", server.addr)).await;
@@ -98,7 +115,9 @@ async fn what_can_not_work_is_refused_before_anything_is_asked() {
     assert_eq!(error.close_reason(), None);
     let builder = Client::builder().header(http::header::UPGRADE, "h2c".parse().expect("a header"));
     assert!(refused(builder, "http://localhost/app").await.to_string().contains("upgrade"));
-    let error = refused(Client::builder().transports([Transport::RawWebSocket; 0]), "http://localhost/app").await;
+    let error =
+        refused(Client::builder().transports([Transport::RawWebSocket; 0]), "http://localhost/app")
+            .await;
     assert!(matches!(error, ConnectError::NoTransport { .. }), "{error:?}");
 }
 
@@ -123,9 +142,21 @@ async fn answers_that_open_nothing() {
             || answer(200, "a[broken\n"),
             |e| matches!(e, TransportError::Frame(FrameError::Messages)),
         ),
-        (Transport::EventSource, || endless("data: o\r\n\r\n"), |e| matches!(e, TransportError::ContentType(_))),
-        (Transport::XhrPolling, || answer(200, "c[1002,\"x\"]\n"), |e| matches!(e, TransportError::Closed(_))),
-        (Transport::WebSocket, || answer(200, ""), |e| matches!(e, TransportError::Status(StatusCode::OK))),
+        (
+            Transport::EventSource,
+            || endless("data: o\r\n\r\n"),
+            |e| matches!(e, TransportError::ContentType(_)),
+        ),
+        (
+            Transport::XhrPolling,
+            || answer(200, "c[1002,\"x\"]\n"),
+            |e| matches!(e, TransportError::Closed(_)),
+        ),
+        (
+            Transport::WebSocket,
+            || answer(200, ""),
+            |e| matches!(e, TransportError::Status(StatusCode::OK)),
+        ),
     ];
     for (transport, script, check) in cases {
         let server = Scripted::start(move |asked: &Asked| match asked.transport() {
@@ -133,7 +164,8 @@ async fn answers_that_open_nothing() {
             _ => script(),
         })
         .await;
-        let error = refused(patient().transports([transport]), &format!("http://{}", server.addr)).await;
+        let error =
+            refused(patient().transports([transport]), &format!("http://{}", server.addr)).await;
         let ConnectError::AllTransportsFailed(attempts) = &error else { panic!("{error:?}") };
         assert!(check(&attempts[0].error), "{error:?}");
     }
@@ -145,7 +177,8 @@ async fn open_then(rest: &'static str) -> Scripted {
         "info" => info(),
         "xhr_send" => answer(204, ""),
         _ => streaming(
-            stream::iter([Bytes::from_static(b"o\n"), Bytes::from_static(rest.as_bytes())]).chain(stream::pending()),
+            stream::iter([Bytes::from_static(b"o\n"), Bytes::from_static(rest.as_bytes())])
+                .chain(stream::pending()),
         ),
     })
     .await
@@ -180,8 +213,9 @@ async fn an_open_session_ends_with_what_went_wrong() {
     }
 }
 
-/// A NAT forgets a connection, a phone sleeps: no byte comes any more, and no reset. What is known of the server's heartbeats
-/// says how long that is believed: by default 35 s from the first one, and for ever where none came.
+/// A NAT forgets a connection, a phone sleeps: no byte comes any more, and no reset. What is known
+/// of the server's heartbeats says how long that is believed: by default 35 s from the first one,
+/// and for ever where none came.
 #[tokio::test]
 async fn a_connection_that_is_lost_without_a_sign_ends() {
     let seconds = Duration::from_secs;
@@ -222,18 +256,22 @@ async fn heartbeats_are_no_silence() {
             });
             let last = stream::iter([Bytes::from_static(b"a[\"alive\"]\n")]);
             streaming(Box::pin(
-                stream::iter([Bytes::from_static(b"o\n")]).chain(beats).chain(last).chain(stream::pending()),
+                stream::iter([Bytes::from_static(b"o\n")])
+                    .chain(beats)
+                    .chain(last)
+                    .chain(stream::pending()),
             ))
         }
         _ => answer(404, ""),
     })
     .await;
-    let mut connection = connect(patient().silence_timeout(Duration::from_secs(2)), server.addr).await;
+    let mut connection =
+        connect(patient().silence_timeout(Duration::from_secs(2)), server.addr).await;
     assert_eq!(text(&mut connection).await, "alive", "after three seconds");
 }
 
-/// Status 200 and an end mean: ask again. The unfinished line is dropped, and a server that has lost the session opens another one,
-/// which is not this one.
+/// Status 200 and an end mean: ask again. The unfinished line is dropped, and a server that has
+/// lost the session opens another one, which is not this one.
 #[tokio::test]
 async fn a_response_that_ends_is_asked_for_again() {
     let server = Scripted::start(|asked: &Asked| match asked.transport() {
@@ -248,7 +286,8 @@ async fn a_response_that_ends_is_asked_for_again() {
     assert_eq!(server.asked().len(), 3, "info, and two streams");
 }
 
-/// A connection that is cut ends the session: what was on its way is lost, and nobody can tell what it was.
+/// A connection that is cut ends the session: what was on its way is lost, and nobody can tell what
+/// it was.
 #[tokio::test]
 async fn a_cut_stream_ends_the_session() {
     let (listener, addr) = listen().await;
@@ -272,7 +311,8 @@ async fn a_cut_stream_ends_the_session() {
     );
 }
 
-/// A WebSocket whose server has nothing to say is pinged, and the pong shows that it lives; also when this side does all the talking.
+/// A WebSocket whose server has nothing to say is pinged, and the pong shows that it lives; also
+/// when this side does all the talking.
 #[tokio::test]
 async fn a_quiet_websocket_lives_and_a_dead_one_does_not() {
     let limit = Duration::from_secs(1);
@@ -287,7 +327,8 @@ async fn a_quiet_websocket_lives_and_a_dead_one_does_not() {
     });
     let addr = serve(gateway).await;
     for transport in [Transport::WebSocket, Transport::RawWebSocket] {
-        let mut connection = connect(patient().transports([transport]).silence_timeout(limit), addr).await;
+        let mut connection =
+            connect(patient().transports([transport]).silence_timeout(limit), addr).await;
         for _ in 0..8 {
             connection.send("nothing").await.expect("the session is open");
             tokio::time::sleep(limit / 4).await;

@@ -27,7 +27,9 @@ pub(crate) fn patient() -> Builder {
 
 pub(crate) async fn connect(builder: Builder, addr: SocketAddr) -> Connection {
     let url = format!("http://{addr}/app");
-    within("a connection", builder.connect(&url)).await.unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    within("a connection", builder.connect(&url))
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {error:?}"))
 }
 
 pub(crate) async fn text(connection: &mut Connection) -> String {
@@ -75,8 +77,9 @@ impl Proxy {
         let down = async {
             let mut held = Vec::new();
             while let Ok(1..) = from_server.read_buf(&mut held).await {
-                let streams =
-                    String::from_utf8_lossy(&held).to_ascii_lowercase().contains("transfer-encoding: chunked");
+                let streams = String::from_utf8_lossy(&held)
+                    .to_ascii_lowercase()
+                    .contains("transfer-encoding: chunked");
                 if matches!(self, Self::Buffers) && streams && !held.ends_with(b"\r\n0\r\n\r\n") {
                     continue;
                 }
@@ -102,7 +105,9 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> Optio
 }
 
 fn without(head: &str, names: &[&str]) -> String {
-    let kept = head.split("\r\n").filter(|line| !names.iter().any(|name| line.to_ascii_lowercase().starts_with(name)));
+    let kept = head
+        .split("\r\n")
+        .filter(|line| !names.iter().any(|name| line.to_ascii_lowercase().starts_with(name)));
     kept.collect::<Vec<_>>().join("\r\n")
 }
 
@@ -134,7 +139,9 @@ impl Scripted {
     }
 
     /// The script also says how long each answer takes.
-    pub(crate) async fn start_delayed(script: impl Fn(&Asked) -> (Duration, Answer) + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start_delayed(
+        script: impl Fn(&Asked) -> (Duration, Answer) + Send + Sync + 'static,
+    ) -> Self {
         let (listener, addr) = listen().await;
         let (script, asked) = (Arc::new(script), Arc::new(Mutex::new(Vec::new())));
         let list = Arc::clone(&asked);

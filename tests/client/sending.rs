@@ -32,7 +32,8 @@ async fn one_payload_is_in_flight_and_the_next_holds_all_that_waits() {
     }
     within("the answers", connection.flush()).await;
     assert_eq!(server.payloads(), [r#"["first"]"#, r#"["a","\"b\"","c\u2028"]"#]);
-    let sends: Vec<Asked> = server.asked().into_iter().filter(|asked| asked.transport() == "xhr_send").collect();
+    let sends: Vec<Asked> =
+        server.asked().into_iter().filter(|asked| asked.transport() == "xhr_send").collect();
     assert_eq!(sends[0].headers["content-type"], "text/plain;charset=UTF-8");
     assert_eq!(sends[0].method, "POST");
 }
@@ -61,7 +62,8 @@ async fn a_payload_that_is_not_taken_ends_the_session_and_is_counted() {
     }
 }
 
-/// The server has closed the session and forgotten it: the close frame arrives after the 404 that the send got, and tells why.
+/// The server has closed the session and forgotten it: the close frame arrives after the 404 that
+/// the send got, and tells why.
 #[tokio::test]
 async fn a_close_frame_on_its_way_is_waited_for() {
     let (closed, closing) = tokio::sync::watch::channel(false);
@@ -79,7 +81,9 @@ async fn a_close_frame_on_its_way_is_waited_for() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 bytes::Bytes::from_static(b"c[3000,\"Go away!\"]\n")
             });
-            crate::rig::streaming(Box::pin(stream::iter([bytes::Bytes::from_static(b"o\n")]).chain(close)))
+            crate::rig::streaming(Box::pin(
+                stream::iter([bytes::Bytes::from_static(b"o\n")]).chain(close),
+            ))
         }
     })
     .await;
@@ -139,7 +143,8 @@ async fn a_full_queue_says_so_and_gives_the_message_back() {
         let waiting = tokio::spawn(async move { sender.send("4").await });
         tokio::task::yield_now().await;
         drop(connection);
-        let error = within("the waiting send", waiting).await.expect("no panic").expect_err("it is over");
+        let error =
+            within("the waiting send", waiting).await.expect("no panic").expect_err("it is over");
         assert!(matches!(&error, SendError::Closed(message) if message == "4"), "{error:?}");
     }
 }
@@ -170,7 +175,11 @@ async fn a_close_that_no_client_may_ask_for_changes_nothing() {
     })
     .await;
     let connection = connect(patient().transports([Transport::XhrStreaming]), server.addr).await;
-    for reason in [CloseReason::new(1001, ""), CloseReason::new(5000, ""), CloseReason::new(3000, "x".repeat(124))] {
+    for reason in [
+        CloseReason::new(1001, ""),
+        CloseReason::new(5000, ""),
+        CloseReason::new(3000, "x".repeat(124)),
+    ] {
         let error = connection.close_with(reason.clone()).await.expect_err("not allowed");
         assert_eq!(error, InvalidClose(reason));
     }

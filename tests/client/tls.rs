@@ -18,7 +18,8 @@ use common::within;
 
 /// An echo whose certificate is its own issuer.
 async fn echo() -> (SocketAddr, CertificateDer<'static>) {
-    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let identity =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let certificate = identity.cert.der().clone();
     let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -36,7 +37,10 @@ async fn echo() -> (SocketAddr, CertificateDer<'static>) {
             tokio::spawn(async move {
                 // A client that trusts nobody ends the handshake.
                 let Ok(stream) = acceptor.accept(stream).await else { return };
-                let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway).with_upgrades().await;
+                let _ = http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), gateway)
+                    .with_upgrades()
+                    .await;
             });
         }
     });
@@ -61,7 +65,8 @@ async fn every_transport_works_over_tls() {
     for transport in ALL {
         let url = format!("https://localhost:{}/app", addr.port());
         let connecting = builder.clone().transports([transport]);
-        let mut connection = within("a connection", connecting.connect(&url)).await.expect("TLS works");
+        let mut connection =
+            within("a connection", connecting.connect(&url)).await.expect("TLS works");
         connection.send("secret").await.expect("the session is open");
         assert_eq!(text(&mut connection).await, "secret", "{transport}");
     }
@@ -71,7 +76,12 @@ async fn every_transport_works_over_tls() {
 async fn a_certificate_that_nobody_trusts_is_an_error() {
     let (addr, _) = echo().await;
     let url = format!("https://localhost:{}/app", addr.port());
-    let error = within("an error", patient().tls(trusting(None)).connect(&url)).await.expect_err("nobody is trusted");
-    assert!(matches!(error, ConnectError::Info { source: TransportError::Connection(_), .. }), "{error:?}");
+    let error = within("an error", patient().tls(trusting(None)).connect(&url))
+        .await
+        .expect_err("nobody is trusted");
+    assert!(
+        matches!(error, ConnectError::Info { source: TransportError::Connection(_), .. }),
+        "{error:?}"
+    );
     assert!(format!("{error:?}").contains("UnknownIssuer"), "{error:?}");
 }

@@ -23,7 +23,9 @@ async fn sessions() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<Session>) 
     sessions_of(EndpointConfig { binary: true, ..EndpointConfig::default() }).await
 }
 
-async fn sessions_of(config: EndpointConfig) -> (std::net::SocketAddr, mpsc::UnboundedReceiver<Session>) {
+async fn sessions_of(
+    config: EndpointConfig,
+) -> (std::net::SocketAddr, mpsc::UnboundedReceiver<Session>) {
     let (sender, sessions) = mpsc::unbounded_channel();
     let gateway = Gateway::new().endpoint_with("/app", config, move |session| {
         sender.send(session).expect("the test lives");
@@ -37,12 +39,20 @@ async fn sessions_of(config: EndpointConfig) -> (std::net::SocketAddr, mpsc::Unb
 async fn delays_may_be_for_ever() {
     let (addr, ever) = (echo().await, Duration::MAX);
     for transport in ALL {
-        let builder = patient().info_timeout(ever).connect_timeout(ever).minimum_open_timeout(ever).send_timeout(ever);
+        let builder = patient()
+            .info_timeout(ever)
+            .connect_timeout(ever)
+            .minimum_open_timeout(ever)
+            .send_timeout(ever);
         let builder = builder.silence_timeout(ever).close_timeout(ever).transports([transport]);
         let mut connection = connect(builder, addr).await;
         connection.send("hello").await.expect("the session is open");
         assert_eq!(text(&mut connection).await, "hello", "{transport}");
-        assert_eq!(within("the end", connection.close()).await.reason, CloseReason::NORMAL, "{transport}");
+        assert_eq!(
+            within("the end", connection.close()).await.reason,
+            CloseReason::NORMAL,
+            "{transport}"
+        );
     }
 }
 
@@ -61,7 +71,16 @@ async fn no_silence_at_all_is_too_long() {
 #[tokio::test]
 async fn everything_comes_back_unchanged_and_in_order() {
     let addr = echo().await;
-    let odd = ["", "100%", "%25%zz", "\"\\\n\r\t\0", "안녕 😀", "\u{2028}\u{200c}\u{ffff}", "<script>", "data: x\n\n"];
+    let odd = [
+        "",
+        "100%",
+        "%25%zz",
+        "\"\\\n\r\t\0",
+        "안녕 😀",
+        "\u{2028}\u{200c}\u{ffff}",
+        "<script>",
+        "data: x\n\n",
+    ];
     let long = "long ".repeat(12_000);
     let all: Vec<String> = odd
         .iter()
@@ -109,7 +128,10 @@ async fn a_close_of_the_server_comes_after_its_messages() {
         assert_eq!(end.reason, CloseReason::new(3000, "Go away!"), "{transport}");
         assert!(matches!(end.by, EndedBy::Server), "{transport}: {end:?}");
         let error = connection.send("late").await.expect_err("it is over");
-        assert!(matches!(&error, SendError::Closed(message) if message == "late"), "{transport}: {error:?}");
+        assert!(
+            matches!(&error, SendError::Closed(message) if message == "late"),
+            "{transport}: {error:?}"
+        );
     }
 }
 
@@ -122,7 +144,9 @@ async fn closing_sends_what_is_queued_and_the_server_learns_of_it() {
         for number in 0..100 {
             connection.try_send(number.to_string()).expect("there is room");
         }
-        let end = within("the end", connection.close_with(CloseReason::new(3001, "bye"))).await.expect("a valid close");
+        let end = within("the end", connection.close_with(CloseReason::new(3001, "bye")))
+            .await
+            .expect("a valid close");
         assert_eq!((end.reason.code(), end.undelivered), (3001, 0), "{transport}");
         drop(connection);
         for number in 0..100 {
@@ -136,11 +160,16 @@ async fn closing_sends_what_is_queued_and_the_server_learns_of_it() {
     }
 }
 
-/// The server learns of it from the connection's end. No delay of the server's would tell it within this test.
+/// The server learns of it from the connection's end. No delay of the server's would tell it within
+/// this test.
 #[tokio::test]
 async fn dropping_a_connection_ends_its_session_at_once() {
     let never = Duration::from_secs(3600);
-    let config = EndpointConfig { disconnect_delay: never, heartbeat_delay: never, ..EndpointConfig::default() };
+    let config = EndpointConfig {
+        disconnect_delay: never,
+        heartbeat_delay: never,
+        ..EndpointConfig::default()
+    };
     let (addr, mut sessions) = sessions_of(config).await;
     // Not polling: between two polls there is no connection whose end the server could see.
     for transport in ALL.into_iter().filter(|&transport| transport != Transport::XhrPolling) {
@@ -171,7 +200,10 @@ async fn only_a_raw_websocket_carries_bytes() {
             assert_eq!(within("bytes", connection.recv()).await, Some(bytes));
         } else {
             let error = outcome.expect_err("text only");
-            assert!(matches!(&error, SendError::NotCarried(message) if *message == bytes), "{transport}: {error:?}");
+            assert!(
+                matches!(&error, SendError::NotCarried(message) if *message == bytes),
+                "{transport}: {error:?}"
+            );
         }
     }
 }
@@ -222,7 +254,8 @@ async fn an_application_that_does_not_receive_stops_the_server() {
     }
 }
 
-/// Waits until `count` stands still. On a slow machine it may return early, which makes the test weaker, but never red.
+/// Waits until `count` stands still. On a slow machine it may return early, which makes the test
+/// weaker, but never red.
 async fn standstill(count: &AtomicUsize) {
     let (mut last, mut quiet) = (0, 0);
     while quiet < 10 {

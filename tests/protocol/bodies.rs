@@ -8,7 +8,8 @@ use common::http::Request;
 
 /// Payloads of a megabyte, of which so many are thrown away.
 async fn server(discarded_payloads: usize) -> Server {
-    let config = EndpointConfig { payload_size: 1_000_000, discarded_payloads, ..EndpointConfig::default() };
+    let config =
+        EndpointConfig { payload_size: 1_000_000, discarded_payloads, ..EndpointConfig::default() };
     Server::with(Gateway::new().endpoint_with("/echo", config, echo)).await
 }
 
@@ -17,18 +18,24 @@ async fn a_body_for_nobody_is_read_so_that_its_answer_arrives() {
     let server = server(8).await;
     for transport in ["xhr_send", "jsonp_send"] {
         // More than sockets hold on the way.
-        let request = Request::post(format!("{}/{transport}", fresh("/echo"))).body("x".repeat(7_000_000));
+        let request =
+            Request::post(format!("{}/{transport}", fresh("/echo"))).body("x".repeat(7_000_000));
         let mut connection = server.connect().await;
         for _ in 0..2 {
             let answer = connection.exchange(&request).await;
             assert_eq!((answer.status(), answer.header("Connection")), (404, None), "{transport}");
         }
         // What is announced and too much is not waited for.
-        let request =
-            Request::post(format!("{}/{transport}", fresh("/echo"))).without_body().header("Content-Length", "8000001");
+        let request = Request::post(format!("{}/{transport}", fresh("/echo")))
+            .without_body()
+            .header("Content-Length", "8000001");
         let mut connection = server.connect().await;
         let answer = connection.exchange(&request).await;
-        assert_eq!((answer.status(), answer.header("Connection")), (404, Some("close")), "{transport}");
+        assert_eq!(
+            (answer.status(), answer.header("Connection")),
+            (404, Some("close")),
+            "{transport}"
+        );
         connection.ends().await;
     }
 }
@@ -50,17 +57,25 @@ async fn a_poll_may_have_a_body() {
             connection.write("x".repeat(length)).await;
         }
         let answer = connection.response(&request).await;
-        assert_eq!((answer.status(), answer.header("Connection")), (status, connection_after), "{length}");
+        assert_eq!(
+            (answer.status(), answer.header("Connection")),
+            (status, connection_after),
+            "{length}"
+        );
     }
 }
 
-/// What the client gets before it has sent a byte of its body: `100 Continue` would invite it to send what is refused then.
+/// What the client gets before it has sent a byte of its body: `100 Continue` would invite it to
+/// send what is refused then.
 #[tokio::test]
 async fn a_client_that_asks_before_it_sends_is_told_at_once() {
     let server = server(8).await;
     let session = server.open("/echo").await;
     let ask = |path: String, length: &str| {
-        Request::post(path).without_body().header("Expect", "100-continue").header("Content-Length", length)
+        Request::post(path)
+            .without_body()
+            .header("Expect", "100-continue")
+            .header("Content-Length", length)
     };
     for (path, length, status) in [
         (format!("{session}/xhr_send"), "1000001", 413),
@@ -73,10 +88,18 @@ async fn a_client_that_asks_before_it_sends_is_told_at_once() {
         connection.write(request.to_bytes()).await;
         // The first head that comes, whichever it is.
         let answer = connection.response(&request).await;
-        assert_eq!((answer.status(), answer.header("Connection")), (status, Some("close")), "{request:?}");
+        assert_eq!(
+            (answer.status(), answer.header("Connection")),
+            (status, Some("close")),
+            "{request:?}"
+        );
         connection.ends().await;
     }
-    assert_eq!(server.poll(&session).await, "c[1009,\"Message too large\"]\n", "as for who sends it");
+    assert_eq!(
+        server.poll(&session).await,
+        "c[1009,\"Message too large\"]\n",
+        "as for who sends it"
+    );
     // What is wanted is asked for.
     let session = server.open("/echo").await;
     let request = ask(format!("{session}/xhr_send"), "5");

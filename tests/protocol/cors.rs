@@ -21,7 +21,8 @@ async fn cross_origin_heads(server: Server, headers: &[(&str, &str)]) -> Vec<(St
         Request::options(format!("{}/xhr_streaming", fresh("/echo"))),
         Request::options(format!("{}/xhr_send", fresh("/echo"))),
     ] {
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
         heads.push((format!("{request:?}"), server.connect().await.start(&request).await));
     }
     heads
@@ -30,7 +31,8 @@ async fn cross_origin_heads(server: Server, headers: &[(&str, &str)]) -> Vec<(St
 #[tokio::test]
 async fn the_origin_is_echoed_with_credentials() {
     let server = Server::start().await;
-    for origin in ["http://localhost", "https://example.org:8443", "null", "chrome-extension://abc"] {
+    for origin in ["http://localhost", "https://example.org:8443", "null", "chrome-extension://abc"]
+    {
         for (request, head) in cross_origin_heads(server, &[("Origin", origin)]).await {
             assert_eq!(head.header("Access-Control-Allow-Origin"), Some(origin), "{request}");
             assert_eq!(head.header("Access-Control-Allow-Credentials"), Some("true"), "{request}");
@@ -53,7 +55,9 @@ async fn without_an_origin_every_origin_may_read_without_credentials() {
 async fn requested_headers_are_allowed_as_they_stand() {
     let server = Server::start().await;
     for asked in ["a, b, c", "X-One,x-two"] {
-        for (request, head) in cross_origin_heads(server, &[("Access-Control-Request-Headers", asked)]).await {
+        for (request, head) in
+            cross_origin_heads(server, &[("Access-Control-Request-Headers", asked)]).await
+        {
             assert_eq!(head.header("Access-Control-Allow-Headers"), Some(asked), "{request}");
         }
     }
@@ -67,9 +71,11 @@ async fn requested_headers_are_allowed_as_they_stand() {
 #[tokio::test]
 async fn eventsource_answers_other_origins() {
     let server = Server::start().await;
-    for (origin, allowed, credentials) in
-        [(Some("http://localhost"), "http://localhost", Some("true")), (Some("null"), "*", None), (None, "*", None)]
-    {
+    for (origin, allowed, credentials) in [
+        (Some("http://localhost"), "http://localhost", Some("true")),
+        (Some("null"), "*", None),
+        (None, "*", None),
+    ] {
         let mut request = Request::get(format!("{}/eventsource", fresh("/echo")));
         if let Some(origin) = origin {
             request = request.header("Origin", origin);
@@ -92,7 +98,9 @@ async fn other_paths_do_not_answer_other_origins() {
         Request::post(format!("{open}/jsonp_send")).body("d=[]"),
         common::websocket::handshake("/echo/websocket"),
     ] {
-        let request = request.header("Origin", "http://localhost").header("Access-Control-Request-Headers", "a");
+        let request = request
+            .header("Origin", "http://localhost")
+            .header("Access-Control-Request-Headers", "a");
         let head = server.connect().await.start(&request).await;
         for name in ["Origin", "Credentials", "Headers", "Methods"] {
             assert_eq!(head.header(&format!("Access-Control-Allow-{name}")), None, "{request:?}");
@@ -103,26 +111,49 @@ async fn other_paths_do_not_answer_other_origins() {
 #[tokio::test]
 async fn options_needs_no_session_and_opens_none() {
     let server = Server::start().await;
-    for (transport, methods) in [("info", "GET"), ("xhr", "POST"), ("xhr_streaming", "POST"), ("xhr_send", "POST")] {
+    for (transport, methods) in
+        [("info", "GET"), ("xhr", "POST"), ("xhr_streaming", "POST"), ("xhr_send", "POST")]
+    {
         let session = fresh("/echo");
-        let path = if transport == "info" { "/echo/info".into() } else { format!("{session}/{transport}") };
+        let path = if transport == "info" {
+            "/echo/info".into()
+        } else {
+            format!("{session}/{transport}")
+        };
         let answer = server
-            .exchange(&Request::options(&path).header("Origin", "test").header("Access-Control-Request-Method", "POST"))
+            .exchange(
+                &Request::options(&path)
+                    .header("Origin", "test")
+                    .header("Access-Control-Request-Method", "POST"),
+            )
             .await;
-        assert_eq!((answer.status(), answer.text(), answer.header("Content-Type")), (204, "", None), "{path}");
+        assert_eq!(
+            (answer.status(), answer.text(), answer.header("Content-Type")),
+            (204, "", None),
+            "{path}"
+        );
         assert_kept_long(&answer);
         let allowed = answer.header("Access-Control-Allow-Methods").expect("methods").split(", ");
         let mut allowed: Vec<_> = allowed.collect();
         allowed.sort_unstable();
-        assert_eq!(allowed, if methods == "GET" { ["GET", "OPTIONS"] } else { ["OPTIONS", "POST"] }, "{path}");
+        assert_eq!(
+            allowed,
+            if methods == "GET" { ["GET", "OPTIONS"] } else { ["OPTIONS", "POST"] },
+            "{path}"
+        );
         assert_eq!(answer.header("Access-Control-Max-Age"), Some("31536000"), "{path}");
 
-        assert_eq!(server.post(&format!("{session}/xhr_send"), "[]").await.status(), 404, "{path} opened a session");
+        assert_eq!(
+            server.post(&format!("{session}/xhr_send"), "[]").await.status(),
+            404,
+            "{path} opened a session"
+        );
         assert_eq!(server.poll(&session).await, "o\n");
     }
 }
 
-/// The heads of an answer on each path where a session lives, the requests with or without a cookie.
+/// The heads of an answer on each path where a session lives, the requests with or without a
+/// cookie.
 async fn session_heads(server: Server, prefix: &str, cookie: Option<&str>) -> Vec<(String, Head)> {
     let open = server.open(prefix).await;
     let mut heads = Vec::new();
@@ -183,7 +214,8 @@ async fn static_pages_info_and_websockets_set_no_cookie() {
         common::websocket::handshake(&format!("{prefix}/websocket")),
         common::websocket::handshake(&format!("{}/websocket", fresh(prefix))),
     ] {
-        let head = server.connect().await.start(&request.header("Cookie", "JSESSIONID=abcdef")).await;
+        let head =
+            server.connect().await.start(&request.header("Cookie", "JSESSIONID=abcdef")).await;
         assert_eq!(head.header("Set-Cookie"), None, "{head:?}");
     }
 }

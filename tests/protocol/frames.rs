@@ -18,7 +18,11 @@ async fn polling_frames() {
     assert_eq!(server.poll(&session).await, "a[\"a\"]\n");
     server.send(&session, r#"["a","b"]"#).await;
     server.send(&session, r#"["","c"]"#).await;
-    assert_eq!(server.poll(&session).await, "a[\"a\",\"b\",\"\",\"c\"]\n", "what waits goes out as one frame");
+    assert_eq!(
+        server.poll(&session).await,
+        "a[\"a\",\"b\",\"\",\"c\"]\n",
+        "what waits goes out as one frame"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +81,8 @@ async fn heartbeats_are_wrapped_like_any_frame() {
 
 #[tokio::test]
 async fn escapes_of_message_frames() {
-    // What goes in as JSON, and what comes out: the escapes that JSON demands, and those that SockJS adds.
+    // What goes in as JSON, and what comes out: the escapes that JSON demands, and those that
+    // SockJS adds.
     let cases = [
         (r#""\u0000\u0001\u001f""#, r#""\u0000\u0001\u001f""#),
         (r#""\b\t\n\f\r""#, r#""\b\t\n\f\r""#),
@@ -86,7 +91,10 @@ async fn escapes_of_message_frames() {
         ("\"\u{7f}\u{80}\u{9f}\u{a0}äЖ日\"", "\"\u{7f}\u{80}\u{9f}\u{a0}äЖ日\""),
         (r#""\u007f\u00e4""#, "\"\u{7f}ä\""),
         ("\"\u{200b}\u{200c}\u{200f}\u{2010}\"", "\"\u{200b}\\u200c\\u200f\u{2010}\""),
-        ("\"\u{2027}\u{2028}\u{2029}\u{202f}\u{2030}\"", "\"\u{2027}\\u2028\\u2029\\u202f\u{2030}\""),
+        (
+            "\"\u{2027}\u{2028}\u{2029}\u{202f}\u{2030}\"",
+            "\"\u{2027}\\u2028\\u2029\\u202f\u{2030}\"",
+        ),
         ("\"\u{205f}\u{2060}\u{206f}\u{2070}\"", "\"\u{205f}\\u2060\\u206f\u{2070}\""),
         ("\"\u{d7ff}\u{e000}\u{feff}\u{ffef}\"", "\"\u{d7ff}\u{e000}\u{feff}\u{ffef}\""),
         ("\"\u{fff0}\u{fffd}\u{ffff}\"", r#""\ufff0\ufffd\uffff""#),
@@ -127,7 +135,9 @@ async fn every_character_is_escaped_as_the_ranges_say() {
                 | '\u{200c}'..='\u{200f}'
                 | '\u{2028}'..='\u{202f}'
                 | '\u{2060}'..='\u{206f}'
-                | '\u{fff0}'..='\u{ffff}' => expected.push_str(&format!("\\u{:04x}", character as u32)),
+                | '\u{fff0}'..='\u{ffff}' => {
+                    expected.push_str(&format!("\\u{:04x}", character as u32))
+                }
                 _ => expected.push(character),
             }
         }
@@ -195,7 +205,10 @@ async fn jsonp_frames() {
 
     let session = fresh("/close");
     assert_eq!(server.get(&format!("{session}/jsonp?c=x")).await.body, "/**/x(\"o\");\r\n");
-    assert_eq!(server.get(&format!("{session}/jsonp?c=x")).await.body, "/**/x(\"c[3000,\\\"Go away!\\\"]\");\r\n");
+    assert_eq!(
+        server.get(&format!("{session}/jsonp?c=x")).await.body,
+        "/**/x(\"c[3000,\\\"Go away!\\\"]\");\r\n"
+    );
 }
 
 #[tokio::test]
@@ -229,11 +242,16 @@ async fn callback_names() {
     for query in ["c=_jp.a1b2c3", "c=A-z_0.9", "a=1&c=x", "callback=x"] {
         let answer = server.get(&format!("{}/jsonp?{query}", fresh("/echo"))).await;
         assert_eq!(answer.status(), 200, "{query}");
-        let head = server.connect().await.start(&Request::get(format!("{}/htmlfile?{query}", fresh("/echo")))).await;
+        let head = server
+            .connect()
+            .await
+            .start(&Request::get(format!("{}/htmlfile?{query}", fresh("/echo"))))
+            .await;
         assert_eq!((head.status, head.header("Content-Type")), (200, Some(HTML)), "{query}");
     }
     for (length, status) in [(32, 200), (33, 500)] {
-        let answer = server.get(&format!("{}/jsonp?c={}", fresh("/echo"), "x".repeat(length))).await;
+        let answer =
+            server.get(&format!("{}/jsonp?c={}", fresh("/echo"), "x".repeat(length))).await;
         assert_eq!(answer.status(), status, "a name of {length}");
     }
 }

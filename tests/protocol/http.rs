@@ -36,7 +36,11 @@ async fn http_1_0_streams_end_with_the_connection() {
             let mut connection = server.connect().await;
             let head = connection.start(&request).await;
             assert_eq!(head.status, 200);
-            assert_eq!((head.header("Content-Length"), head.header("Transfer-Encoding")), (None, None), "{head:?}");
+            assert_eq!(
+                (head.header("Content-Length"), head.header("Transfer-Encoding")),
+                (None, None),
+                "{head:?}"
+            );
             assert!(matches!(head.header("Connection"), None | Some("close")), "{head:?}");
             let body = connection.rest().await;
             let frames = kind.wrap("o") + &kind.wrap("c[3000,\"Go away!\"]");
@@ -77,7 +81,10 @@ async fn http_1_0_polls() {
         let head = connection.start(&request).await;
         assert_eq!(head.header("Transfer-Encoding"), None);
         assert_eq!(connection.take(2).await, "o\n");
-        match (head.header("Content-Length"), head.header("Connection").map(str::to_ascii_lowercase).as_deref()) {
+        match (
+            head.header("Content-Length"),
+            head.header("Connection").map(str::to_ascii_lowercase).as_deref(),
+        ) {
             (Some("2"), Some("keep-alive")) => {
                 assert_eq!(connection.exchange(&Request::get("/echo")).await.status(), 200);
             }
@@ -104,7 +111,12 @@ async fn http_1_1_connections_are_kept() {
             (Request::post(format!("{session}/xhr_send")).body("["), 500),
             (Request::post(format!("{session}/xhr_send")).body("[\"a\"]"), 204),
             (Request::post(format!("{session}/xhr")), 200),
-            (Request::post(format!("{session}/jsonp_send")).header("Content-Type", "text/plain").body("[\"a\"]"), 200),
+            (
+                Request::post(format!("{session}/jsonp_send"))
+                    .header("Content-Type", "text/plain")
+                    .body("[\"a\"]"),
+                200,
+            ),
             (Request::get(format!("{session}/jsonp?c=x")), 200),
             (Request::get(format!("{session}/jsonp")), 500),
             (Request::get("/echo/websocket"), 400),
@@ -154,7 +166,10 @@ async fn a_post_without_length_has_an_empty_body() {
     let send = Request::post(format!("{session}/xhr_send")).without_body();
     let answer = connection.exchange(&send).await;
     assert_eq!((answer.status(), answer.text()), (500, "Payload expected."));
-    assert_eq!(connection.exchange(&Request::post(format!("{}/xhr", fresh("/echo"))).body("")).await.body, "o\n");
+    assert_eq!(
+        connection.exchange(&Request::post(format!("{}/xhr", fresh("/echo"))).body("")).await.body,
+        "o\n"
+    );
 }
 
 #[tokio::test]
@@ -177,7 +192,8 @@ async fn pipelined_requests_are_answered_in_order() {
 #[tokio::test]
 async fn http_1_0_has_no_websockets() {
     let server = Server::start().await;
-    for path in [format!("{}/websocket", fresh("/echo")), "/echo/websocket".into(), "/echo".into()] {
+    for path in [format!("{}/websocket", fresh("/echo")), "/echo/websocket".into(), "/echo".into()]
+    {
         let answer = server.exchange(&handshake(&path).http_1_0()).await;
         assert_eq!(answer.status(), 400, "{path}");
         assert!(answer.text().contains("HTTP/1.1"), "{path}");

@@ -17,7 +17,10 @@ async fn chunk(connection: &mut Connection) -> String {
 async fn the_first_receiver_opens_the_session() {
     let server = Server::start().await;
     assert_eq!(server.poll(&fresh("/echo")).await, "o\n");
-    assert_eq!(server.get(&format!("{}/jsonp?c=x", fresh("/echo"))).await.body, "/**/x(\"o\");\r\n");
+    assert_eq!(
+        server.get(&format!("{}/jsonp?c=x", fresh("/echo"))).await.body,
+        "/**/x(\"o\");\r\n"
+    );
     for kind in Streaming::ALL {
         let mut stream = server.stream(&fresh("/echo"), kind).await;
         assert_eq!(chunk(&mut stream).await, kind.wrap("o"), "{kind:?}");
@@ -79,9 +82,10 @@ async fn a_second_receiver_is_turned_away_and_the_first_goes_on() {
 #[tokio::test]
 async fn a_second_poll_is_turned_away_and_the_first_goes_on() {
     let server = Server::start().await;
-    for (method, transport, frame) in
-        [("POST", "xhr", "a[\"undisturbed\"]\n"), ("GET", "jsonp?c=x", "/**/x(\"a[\\\"undisturbed\\\"]\");\r\n")]
-    {
+    for (method, transport, frame) in [
+        ("POST", "xhr", "a[\"undisturbed\"]\n"),
+        ("GET", "jsonp?c=x", "/**/x(\"a[\\\"undisturbed\\\"]\");\r\n"),
+    ] {
         let (session, mut held) = held_poll(server, method, transport, "").await;
         server.send(&session, r#"["undisturbed"]"#).await;
         assert_eq!(held.response(&Request::get("")).await.body, frame);
@@ -148,9 +152,12 @@ async fn a_receiver_that_vanishes_ends_the_session() {
 #[tokio::test]
 async fn a_poll_that_vanishes_ends_the_session() {
     for server in [Server::start().await, Server::start_plainly().await] {
-        // A body that nobody asked for, more than hyper reads by itself, must not hide the client's end.
+        // A body that nobody asked for, more than hyper reads by itself, must not hide the client's
+        // end.
         let ignored = "x".repeat(500_000);
-        for (method, transport, body) in [("POST", "xhr", ""), ("POST", "xhr", &ignored), ("GET", "jsonp?c=x", "")] {
+        for (method, transport, body) in
+            [("POST", "xhr", ""), ("POST", "xhr", &ignored), ("GET", "jsonp?c=x", "")]
+        {
             for leave in Leave::ALL {
                 let (session, poll) = held_poll(server, method, transport, body).await;
                 let _half = leave.by(poll).await;
@@ -161,10 +168,16 @@ async fn a_poll_that_vanishes_ends_the_session() {
 }
 
 /// A new session and a poll on it that the server holds.
-async fn held_poll(server: Server, method: &'static str, transport: &str, body: &str) -> (String, Connection) {
+async fn held_poll(
+    server: Server,
+    method: &'static str,
+    transport: &str,
+    body: &str,
+) -> (String, Connection) {
     let session = server.open("/echo").await;
     let poll = Request::new(method, format!("{session}/{transport}")).body(body.to_owned());
-    // Of two polls, the one that the server sees second is turned away, and shows that the other is held.
+    // Of two polls, the one that the server sees second is turned away, and shows that the other is
+    // held.
     let (mut one, mut other) = (server.connect().await, server.connect().await);
     one.write(poll.to_bytes()).await;
     other.write(poll.to_bytes()).await;
@@ -195,10 +208,14 @@ async fn a_session_can_change_its_transport() {
         assert_eq!(stream.chunk().await, None);
     }
     server.send(&session, r#"["a"]"#).await;
-    assert_eq!(server.get(&format!("{session}/jsonp?c=x")).await.body, "/**/x(\"a[\\\"a\\\"]\");\r\n");
+    assert_eq!(
+        server.get(&format!("{session}/jsonp?c=x")).await.body,
+        "/**/x(\"a[\\\"a\\\"]\");\r\n"
+    );
 }
 
-/// An endpoint whose application, at the first message, sends `"one"` and `"two"`, closes with this reason, and tells the test.
+/// An endpoint whose application, at the first message, sends `"one"` and `"two"`, closes with this
+/// reason, and tells the test.
 async fn closing(code: u16, reason: &'static str) -> (Server, UnboundedReceiver<()>) {
     let (report, closed) = unbounded_channel();
     let handler = move |mut session: Session| {
@@ -246,7 +263,8 @@ async fn a_close_ends_the_attached_receiver() {
         let mut stream = server.stream(&session, kind).await;
         assert_eq!(chunk(&mut stream).await, kind.wrap("o"));
         assert_eq!(chunk(&mut stream).await, kind.wrap("c[3000,\"Go away!\"]"));
-        // Whoever has read the close frame, and comes before the stream's own end has been read, is not turned away.
+        // Whoever has read the close frame, and comes before the stream's own end has been read, is
+        // not turned away.
         assert_eq!(server.poll(&session).await, "c[3000,\"Go away!\"]\n");
         assert_eq!(stream.chunk().await, None);
     }
@@ -300,7 +318,11 @@ async fn test_services_of_the_public_suites() {
     let session = server.open("/amplify").await;
     for (number, length) in [("3", 8), ("19", 524_288), ("20", 2), ("x", 2), ("-1", 2)] {
         server.send(&session, format!("[\"{number}\"]")).await;
-        assert_eq!(server.poll(&session).await, format!("a[\"{}\"]\n", "x".repeat(length)), "{number}");
+        assert_eq!(
+            server.poll(&session).await,
+            format!("a[\"{}\"]\n", "x".repeat(length)),
+            "{number}"
+        );
     }
     let (one, other) = (server.open("/broadcast").await, server.open("/broadcast").await);
     server.send(&one, r#"["to all"]"#).await;

@@ -19,7 +19,12 @@ async fn echo_with(config: EndpointConfig) -> Server {
 
 /// Limits that a short text is over.
 fn small() -> EndpointConfig {
-    EndpointConfig { message_size: 10, payload_size: 60, messages_per_payload: 3, ..EndpointConfig::default() }
+    EndpointConfig {
+        message_size: 10,
+        payload_size: 60,
+        messages_per_payload: 3,
+        ..EndpointConfig::default()
+    }
 }
 
 #[tokio::test]
@@ -28,11 +33,16 @@ async fn a_stream_ends_after_the_frame_that_reaches_the_response_limit() {
     let session = fresh("/echo");
     let mut stream = server.stream(&session, Streaming::Xhr).await;
     assert_eq!(stream.chunk().await.expect("the open frame"), "o\n");
-    // Frames of 134 bytes: with the open frame, 2 + 30 * 134 = 4022 bytes don't reach 4096, and 31 frames do.
+    // Frames of 134 bytes: with the open frame, 2 + 30 * 134 = 4022 bytes don't reach 4096, and 31
+    // frames do.
     let message = "x".repeat(128);
     for count in 1..=31 {
         server.send(&session, format!("[\"{message}\"]")).await;
-        assert_eq!(stream.chunk().await.expect("the frame"), format!("a[\"{message}\"]\n"), "frame {count}");
+        assert_eq!(
+            stream.chunk().await.expect("the frame"),
+            format!("a[\"{message}\"]\n"),
+            "frame {count}"
+        );
     }
     assert_eq!(stream.chunk().await, None);
     // The session goes on with the next receiver.
@@ -47,7 +57,8 @@ async fn the_response_limit_counts_wrapped_frames_and_no_prelude() {
         let message = kind.wrap("a[\"x\"]").len();
         // Reached by the second message to the byte, and missed by one byte.
         for (response_limit, messages) in [(open + 2 * message, 2), (open + 2 * message + 1, 3)] {
-            let server = echo_with(EndpointConfig { response_limit, ..EndpointConfig::default() }).await;
+            let server =
+                echo_with(EndpointConfig { response_limit, ..EndpointConfig::default() }).await;
             let session = fresh("/echo");
             let mut stream = server.stream(&session, kind).await;
             assert_eq!(stream.chunk().await.expect("the open frame"), kind.wrap("o"));
@@ -84,7 +95,11 @@ async fn one_great_frame_is_not_split() {
         assert_eq!(stream.chunk().await.expect("the open frame"), kind.wrap("o"));
         let message = "x".repeat(100_000);
         server.send(&session, format!("[\"{message}\"]")).await;
-        assert_eq!(stream.chunk().await.expect("the frame"), kind.wrap(&format!("a[\"{message}\"]")), "{kind:?}");
+        assert_eq!(
+            stream.chunk().await.expect("the frame"),
+            kind.wrap(&format!("a[\"{message}\"]")),
+            "{kind:?}"
+        );
         assert_eq!(stream.chunk().await, None, "{kind:?}");
         server.send(&session, r#"["next"]"#).await;
         assert_eq!(server.poll(&session).await, "a[\"next\"]\n", "{kind:?}");
@@ -97,18 +112,27 @@ async fn sends_over_a_limit_are_413_and_close_the_session_with_1009() {
     let escaped = format!("[\"{}\"]", "\\u0078".repeat(9));
     for fits in ["[\"1234567890\"]", "[\"1\",\"2\",\"3\"]", &escaped, "[\"ääääa\"]"] {
         let session = server.open("/echo").await;
-        assert_eq!(server.post(&format!("{session}/xhr_send"), fits.to_owned()).await.status(), 204, "{fits}");
+        assert_eq!(
+            server.post(&format!("{session}/xhr_send"), fits.to_owned()).await.status(),
+            204,
+            "{fits}"
+        );
     }
     let long = format!("[\"{}\"]", " ".repeat(57));
-    for too_large in ["[\"12345678901\"]", "[\"äääääa\"]", "[\"1\",\"2\",\"3\",\"4\"]", &long] {
+    for too_large in ["[\"12345678901\"]", "[\"äääääa\"]", "[\"1\",\"2\",\"3\",\"4\"]", &long]
+    {
         for transport in ["xhr_send", "jsonp_send"] {
             let session = server.open("/echo").await;
             server.send(&session, r#"["before"]"#).await;
-            let request = Request::post(format!("{session}/{transport}")).header("Content-Type", "text/plain");
+            let request = Request::post(format!("{session}/{transport}"))
+                .header("Content-Type", "text/plain");
             let mut connection = server.connect().await;
             let answer = connection.exchange(&request.body(too_large.to_owned())).await;
             assert_eq!(answer.status(), 413, "{too_large}");
-            assert!(answer.text().contains("_size is ") || answer.text().contains("_payload is "), "{answer:?}");
+            assert!(
+                answer.text().contains("_size is ") || answer.text().contains("_payload is "),
+                "{answer:?}"
+            );
             assert_eq!(server.poll(&session).await, "a[\"before\"]\n");
             assert_eq!(server.poll(&session).await, format!("{TOO_LARGE}\n"), "{too_large}");
         }
@@ -120,7 +144,8 @@ async fn websocket_messages_over_a_limit_close_with_1009() {
     let server = echo_with(small()).await;
     let long = format!("[\"{}\"]", " ".repeat(57));
     for too_large in ["[\"12345678901\"]", "\"12345678901\"", "[\"1\",\"2\",\"3\",\"4\"]", &long] {
-        let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh("/echo"))).await;
+        let mut socket =
+            WebSocket::open(server.addr, &format!("{}/websocket", fresh("/echo"))).await;
         assert_eq!(socket.text().await, "o");
         socket.send("[\"1234567890\"]").await;
         assert_eq!(socket.text().await, "a[\"1234567890\"]");
@@ -150,7 +175,8 @@ async fn binary_messages_close_with_1003_unless_they_are_accepted() {
     let binary = Frame::new(Frame::BINARY, &b"[\"bin\xff\"]"[..]);
     // SockJS frames carry text only, whatever the endpoint says.
     for prefix in ["/text", "/binary"] {
-        let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh(prefix))).await;
+        let mut socket =
+            WebSocket::open(server.addr, &format!("{}/websocket", fresh(prefix))).await;
         assert_eq!(socket.text().await, "o");
         socket.write(&binary).await;
         assert_eq!(socket.text().await, "c[1003,\"Binary messages are not accepted\"]");
@@ -200,7 +226,8 @@ async fn what_was_sent_before_a_refused_message_reaches_the_application() {
     ];
     for last in refused {
         let (server, mut received) = listening(config.clone()).await;
-        let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh("/listen"))).await;
+        let mut socket =
+            WebSocket::open(server.addr, &format!("{}/websocket", fresh("/listen"))).await;
         assert_eq!(socket.text().await, "o");
         // In one write, so that the server reads them together.
         let frames = [Frame::text("[\"one\"]"), Frame::text("[\"two\",\"three\"]"), last.clone()];
@@ -250,7 +277,8 @@ fn openings(session: &str, query: &str) -> Vec<Request> {
 #[tokio::test]
 async fn a_session_keeps_no_more_of_its_request_than_is_set() {
     let server = Server::with(Gateway::new().endpoint("/echo", echo)).await;
-    let cookie = |length: usize| "x".repeat(length - "cookie".len() - "host".len() - "localhost".len());
+    let cookie =
+        |length: usize| "x".repeat(length - "cookie".len() - "host".len() - "localhost".len());
     for number in 0..8 {
         let status = async |query: &str, cookies: &[String]| {
             let request = openings(&fresh("/echo"), query).swap_remove(number);
@@ -272,17 +300,22 @@ async fn a_session_keeps_no_more_of_its_request_than_is_set() {
 
 #[tokio::test]
 async fn a_send_that_finds_no_room_is_503_and_closes_the_session() {
-    let config =
-        EndpointConfig { inbound_messages: 1, send_wait: Duration::from_millis(20), ..EndpointConfig::default() };
+    let config = EndpointConfig {
+        inbound_messages: 1,
+        send_wait: Duration::from_millis(20),
+        ..EndpointConfig::default()
+    };
     // An application that receives nothing.
-    let server = Server::with(Gateway::new().endpoint_with("/deaf", config, async |session: Session| {
-        session.ended().await;
-    }))
-    .await;
+    let server =
+        Server::with(Gateway::new().endpoint_with("/deaf", config, async |session: Session| {
+            session.ended().await;
+        }))
+        .await;
     for transport in ["xhr_send", "jsonp_send"] {
         let session = server.open("/deaf").await;
         server.send(&session, r#"["fits"]"#).await;
-        let request = Request::post(format!("{session}/{transport}")).header("Content-Type", "text/plain");
+        let request =
+            Request::post(format!("{session}/{transport}")).header("Content-Type", "text/plain");
         let answer = server.exchange(&request.body(r#"["waits"]"#)).await;
         assert_eq!(answer.status(), 503);
         assert!(answer.text().contains("send_wait"), "{}", answer.text());
@@ -312,15 +345,22 @@ async fn transports_can_be_switched_off_one_by_one() {
             };
             let status = server.connect().await.start(&request).await.status;
             let on = if transport.contains("websocket") { 101 } else { 200 };
-            assert_eq!(status, if transport == off { 404 } else { on }, "{transport}, {off} is off");
+            assert_eq!(
+                status,
+                if transport == off { 404 } else { on },
+                "{transport}, {off} is off"
+            );
         }
         let raw = server.connect().await.start(&handshake("/echo")).await.status;
         assert_eq!(raw == 101, off != "../websocket");
-        let info: serde_json::Value = serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
+        let info: serde_json::Value =
+            serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
         assert_eq!(info["websocket"], off != "websocket");
         let session = fresh("/echo");
         let open = if off == "xhr" { "eventsource" } else { "xhr" };
-        let open = Request::new(if off == "xhr" { "GET" } else { "POST" }, format!("{session}/{open}")).body("");
+        let open =
+            Request::new(if off == "xhr" { "GET" } else { "POST" }, format!("{session}/{open}"))
+                .body("");
         let mut receiver = server.connect().await;
         assert_eq!(receiver.start(&open).await.status, 200);
         let jsonp_send = server.post(&format!("{session}/jsonp_send"), "[]").await.status();
@@ -331,8 +371,11 @@ async fn transports_can_be_switched_off_one_by_one() {
 #[tokio::test]
 async fn info_names_another_base_url_where_one_is_set() {
     let base_url = "https://sockets.example.org/echo".to_owned();
-    let server = echo_with(EndpointConfig { base_url: Some(base_url.clone()), ..EndpointConfig::default() }).await;
-    let info: serde_json::Value = serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
+    let server =
+        echo_with(EndpointConfig { base_url: Some(base_url.clone()), ..EndpointConfig::default() })
+            .await;
+    let info: serde_json::Value =
+        serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
     assert_eq!(info["base_url"], base_url);
 }
 
@@ -344,7 +387,8 @@ async fn cookies_have_the_attributes_that_are_set_and_no_bad_value() {
         (CookieConfig { same_site: Some(SameSite::Strict), secure: false }, "; SameSite=Strict"),
         (CookieConfig { same_site: Some(SameSite::None), secure: true }, "; SameSite=None; Secure"),
     ] {
-        let server = echo_with(EndpointConfig { cookies: Some(config), ..EndpointConfig::default() }).await;
+        let server =
+            echo_with(EndpointConfig { cookies: Some(config), ..EndpointConfig::default() }).await;
         for (sent, value) in [
             ("JSESSIONID=abc", "abc"),
             ("JSESSIONID=a b", "dummy"),
@@ -371,9 +415,11 @@ fn heartbeats_are_faster_than_the_patience_of_jsonp_clients() {
 
 #[tokio::test]
 async fn a_refused_body_is_read_so_that_the_answer_arrives() {
-    let server = echo_with(EndpointConfig { payload_size: 1_000_000, ..EndpointConfig::default() }).await;
+    let server =
+        echo_with(EndpointConfig { payload_size: 1_000_000, ..EndpointConfig::default() }).await;
     let session = server.open("/echo").await;
-    // Far more than sockets hold on the way: who sends all of it before it reads must not be cut off.
+    // Far more than sockets hold on the way: who sends all of it before it reads must not be cut
+    // off.
     let request = Request::post(format!("{session}/xhr_send")).body("x".repeat(7_000_000));
     let mut connection = server.connect().await;
     let answer = connection.exchange(&request).await;
@@ -381,15 +427,20 @@ async fn a_refused_body_is_read_so_that_the_answer_arrives() {
     assert_eq!(connection.exchange(&Request::get("/echo")).await.status(), 200);
 
     // Not so what would take too long: a gigabyte, announced but not sent, and a body without end.
-    let announced = Request::post(format!("{session}/xhr_send")).without_body().header("Content-Length", "1000000000");
+    let announced = Request::post(format!("{session}/xhr_send"))
+        .without_body()
+        .header("Content-Length", "1000000000");
     let mut connection = server.connect().await;
     let answer = connection.exchange(&announced).await;
     assert_eq!((answer.status(), answer.header("Connection")), (413, Some("close")));
     connection.ends().await;
 
-    let server = echo_with(EndpointConfig { payload_size: 1000, ..EndpointConfig::default() }).await;
+    let server =
+        echo_with(EndpointConfig { payload_size: 1000, ..EndpointConfig::default() }).await;
     let session = server.open("/echo").await;
-    let endless = Request::post(format!("{session}/xhr_send")).without_body().header("Transfer-Encoding", "chunked");
+    let endless = Request::post(format!("{session}/xhr_send"))
+        .without_body()
+        .header("Transfer-Encoding", "chunked");
     let mut connection = server.connect().await;
     let chunk = format!("{:x}\r\n{}", 100_000, "x".repeat(100_000));
     connection.write([endless.to_bytes(), chunk.into_bytes()].concat()).await;
@@ -399,27 +450,40 @@ async fn a_refused_body_is_read_so_that_the_answer_arrives() {
 
 #[tokio::test]
 async fn how_much_is_read_of_a_refused_body_can_be_set() {
-    for (discarded_payloads, connection_after) in [(0, Some("close")), (1, Some("close")), (2, None)] {
-        let config = EndpointConfig { payload_size: 1000, discarded_payloads, ..EndpointConfig::default() };
+    for (discarded_payloads, connection_after) in
+        [(0, Some("close")), (1, Some("close")), (2, None)]
+    {
+        let config =
+            EndpointConfig { payload_size: 1000, discarded_payloads, ..EndpointConfig::default() };
         let server = echo_with(config).await;
         let session = server.open("/echo").await;
         let request = Request::post(format!("{session}/xhr_send")).body("x".repeat(2000));
         let answer = server.connect().await.exchange(&request).await;
-        assert_eq!((answer.status(), answer.header("Connection")), (413, connection_after), "{discarded_payloads}");
+        assert_eq!(
+            (answer.status(), answer.header("Connection")),
+            (413, connection_after),
+            "{discarded_payloads}"
+        );
     }
 }
 
 /// A client that begins a request and never ends it must not hold its connection for ever.
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_not_waited_for() {
-    let config =
-        EndpointConfig { message_timeout: Duration::from_millis(100), payload_size: 100, ..EndpointConfig::default() };
+    let config = EndpointConfig {
+        message_timeout: Duration::from_millis(100),
+        payload_size: 100,
+        ..EndpointConfig::default()
+    };
     let server = echo_with(config).await;
     let session = server.open("/echo").await;
     // Of the last one more comes than is kept, but not all of what would be thrown away.
-    for (path, length, part) in [("xhr_send", 20, "[\"lost"), ("xhr", 20, ""), ("xhr_send", 500, &*"x".repeat(150))] {
-        let request =
-            Request::post(format!("{session}/{path}")).without_body().header("Content-Length", length.to_string());
+    for (path, length, part) in
+        [("xhr_send", 20, "[\"lost"), ("xhr", 20, ""), ("xhr_send", 500, &*"x".repeat(150))]
+    {
+        let request = Request::post(format!("{session}/{path}"))
+            .without_body()
+            .header("Content-Length", length.to_string());
         let mut connection = server.connect().await;
         connection.write([request.to_bytes(), part.as_bytes().to_vec()].concat()).await;
         let answer = connection.response(&request).await;

@@ -1,4 +1,5 @@
-//! The gateway without sockets, for what takes long: with the clock paused, time passes as soon as nothing else is to be done.
+//! The gateway without sockets, for what takes long: with the clock paused, time passes as soon as
+//! nothing else is to be done.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use sockeye::{Body, Gateway};
 
 use crate::support::fresh;
 
-/// Far longer than anything here takes. A test that waits in vain comes to this at once, for the clock is paused.
+/// Far longer than anything here takes. A test that waits in vain comes to this at once, for the
+/// clock is paused.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
@@ -20,9 +22,15 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 pub(crate) struct InMemory(pub(crate) Gateway);
 
 impl InMemory {
-    pub(crate) async fn start(&self, method: Method, target: &str, body: &str) -> http::Response<Body> {
+    pub(crate) async fn start(
+        &self,
+        method: Method,
+        target: &str,
+        body: &str,
+    ) -> http::Response<Body> {
         let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
-        let request = Request::builder().method(method).uri(target).body(body).expect("the target is a path");
+        let request =
+            Request::builder().method(method).uri(target).body(body).expect("the target is a path");
         soon(self.0.handle(request)).await
     }
 
@@ -58,7 +66,11 @@ impl InMemory {
 
 /// The next piece of a body, `None` at its end.
 pub(crate) async fn frame(body: &mut Body) -> Option<String> {
-    let mut frame = soon(body.frame()).await?.expect("bodies don't fail").into_data().expect("bodies have no trailers");
+    let mut frame = soon(body.frame())
+        .await?
+        .expect("bodies don't fail")
+        .into_data()
+        .expect("bodies have no trailers");
     let frame = frame.copy_to_bytes(frame.remaining());
     Some(String::from_utf8(frame.into()).expect("frames are UTF-8"))
 }

@@ -40,7 +40,10 @@ async fn iframe_page() {
     for path in ["/echo/iframe.html", "/cookie_needed_echo/iframe.html"] {
         let page = server.get(path).await;
         assert_eq!((page.status(), page.header("Content-Type")), (200, Some(HTML)));
-        assert_eq!(page.text().trim(), PAGE.replace("CLIENT_URL", "http://localhost/sockjs.min.js"));
+        assert_eq!(
+            page.text().trim(),
+            PAGE.replace("CLIENT_URL", "http://localhost/sockjs.min.js")
+        );
         assert_kept_long(&page);
         for absent in ["Set-Cookie", "X-Frame-Options", "Content-Security-Policy"] {
             assert_eq!(page.header(absent), None, "{absent}");
@@ -51,7 +54,8 @@ async fn iframe_page() {
 #[test]
 fn a_client_url_that_would_break_the_page_is_refused() {
     let endpoint = |client_url: &str| {
-        let config = EndpointConfig { client_url: client_url.to_owned(), ..EndpointConfig::default() };
+        let config =
+            EndpointConfig { client_url: client_url.to_owned(), ..EndpointConfig::default() };
         std::panic::catch_unwind(|| Gateway::new().endpoint_with("/echo", config, echo))
     };
     for sound in ["/sockjs.js", "//cdn.example.org/s.js?v=1&x='y'", "http://a/b", "https://a/b"] {
@@ -76,8 +80,9 @@ async fn iframe_page_is_304_for_one_who_has_it() {
     let server = Server::start().await;
     let page = server.get("/echo/iframe.html").await;
     let etag = page.header("ETag").expect("an ETag");
-    let conditional =
-        async |value: &str| server.exchange(&Request::get("/echo/iframe.html").header("If-None-Match", value)).await;
+    let conditional = async |value: &str| {
+        server.exchange(&Request::get("/echo/iframe.html").header("If-None-Match", value)).await
+    };
     let list = format!("\"other\", {etag}");
     let weak = format!("W/{etag}");
     let weak_list = format!("W/\"a,b\" , W/{etag},\"c\"");
@@ -97,9 +102,11 @@ async fn iframe_page_is_304_for_one_who_has_it() {
 #[tokio::test]
 async fn info() {
     let server = Server::start().await;
-    for (prefix, websocket, cookie_needed) in
-        [("/echo", true, false), ("/disabled_websocket_echo", false, false), ("/cookie_needed_echo", true, true)]
-    {
+    for (prefix, websocket, cookie_needed) in [
+        ("/echo", true, false),
+        ("/disabled_websocket_echo", false, false),
+        ("/cookie_needed_echo", true, true),
+    ] {
         let answer = server.get(&format!("{prefix}/info")).await;
         assert_eq!((answer.status(), answer.header("Content-Type")), (200, Some(JSON)), "{prefix}");
         assert_eq!(answer.header("Set-Cookie"), None, "{prefix}");
@@ -117,7 +124,8 @@ async fn info_entropy_is_a_new_32_bit_number_each_time() {
     let server = Server::start().await;
     let mut seen = std::collections::HashSet::new();
     for _ in 0..16 {
-        let info: Value = serde_json::from_slice(&server.get("/echo/info").await.body).expect("info is JSON");
+        let info: Value =
+            serde_json::from_slice(&server.get("/echo/info").await.body).expect("info is JSON");
         let entropy = info["entropy"].as_u64().expect("entropy is a number without a sign");
         assert!(entropy <= u64::from(u32::MAX), "{entropy}");
         seen.insert(entropy);
@@ -135,7 +143,9 @@ async fn what_changes_is_not_kept() {
         Request::get("/echo/info"),
         Request::post(format!("{session}/xhr")),
         Request::post(format!("{session}/xhr_send")).body("[]"),
-        Request::post(format!("{session}/jsonp_send")).header("Content-Type", "text/plain").body("[]"),
+        Request::post(format!("{session}/jsonp_send"))
+            .header("Content-Type", "text/plain")
+            .body("[]"),
         Request::get(format!("{}/jsonp?c=x", fresh("/echo"))),
         // And the errors.
         Request::post(format!("{session}/xhr_send")).body("["),
@@ -156,7 +166,11 @@ async fn what_changes_is_not_kept() {
 /// The answer may not be stored.
 fn assert_not_kept(answer: &Response) {
     assert_eq!(answer.header("Cache-Control"), Some(NO_CACHE), "{answer:?}");
-    assert_eq!((answer.header("Expires"), answer.header("Last-Modified")), (None, None), "{answer:?}");
+    assert_eq!(
+        (answer.header("Expires"), answer.header("Last-Modified")),
+        (None, None),
+        "{answer:?}"
+    );
 }
 
 /// The answer may be kept by anyone for at least eleven days.
@@ -165,8 +179,14 @@ pub(crate) fn assert_kept_long(answer: &Response) {
     let mut directives = control.split(',').map(str::trim);
     assert!(directives.clone().any(|directive| directive == "public"), "{control}");
     let age = directives.find_map(|directive| directive.strip_prefix("max-age=")).expect("max-age");
-    assert!(age.len() >= 7 && !age.starts_with('0') && age.bytes().all(|byte| byte.is_ascii_digit()), "{control}");
+    assert!(
+        age.len() >= 7 && !age.starts_with('0') && age.bytes().all(|byte| byte.is_ascii_digit()),
+        "{control}"
+    );
     let expires = answer.header("Expires").expect("Expires");
-    assert!(expires.ends_with(" GMT") && expires.len() == "Sun, 06 Nov 1994 08:49:37 GMT".len(), "{expires}");
+    assert!(
+        expires.ends_with(" GMT") && expires.len() == "Sun, 06 Nov 1994 08:49:37 GMT".len(),
+        "{expires}"
+    );
     assert_eq!(answer.header("Last-Modified"), None);
 }

@@ -7,7 +7,9 @@ use common::websocket::handshake;
 #[tokio::test]
 async fn a_prefix_may_have_any_depth() {
     let server = Server::start().await;
-    for path in ["/a/deep/prefix", "/a/deep/prefix/", "/a/deep/prefix/info", "/a/deep/prefix/iframe.html"] {
+    for path in
+        ["/a/deep/prefix", "/a/deep/prefix/", "/a/deep/prefix/info", "/a/deep/prefix/iframe.html"]
+    {
         assert_eq!(server.get(path).await.status(), 200, "{path}");
     }
     server.open("/a/deep/prefix").await;
@@ -31,23 +33,45 @@ async fn paths_are_matched_with_their_case() {
 async fn queries_are_ignored() {
     let server = Server::start().await;
     for query in ["?", "?t=1700000000000", "?a=1&t=2", "?/echo/x/y/z", "?a/b//c", "?%00%zz", "?c"] {
-        assert_eq!(server.get(&format!("/echo{query}")).await.body, "Welcome to SockJS!\n", "{query}");
+        assert_eq!(
+            server.get(&format!("/echo{query}")).await.body,
+            "Welcome to SockJS!\n",
+            "{query}"
+        );
         assert_eq!(server.get(&format!("/echo/info{query}")).await.status(), 200, "{query}");
         assert_eq!(server.get(&format!("/echo/iframe.html{query}")).await.status(), 200, "{query}");
         let session = fresh("/echo");
         assert_eq!(server.post(&format!("{session}/xhr{query}"), "").await.body, "o\n", "{query}");
-        assert_eq!(server.post(&format!("{session}/xhr_send{query}"), "[]").await.status(), 204, "{query}");
-        assert_eq!(server.post(&format!("{session}/jsonp_send{query}"), "d=[]").await.status(), 500, "{query}");
-        assert_eq!(server.get(&format!("{session}/websocket{query}")).await.status(), 400, "{query}");
+        assert_eq!(
+            server.post(&format!("{session}/xhr_send{query}"), "[]").await.status(),
+            204,
+            "{query}"
+        );
+        assert_eq!(
+            server.post(&format!("{session}/jsonp_send{query}"), "d=[]").await.status(),
+            500,
+            "{query}"
+        );
+        assert_eq!(
+            server.get(&format!("{session}/websocket{query}")).await.status(),
+            400,
+            "{query}"
+        );
     }
 }
 
 #[tokio::test]
 async fn server_and_session_segments_hold_anything_but_slash_and_dot() {
     let server = Server::start().await;
-    for segments in
-        ["/a/a", "/_/_", "/1/1", "/-/-", "/abcdefgh_i-j%20/abcdefgh_i-j%20", "/%2F/%2E", "/~!$&'()*+,;=:@/~"]
-    {
+    for segments in [
+        "/a/a",
+        "/_/_",
+        "/1/1",
+        "/-/-",
+        "/abcdefgh_i-j%20/abcdefgh_i-j%20",
+        "/%2F/%2E",
+        "/~!$&'()*+,;=:@/~",
+    ] {
         // Its own id each, as the session is found by the last segment alone.
         let path = format!("/echo{segments}{}/xhr", fresh("").replace('/', "_"));
         assert_eq!(server.post(&path, "").await.body, "o\n", "{path}");
@@ -57,18 +81,36 @@ async fn server_and_session_segments_hold_anything_but_slash_and_dot() {
 #[tokio::test]
 async fn other_numbers_of_segments_and_dots_are_not_found() {
     let server = Server::start().await;
-    let paths =
-        ["/", "//", "///", "/a", "/a/", "//a", "/a//", "/./.", "/a./a", "/a/a.", "/.a/a", "/a/b/c", "/a//b", "//a/b"];
+    let paths = [
+        "/", "//", "///", "/a", "/a/", "//a", "/a//", "/./.", "/a./a", "/a/a.", "/.a/a", "/a/b/c",
+        "/a//b", "//a/b",
+    ];
     for path in paths {
-        for transport in
-            ["xhr", "xhr_streaming", "xhr_send", "eventsource", "htmlfile", "jsonp", "jsonp_send", "websocket"]
-        {
+        for transport in [
+            "xhr",
+            "xhr_streaming",
+            "xhr_send",
+            "eventsource",
+            "htmlfile",
+            "jsonp",
+            "jsonp_send",
+            "websocket",
+        ] {
             let target = format!("/echo{path}/{transport}?c=x");
             assert_eq!(server.get(&target).await.status(), 404, "GET {target}");
             assert_eq!(server.post(&target, "").await.status(), 404, "POST {target}");
         }
     }
-    for path in ["//", "//info", "/./info", "/info//", "/x/../info", "//iframe.html", "//websocket", "//a/b/xhr"] {
+    for path in [
+        "//",
+        "//info",
+        "/./info",
+        "/info//",
+        "/x/../info",
+        "//iframe.html",
+        "//websocket",
+        "//a/b/xhr",
+    ] {
         assert_eq!(server.get(&format!("/echo{path}")).await.status(), 404, "GET {path}");
         assert_eq!(server.post(&format!("/echo{path}"), "").await.status(), 404, "POST {path}");
     }
@@ -143,10 +185,15 @@ async fn one_trailing_slash_is_accepted_and_two_are_not() {
     ] {
         let path = path.replace("SID", &fresh("").replace('/', "_"));
         let body = if path.ends_with("_send") { "[]" } else { "" };
-        let request = |path: &str| Request::new(method, path).header("Content-Type", "text/plain").body(body);
+        let request =
+            |path: &str| Request::new(method, path).header("Content-Type", "text/plain").body(body);
         for (slashes, expected) in [("/", status), ("//", 404)] {
             let path = format!("{path}{slashes}");
-            assert_eq!(server.exchange(&request(&path)).await.status(), expected, "{method} {path}");
+            assert_eq!(
+                server.exchange(&request(&path)).await.status(),
+                expected,
+                "{method} {path}"
+            );
         }
     }
 }
@@ -195,8 +242,16 @@ async fn a_wrong_method_is_405_with_the_right_ones_and_nothing_else() {
                 continue;
             }
             let answer = server.exchange(&Request::new(method, path).body("")).await;
-            assert_eq!((answer.status(), answer.header("Allow")), (405, Some(allowed)), "{method} {path}");
-            assert_eq!((answer.header("Content-Type"), answer.text()), (None, ""), "{method} {path}");
+            assert_eq!(
+                (answer.status(), answer.header("Allow")),
+                (405, Some(allowed)),
+                "{method} {path}"
+            );
+            assert_eq!(
+                (answer.header("Content-Type"), answer.text()),
+                (None, ""),
+                "{method} {path}"
+            );
         }
     }
 }

@@ -94,7 +94,8 @@ async fn sending_to_an_unknown_session_is_404_and_opens_none() {
     assert_eq!(server.poll(&session).await, "o\n");
 }
 
-/// Whether there is somebody to read a payload is asked before it is read: else it would be kept for nobody.
+/// Whether there is somebody to read a payload is asked before it is read: else it would be kept
+/// for nobody.
 #[tokio::test]
 async fn a_bad_payload_to_an_unknown_session_is_404() {
     let server = Server::start().await;
@@ -102,7 +103,11 @@ async fn a_bad_payload_to_an_unknown_session_is_404() {
     for payload in ["", "[", "null"] {
         let answer = server.post(&format!("{session}/xhr_send"), payload).await;
         assert_eq!(answer.status(), 404, "{payload}");
-        assert_eq!(jsonp_send(server, &session, "text/plain", payload).await.status(), 404, "{payload}");
+        assert_eq!(
+            jsonp_send(server, &session, "text/plain", payload).await.status(),
+            404,
+            "{payload}"
+        );
     }
 }
 
@@ -110,7 +115,16 @@ async fn a_bad_payload_to_an_unknown_session_is_404() {
 async fn xhr_send_takes_every_content_type() {
     let server = Server::start().await;
     let session = server.open("/echo").await;
-    for kind in ["text/plain", "T", "application/json", "application/xml", "text/xml", "", FORM, "image/png"] {
+    for kind in [
+        "text/plain",
+        "T",
+        "application/json",
+        "application/xml",
+        "text/xml",
+        "",
+        FORM,
+        "image/png",
+    ] {
         for charset in ["", "; charset=utf-8", ";charset=UTF-8"] {
             let request = Request::post(format!("{session}/xhr_send"))
                 .header("Content-Type", format!("{kind}{charset}"))
@@ -160,7 +174,9 @@ async fn messages_arrive_in_the_order_of_the_sends() {
 async fn a_request_body_may_be_chunked() {
     let server = Server::start().await;
     let session = server.open("/echo").await;
-    let request = Request::post(format!("{session}/xhr_send")).without_body().header("Transfer-Encoding", "chunked");
+    let request = Request::post(format!("{session}/xhr_send"))
+        .without_body()
+        .header("Transfer-Encoding", "chunked");
     let mut connection = server.connect().await;
     connection.write(request.to_bytes()).await;
     connection.write("2\r\n[\"\r\n3\r\nab\"\r\n1\r\n]\r\n0\r\n\r\n").await;
@@ -207,7 +223,8 @@ async fn jsonp_send_decodes_forms_and_nothing_else() {
     assert_eq!(answer.body, "ok");
     assert_eq!(server.poll(&session).await, "a[\"%61\"]\n");
     // A browser names the iframe of the form.
-    let request = Request::post(format!("{session}/jsonp_send?i=a1b2c3d4")).header("Content-Type", FORM);
+    let request =
+        Request::post(format!("{session}/jsonp_send?i=a1b2c3d4")).header("Content-Type", FORM);
     assert_eq!(server.exchange(&request.body("d=[\"x\"]")).await.body, "ok");
     assert_eq!(server.poll(&session).await, "a[\"x\"]\n");
 }
@@ -239,7 +256,9 @@ async fn websocket_messages_are_arrays_or_strings() {
     for ignored in ["", "[]"] {
         socket.send(ignored).await;
     }
-    for (sent, frame) in [(r#"["a"]"#, r#"a["a"]"#), (r#""b""#, r#"a["b"]"#), (r#" ["c"] "#, r#"a["c"]"#)] {
+    for (sent, frame) in
+        [(r#"["a"]"#, r#"a["a"]"#), (r#""b""#, r#"a["b"]"#), (r#" ["c"] "#, r#"a["c"]"#)]
+    {
         socket.send(sent).await;
         assert_eq!(socket.text().await, frame, "{sent}");
     }
@@ -262,7 +281,8 @@ async fn a_websocket_message_may_be_fragmented() {
 async fn broken_framing_ends_a_websocket_after_one_close_frame_at_most() {
     let server = Server::start().await;
     for broken in ["[\"x", "[", "nonsense", "{}", "[1]", "[\"a\",null]", "1", "[\"a\"][\"b\"]"] {
-        let mut socket = WebSocket::open(server.addr, &format!("{}/websocket", fresh("/echo"))).await;
+        let mut socket =
+            WebSocket::open(server.addr, &format!("{}/websocket", fresh("/echo"))).await;
         assert_eq!(socket.text().await, "o");
         socket.send(broken).await;
         assert_eq!(socket.closed().await, (Some(3000), "Broken framing.".into()), "{broken}");

@@ -209,7 +209,8 @@ const STATEMENTS: &[Statement] = &[
 /// Every test of this program, as its own harness lists them.
 fn tests() -> BTreeSet<String> {
     let program = std::env::current_exe().expect("a test program knows where it is");
-    let list = Command::new(program).arg("--list").output().expect("the test program lists its tests");
+    let list =
+        Command::new(program).arg("--list").output().expect("the test program lists its tests");
     let list = String::from_utf8(list.stdout).expect("test names are UTF-8");
     list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
@@ -220,7 +221,10 @@ fn every_statement_has_its_tests() {
     for (section, authority, statement, proofs) in STATEMENTS {
         assert!(!proofs.is_empty(), "{section} {authority:?}: {statement}: no test");
         for proof in *proofs {
-            assert!(tests.contains(*proof), "{section} {authority:?}: {statement}: there is no test {proof}");
+            assert!(
+                tests.contains(*proof),
+                "{section} {authority:?}: {statement}: there is no test {proof}"
+            );
         }
     }
 }

@@ -27,7 +27,8 @@ pub(crate) const JSON: &str = "application/json; charset=UTF-8";
 /// | `/a/deep/prefix` | echo |
 /// | `/beat` | echo with a heartbeat each 50 ms |
 fn gateway() -> Gateway {
-    let beat = EndpointConfig { heartbeat_delay: Duration::from_millis(50), ..EndpointConfig::default() };
+    let beat =
+        EndpointConfig { heartbeat_delay: Duration::from_millis(50), ..EndpointConfig::default() };
     endpoints::gateway("http://localhost/sockjs.min.js")
         .endpoint("/a/deep/prefix", echo)
         .endpoint_with("/beat", beat, echo)
@@ -183,5 +184,9 @@ fn assert_html_file_page(prelude: &[u8]) {
     let prelude = std::str::from_utf8(prelude).expect("the page is text");
     assert_eq!(prelude.trim(), PAGE);
     assert!(prelude.ends_with(" \r\n\r\n"), "spaces, then an empty line, end the padding");
-    assert!(prelude.len() > 1024, "browsers begin to parse after 1024 bytes, here are {}", prelude.len());
+    assert!(
+        prelude.len() > 1024,
+        "browsers begin to parse after 1024 bytes, here are {}",
+        prelude.len()
+    );
 }

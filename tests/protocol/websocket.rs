@@ -42,7 +42,12 @@ async fn handshake_answer() {
         let (_, head) = WebSocket::open_with(server.addr, &handshake(&path)).await;
         assert_eq!(head.header("Connection"), Some("Upgrade"), "{path}");
         assert_eq!(head.header("Upgrade"), Some("websocket"), "{path}");
-        for absent in ["Content-Length", "Transfer-Encoding", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
+        for absent in [
+            "Content-Length",
+            "Transfer-Encoding",
+            "Sec-WebSocket-Protocol",
+            "Sec-WebSocket-Extensions",
+        ] {
             assert_eq!(head.header(absent), None, "{path}");
         }
     }
@@ -109,7 +114,11 @@ async fn an_upgrade_that_a_proxy_rewrote_is_400() {
                 request = request.header("Connection", connection);
             }
             let answer = server.exchange(&request).await;
-            assert_eq!((answer.status(), answer.text()), (400, "\"Connection\" must be \"Upgrade\"."), "{request:?}");
+            assert_eq!(
+                (answer.status(), answer.text()),
+                (400, "\"Connection\" must be \"Upgrade\"."),
+                "{request:?}"
+            );
         }
     }
 }
@@ -118,7 +127,8 @@ async fn an_upgrade_that_a_proxy_rewrote_is_400() {
 async fn other_versions_and_missing_keys_are_refused() {
     let server = Server::start().await;
     for path in paths("/echo") {
-        let upgrade = || Request::get(&path).header("Connection", "Upgrade").header("Upgrade", "websocket");
+        let upgrade =
+            || Request::get(&path).header("Connection", "Upgrade").header("Upgrade", "websocket");
         for version in [Some("12"), Some("7"), Some("0"), Some("x"), None] {
             let mut request = upgrade().header("Sec-WebSocket-Key", KEY);
             if let Some(version) = version {
@@ -147,7 +157,11 @@ async fn other_methods_are_405_with_and_without_upgrade() {
                     .header("Sec-WebSocket-Key", KEY);
             }
             let answer = server.exchange(&request).await;
-            assert_eq!((answer.status(), answer.header("Allow")), (405, Some("GET")), "{request:?}");
+            assert_eq!(
+                (answer.status(), answer.header("Allow")),
+                (405, Some("GET")),
+                "{request:?}"
+            );
             assert_eq!((answer.header("Content-Type"), answer.text()), (None, ""), "{request:?}");
         }
     }
@@ -249,7 +263,9 @@ async fn raw_messages_are_texts_as_they_stand() {
     for path in &paths("/echo")[1..] {
         let mut socket = WebSocket::open(server.addr, path).await;
         // The first frame is the answer: no open frame before it.
-        for text in ["Hello world!\u{ffff}", "[\"a\"]", "\"", "o", "", "\u{2028}😀\0", &"x".repeat(70_000)] {
+        for text in
+            ["Hello world!\u{ffff}", "[\"a\"]", "\"", "o", "", "\u{2028}😀\0", &"x".repeat(70_000)]
+        {
             socket.send(text).await;
             assert_eq!(socket.text().await, text);
         }
@@ -359,7 +375,11 @@ async fn the_application_is_told_how_a_websocket_ended() {
 #[tokio::test]
 async fn a_peer_that_answers_no_ping_is_closed() {
     let moment = Duration::from_millis(20);
-    let config = EndpointConfig { heartbeat_delay: moment, pong_timeout: moment, ..EndpointConfig::default() };
+    let config = EndpointConfig {
+        heartbeat_delay: moment,
+        pong_timeout: moment,
+        ..EndpointConfig::default()
+    };
     let (server, mut ends) = reporting(config).await;
     for (path, code) in paths("/report").iter().zip([1000, 3000, 3000]) {
         let mut socket = WebSocket::open(server.addr, path).await;
@@ -372,7 +392,8 @@ async fn a_peer_that_answers_no_ping_is_closed() {
             }
         };
         assert_eq!(close.payload[..2], u16::to_be_bytes(code), "{path}");
-        let (pings, texts): (Vec<_>, Vec<_>) = frames.into_iter().partition(|frame| frame.opcode == Frame::PING);
+        let (pings, texts): (Vec<_>, Vec<_>) =
+            frames.into_iter().partition(|frame| frame.opcode == Frame::PING);
         assert_eq!(pings.len(), 1, "{path}: a second ping before the first is answered is no use");
         if code == 1000 {
             assert_eq!(texts.first(), Some(&Frame::text("o")));
@@ -388,7 +409,8 @@ async fn a_peer_that_answers_no_ping_is_closed() {
 
 #[tokio::test]
 async fn whatever_a_peer_sends_answers_a_ping() {
-    // Nobody is pinged again who has left a ping unanswered: so a second ping shows that the first one counts as answered.
+    // Nobody is pinged again who has left a ping unanswered: so a second ping shows that the first
+    // one counts as answered.
     let config = EndpointConfig {
         heartbeat_delay: Duration::from_millis(20),
         pong_timeout: Duration::from_secs(3600),
@@ -397,7 +419,9 @@ async fn whatever_a_peer_sends_answers_a_ping() {
     let (server, _ends) = reporting(config).await;
     for path in paths("/report") {
         let mut socket = WebSocket::open(server.addr, &path).await;
-        for answer in [Frame::text("[]"), Frame::new(Frame::PING, ""), Frame::new(Frame::PONG, "unasked")] {
+        for answer in
+            [Frame::text("[]"), Frame::new(Frame::PING, ""), Frame::new(Frame::PONG, "unasked")]
+        {
             next_ping(&mut socket).await;
             socket.write(&answer).await;
         }

@@ -1,5 +1,5 @@
-//! Section 9: what becomes of a session whose frames are written slowly, in part, or not at all. In virtual time, by a server that holds
-//! the chunks of a body as hyper holds them.
+//! Section 9: what becomes of a session whose frames are written slowly, in part, or not at all. In
+//! virtual time, by a server that holds the chunks of a body as hyper holds them.
 
 use std::time::Duration;
 
@@ -57,7 +57,8 @@ fn written(mut chunk: Chunk) {
     chunk.advance(chunk.remaining());
 }
 
-/// hyper drops a body as soon as it has its last chunk, and the chunk when the connection dies: on whatever thread that is.
+/// hyper drops a body as soon as it has its last chunk, and the chunk when the connection dies: on
+/// whatever thread that is.
 #[tokio::test(start_paused = true)]
 async fn a_frame_that_is_not_written_in_full_is_lost_and_told() {
     for receiver in RECEIVERS {
@@ -79,7 +80,11 @@ async fn a_frame_that_is_not_written_in_full_is_lost_and_told() {
             first.advance(part);
             std::thread::spawn(|| drop(first)).join().expect("no panic without a runtime");
             let end = soon(session.ended()).await;
-            assert_eq!((end.reason.code(), end.by, end.undelivered), (1002, EndedBy::Peer, 2), "{receiver}, {part}");
+            assert_eq!(
+                (end.reason.code(), end.by, end.undelivered),
+                (1002, EndedBy::Peer, 2),
+                "{receiver}, {part}"
+            );
             assert_eq!(gateway.poll(&path).await, INTERRUPTED, "{receiver}, {part}");
             assert_eq!(gateway.poll(&path).await, "o\n", "an end is told once");
         }
@@ -115,7 +120,8 @@ async fn a_large_answer_is_lost_when_one_of_its_pieces_is() {
     }
 }
 
-/// The connection takes a little now and then, for two minutes; the client comes back when it has read all.
+/// The connection takes a little now and then, for two minutes; the client comes back when it has
+/// read all.
 #[tokio::test(start_paused = true)]
 async fn a_session_does_not_expire_while_its_last_bytes_leave() {
     let config = EndpointConfig { response_limit: 1, least_rate: 100, ..EndpointConfig::default() };
@@ -142,7 +148,8 @@ async fn a_session_does_not_expire_while_its_last_bytes_leave() {
     }
 }
 
-/// Nothing asks the body of a connection that takes nothing, nor does the body's own timer count then.
+/// Nothing asks the body of a connection that takes nothing, nor does the body's own timer count
+/// then.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_takes_nothing_is_given_up() {
     for receiver in RECEIVERS {
@@ -157,8 +164,16 @@ async fn a_connection_that_takes_nothing_is_given_up() {
         let told = (end.reason.code(), end.reason.reason(), end.by, end.undelivered);
         assert_eq!(told, (1008, "the client does not read", EndedBy::Gateway, 1), "{receiver}");
         // Looked at each five seconds, the disconnect delay.
-        assert!((60..=65).contains(&begin.elapsed().as_secs()), "{receiver}: after {:?}", begin.elapsed());
-        assert_eq!(gateway.poll(&path).await, "c[1008,\"the client does not read\"]\n", "{receiver}");
+        assert!(
+            (60..=65).contains(&begin.elapsed().as_secs()),
+            "{receiver}: after {:?}",
+            begin.elapsed()
+        );
+        assert_eq!(
+            gateway.poll(&path).await,
+            "c[1008,\"the client does not read\"]\n",
+            "{receiver}"
+        );
         drop((body, first));
     }
 }

@@ -22,8 +22,9 @@ use common::server::{serve, serve_service};
 use common::transport::{Frame, Transport};
 use common::within;
 
-/// The client aborts its receiver and comes again at once, on a new connection, while both cores are busy with something else. The server
-/// may see the newcomer first. It must not be told that the old connection is still open, for its client knows that it is not.
+/// The client aborts its receiver and comes again at once, on a new connection, while both cores
+/// are busy with something else. The server may see the newcomer first. It must not be told that
+/// the old connection is still open, for its client knows that it is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn abort_then_reconnect_by_polls() {
     abort_then_reconnect(Transport::Xhr).await;
@@ -69,16 +70,21 @@ async fn abort_then_reconnect(transport: Transport) {
     }
 }
 
-/// The server ends a response, because it was a poll or because the limit is reached, and the client is back while the old response is still
-/// on its way out of the server. It is never told that its own last connection is in the way, though nobody waits for that here.
+/// The server ends a response, because it was a poll or because the limit is reached, and the
+/// client is back while the old response is still on its way out of the server. It is never told
+/// that its own last connection is in the way, though nobody waits for that here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_is_back_at_once() {
     let config = EndpointConfig { response_limit: 1, attach_wait: Duration::ZERO, ..patient() };
     let addr = serve(gateway(config, echo)).await;
     let mut clients = JoinSet::new();
-    for transport in
-        [Transport::Xhr, Transport::XhrStreaming, Transport::EventSource, Transport::HtmlFile, Transport::Jsonp]
-    {
+    for transport in [
+        Transport::Xhr,
+        Transport::XhrStreaming,
+        Transport::EventSource,
+        Transport::HtmlFile,
+        Transport::Jsonp,
+    ] {
         clients.spawn(async move {
             let mut client = Client::open(addr, PREFIX, transport).await;
             for round in 0..300 {
@@ -92,7 +98,8 @@ async fn a_client_is_back_at_once() {
     within("all clients", clients.join_all()).await;
 }
 
-/// The application sends a lot and closes before any of it has left. All of it arrives, then the close, then the end of the connection.
+/// The application sends a lot and closes before any of it has left. All of it arrives, then the
+/// close, then the end of the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_while_messages_are_on_their_way() {
     let large = "x".repeat(16 * 1024);
@@ -123,8 +130,8 @@ async fn a_close_while_messages_are_on_their_way() {
     within("all clients", clients.join_all()).await;
 }
 
-/// The application closes while the client breaks its connection off. One of them was first; both agree on which, everything is told once,
-/// and nothing of the session stays.
+/// The application closes while the client breaks its connection off. One of them was first; both
+/// agree on which, everything is told once, and nothing of the session stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_while_the_client_goes() {
     let log = log();
@@ -137,16 +144,21 @@ async fn a_close_while_the_client_goes() {
     let addr = serve(gateway.clone()).await;
     let mut ended = Vec::new();
     for round in 0..600 {
-        let transport = [Transport::WebSocket, Transport::RawWebSocket, Transport::XhrStreaming][round % 3];
+        let transport =
+            [Transport::WebSocket, Transport::RawWebSocket, Transport::XhrStreaming][round % 3];
         let client = Client::open(addr, PREFIX, transport).await;
-        let session: Session = within("a session", sessions.recv()).await.expect("the gateway lives");
+        let session: Session =
+            within("a session", sessions.recv()).await.expect("the gateway lives");
         let sender = session.sender();
         let closing = tokio::spawn(async move { sender.close(CloseReason::new(3000, "enough")) });
         client.reset();
         closing.await.expect("no panic");
         let end = within("the end", session.ended()).await;
         let told = (end.reason.code(), end.by);
-        assert!([(3000, EndedBy::Application), (1002, EndedBy::Peer)].contains(&told), "round {round}: {told:?}");
+        assert!(
+            [(3000, EndedBy::Application), (1002, EndedBy::Peer)].contains(&told),
+            "round {round}: {told:?}"
+        );
         ended.push(session.id());
     }
     within("all sessions to be forgotten", async {
@@ -160,7 +172,8 @@ async fn a_close_while_the_client_goes() {
     }
 }
 
-/// Two threads and a WebSocket's task: messages are sent and received elsewhere than where the socket is read and written.
+/// Two threads and a WebSocket's task: messages are sent and received elsewhere than where the
+/// socket is read and written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_websocket_is_woken_from_elsewhere() {
     const EACH: usize = 1_000;
@@ -170,14 +183,18 @@ async fn a_websocket_is_woken_from_elsewhere() {
             let to_client = session.sender();
             tokio::spawn(async move {
                 for number in 0..EACH {
-                    to_client.send(format!("{sender}:{number}")).await.expect("the client is there");
+                    to_client
+                        .send(format!("{sender}:{number}"))
+                        .await
+                        .expect("the client is there");
                 }
             })
         });
         let receiver = tokio::spawn(async move {
             let mut order = Order::default();
             while order.count < EACH {
-                order.check(session.recv().await.expect("more is to come").as_text().expect("text"));
+                order
+                    .check(session.recv().await.expect("more is to come").as_text().expect("text"));
             }
             session
         });

@@ -1,5 +1,5 @@
-//! Clients that are cut off in the middle of an answer: what was in it is lost, and is told. Over sockets whose buffers are small, for
-//! what a kernel has taken counts as written.
+//! Clients that are cut off in the middle of an answer: what was in it is lost, and is told. Over
+//! sockets whose buffers are small, for what a kernel has taken counts as written.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,12 +21,18 @@ use common::client::Client;
 use common::transport::{Frame, Transport};
 use common::within;
 
-const HTTP: [Transport; 5] =
-    [Transport::Xhr, Transport::Jsonp, Transport::XhrStreaming, Transport::EventSource, Transport::HtmlFile];
+const HTTP: [Transport; 5] = [
+    Transport::Xhr,
+    Transport::Jsonp,
+    Transport::XhrStreaming,
+    Transport::EventSource,
+    Transport::HtmlFile,
+];
 const ROUNDS: usize = 8;
 
-/// A poll's answer of 900 kB, or the last frame of a stream, of which the client reads 100 bytes and resets. The next receiver got the
-/// message behind it, and never a 1002: hyper drops a body as soon as it has the last chunk, so the drop of the body told nothing.
+/// A poll's answer of 900 kB, or the last frame of a stream, of which the client reads 100 bytes
+/// and resets. The next receiver got the message behind it, and never a 1002: hyper drops a body as
+/// soon as it has the last chunk, so the drop of the body told nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_resets_in_the_middle_of_the_last_frame() {
     for transport in HTTP {
@@ -43,7 +49,8 @@ async fn a_client_that_resets_in_the_middle_of_the_last_frame() {
     }
 }
 
-/// The same, of a client that is back before the server knows of the reset: the new receiver is told.
+/// The same, of a client that is back before the server knows of the reset: the new receiver is
+/// told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_is_back_before_it_resets() {
     for transport in HTTP {
@@ -60,7 +67,8 @@ async fn a_client_that_is_back_before_it_resets() {
     }
 }
 
-/// A stream that would have gone on. The frame that it was cut in had left the queue, and no count told of it.
+/// A stream that would have gone on. The frame that it was cut in had left the queue, and no count
+/// told of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_resets_in_the_middle_of_a_stream() {
     for transport in HTTP.into_iter().filter(|transport| !transport.polls()) {
@@ -76,7 +84,8 @@ async fn a_client_that_resets_in_the_middle_of_a_stream() {
     }
 }
 
-/// The application has closed, and frame and close frame leave together: its close stands, and so does the loss.
+/// The application has closed, and frame and close frame leave together: its close stands, and so
+/// does the loss.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_resets_before_it_could_read_the_close() {
     for transport in HTTP {
@@ -88,17 +97,23 @@ async fn a_client_that_resets_before_it_could_read_the_close() {
             let end = within("the end", session.ended()).await;
             assert_eq!(told(&end), (3000, EndedBy::Application, 1), "{transport:?}, round {round}");
             let mut next = Client::of_session(rig.addr, &path, transport);
-            assert_eq!(next.frame().await, Frame::Close(3000, "enough".to_owned()), "{transport:?}, round {round}");
+            assert_eq!(
+                next.frame().await,
+                Frame::Close(3000, "enough".to_owned()),
+                "{transport:?}, round {round}"
+            );
         }
     }
 }
 
-/// A client that reads all that a response holds, but slowly. The delay for its return ran from when the last frame was handed over, so
-/// that it lost its session while it still read.
+/// A client that reads all that a response holds, but slowly. The delay for its return ran from
+/// when the last frame was handed over, so that it lost its session while it still read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_keeps_its_session() {
     for transport in [Transport::Xhr, Transport::XhrStreaming] {
-        let mut rig = Rig::new(EndpointConfig { disconnect_delay: Duration::from_millis(300), ..roomy() }).await;
+        let mut rig =
+            Rig::new(EndpointConfig { disconnect_delay: Duration::from_millis(300), ..roomy() })
+                .await;
         let (session, mut client, path) = rig.cut_in_a_frame(transport).await;
         // A second, in which bytes go on leaving.
         for _ in 0..10 {

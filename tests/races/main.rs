@@ -1,6 +1,7 @@
 //! Races, each with its story: on several threads, again and again.
 //!
-//! A lost wake-up shows as a test that waits in vain. No heartbeat comes to the rescue, because none is due before the test gives up.
+//! A lost wake-up shows as a test that waits in vain. No heartbeat comes to the rescue, because
+//! none is due before the test gives up.
 
 mod connections;
 mod lost;
@@ -20,7 +21,12 @@ const PREFIX: &str = "/app";
 /// Delays that nobody waits for.
 fn patient() -> EndpointConfig {
     let hour = Duration::from_secs(3600);
-    EndpointConfig { heartbeat_delay: hour, send_wait: hour, disconnect_delay: hour, ..EndpointConfig::default() }
+    EndpointConfig {
+        heartbeat_delay: hour,
+        send_wait: hour,
+        disconnect_delay: hour,
+        ..EndpointConfig::default()
+    }
 }
 
 fn gateway(config: EndpointConfig, handler: impl Handler) -> Gateway {

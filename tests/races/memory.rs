@@ -17,7 +17,12 @@ pub(crate) const INTERRUPTED: &str = "c[1002,\"Connection interrupted\"]\n";
 pub(crate) struct Memory(pub(crate) Gateway);
 
 impl Memory {
-    pub(crate) async fn request(&self, method: Method, path: String, body: impl Into<Bytes>) -> Response<Body> {
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: String,
+        body: impl Into<Bytes>,
+    ) -> Response<Body> {
         let request = Request::builder().method(method).uri(path).body(Full::new(body.into()));
         within("an answer", self.0.handle(request.expect("the path is one"))).await
     }
@@ -30,15 +35,22 @@ impl Memory {
     }
 
     pub(crate) async fn stream(&self, session: &str) -> Stream {
-        let answer = self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_streaming"), "").await;
+        let answer =
+            self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_streaming"), "").await;
         assert_eq!(answer.status(), StatusCode::OK);
         let mut stream = Stream(answer.into_body());
         stream.frame().await.expect("a prelude");
         stream
     }
 
-    pub(crate) async fn send<T: serde::Serialize>(&self, session: &str, messages: &[T]) -> StatusCode {
-        self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_send"), json(messages)).await.status()
+    pub(crate) async fn send<T: serde::Serialize>(
+        &self,
+        session: &str,
+        messages: &[T],
+    ) -> StatusCode {
+        self.request(Method::POST, format!("{PREFIX}/0/{session}/xhr_send"), json(messages))
+            .await
+            .status()
     }
 }
 
@@ -46,8 +58,11 @@ pub(crate) struct Stream(Body);
 
 impl Stream {
     pub(crate) async fn frame(&mut self) -> Option<String> {
-        let mut frame =
-            within("a frame", self.0.frame()).await?.expect("bodies don't fail").into_data().expect("no trailers");
+        let mut frame = within("a frame", self.0.frame())
+            .await?
+            .expect("bodies don't fail")
+            .into_data()
+            .expect("no trailers");
         let frame = frame.copy_to_bytes(frame.remaining());
         Some(String::from_utf8(frame.into()).expect("frames are UTF-8"))
     }

@@ -11,8 +11,9 @@ use crate::memory::{INTERRUPTED, Memory, messages};
 use crate::{Order, gateway, patient, poll_once};
 use common::within;
 
-/// The client sends for the last time just when its time is over. A payload that was taken came in time, or the session had ended already
-/// and its client is told so by its next receiver; it never comes out of order, or twice.
+/// The client sends for the last time just when its time is over. A payload that was taken came in
+/// time, or the session had ended already and its client is told so by its next receiver; it never
+/// comes out of order, or twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_while_the_session_expires() {
     let config = EndpointConfig { disconnect_delay: Duration::from_millis(1), ..patient() };
@@ -47,7 +48,8 @@ async fn a_send_while_the_session_expires() {
     }
 }
 
-/// The handler panics while receivers come and go. Whoever is attached is told 1011, also who comes just then, and nobody waits for ever.
+/// The handler panics while receivers come and go. Whoever is attached is told 1011, also who comes
+/// just then, and nobody waits for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_while_a_receiver_attaches() {
     quiet_panics();
@@ -76,7 +78,8 @@ async fn a_panic_while_a_receiver_attaches() {
         let (stream, poll) = within("both answers", async { tokio::join!(stream, poll) }).await;
         let (stream, poll) = (stream.expect("no panic"), poll.expect("no panic"));
         match &*poll {
-            // The poll opened the session, and the stream may have come before the panic or after it.
+            // The poll opened the session, and the stream may have come before the panic or after
+            // it.
             "o\n" => assert_eq!(stream, [FAILED], "round {round}"),
             // It waited for the stream to go.
             other => {
@@ -88,8 +91,9 @@ async fn a_panic_while_a_receiver_attaches() {
     }
 }
 
-/// Many payloads come at the same time for an application that is busy. They are admitted in the order in which they came, each in one
-/// piece, though a small late one would find room before a large early one.
+/// Many payloads come at the same time for an application that is busy. They are admitted in the
+/// order in which they came, each in one piece, though a small late one would find room before a
+/// large early one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payloads_that_wait_keep_their_order() {
     const PAYLOADS: usize = 40;
@@ -103,13 +107,15 @@ async fn payloads_that_wait_keep_their_order() {
         let name = round.to_string();
         assert_eq!(client.poll(&name).await, "o\n");
         let mut session = within("a session", sessions.recv()).await.expect("the gateway lives");
-        let payloads: Vec<Vec<String>> =
-            (0..PAYLOADS).map(|number| (0..1 + number % 5).map(|part| format!("{number}.{part}")).collect()).collect();
+        let payloads: Vec<Vec<String>> = (0..PAYLOADS)
+            .map(|number| (0..1 + number % 5).map(|part| format!("{number}.{part}")).collect())
+            .collect();
         let mut answers = JoinSet::new();
         for payload in payloads.clone() {
             let (client, name) = (client.clone(), name.clone());
             let mut answer = Box::pin(async move { client.send(&name, &payload).await });
-            // Once, in order, so that it stands in the queue; the rest is for the threads to settle.
+            // Once, in order, so that it stands in the queue; the rest is for the threads to
+            // settle.
             if poll_once(answer.as_mut()).await.is_pending() {
                 answers.spawn(answer);
             }
@@ -124,14 +130,19 @@ async fn payloads_that_wait_keep_their_order() {
     }
 }
 
-/// Queues that hold one message each, three senders on either side, and an application that gives up receiving again and again to do
-/// something else. Each message makes somebody wait and somebody be woken, and one wake-up that is lost stops everything.
+/// Queues that hold one message each, three senders on either side, and an application that gives
+/// up receiving again and again to do something else. Each message makes somebody wait and somebody
+/// be woken, and one wake-up that is lost stops everything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_forgotten() {
     const SENDERS: usize = 3;
     const EACH: usize = 400;
-    let config =
-        EndpointConfig { inbound_messages: 1, outbound_messages: 1, waiting_payloads: 2 * SENDERS, ..patient() };
+    let config = EndpointConfig {
+        inbound_messages: 1,
+        outbound_messages: 1,
+        waiting_payloads: 2 * SENDERS,
+        ..patient()
+    };
     let (give, mut sessions) = mpsc::unbounded_channel();
     let client = Memory(gateway(config, move |session| {
         give.send(session).expect("the test waits");
@@ -140,13 +151,17 @@ async fn nobody_is_forgotten() {
     for streams in [false, true] {
         let name: &'static str = if streams { "stream" } else { "poll" };
         assert_eq!(client.poll(name).await, "o\n");
-        let mut session: Session = within("a session", sessions.recv()).await.expect("the gateway lives");
+        let mut session: Session =
+            within("a session", sessions.recv()).await.expect("the gateway lives");
         let mut tasks = JoinSet::new();
         for sender in 0..SENDERS {
             let to_client = session.sender();
             tasks.spawn(async move {
                 for number in 0..EACH {
-                    to_client.send(format!("{sender}:{number}")).await.expect("the client is there");
+                    to_client
+                        .send(format!("{sender}:{number}"))
+                        .await
+                        .expect("the client is there");
                 }
                 (None, None)
             });
@@ -178,7 +193,8 @@ async fn nobody_is_forgotten() {
                 };
                 messages(&frame).iter().for_each(|message| order.check(message));
             }
-            // Kept until all is done: the session would end with it, as it would with the application's side.
+            // Kept until all is done: the session would end with it, as it would with the
+            // application's side.
             (stream, None)
         });
         tasks.spawn(async move {

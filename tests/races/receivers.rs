@@ -17,8 +17,9 @@ use crate::{echo, gateway, patient, poll_once};
 use common::log::log;
 use common::within;
 
-/// Both come for a session that nobody has opened yet, at the same moment. One of them opens it, for both there is one session and one
-/// application, and the other one is told that the session has a receiver.
+/// Both come for a session that nobody has opened yet, at the same moment. One of them opens it,
+/// for both there is one session and one application, and the other one is told that the session
+/// has a receiver.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_first_receivers() {
     const ROUNDS: usize = 500;
@@ -61,7 +62,8 @@ async fn two_first_receivers() {
     assert_eq!(STARTED.load(Ordering::Relaxed), ROUNDS);
 }
 
-/// Two polls for the same open session. Whichever is second is turned away; the first one gets the message.
+/// Two polls for the same open session. Whichever is second is turned away; the first one gets the
+/// message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_receivers_of_an_open_session() {
     let config = EndpointConfig { attach_wait: Duration::from_micros(100), ..patient() };
@@ -75,15 +77,20 @@ async fn two_receivers_of_an_open_session() {
         }
         let second = within("an answer", polls.join_next()).await.expect("two").expect("no panic");
         assert_eq!(second, IN_USE, "round {round}");
-        assert_eq!(client.send("s", &[round]).await, StatusCode::INTERNAL_SERVER_ERROR, "a number is no message");
+        assert_eq!(
+            client.send("s", &[round]).await,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "a number is no message"
+        );
         assert_eq!(client.send("s", &[round.to_string()]).await, StatusCode::NO_CONTENT);
         let first = within("an answer", polls.join_next()).await.expect("two").expect("no panic");
         assert_eq!(first, format!("a[\"{round}\"]\n"));
     }
 }
 
-/// The client aborts its receiver and is back before that was noticed. The newcomer waits until the old receiver goes, and is then told that
-/// the session is over. It is the only one to be told: after it the session's name is free, and who comes next opens a new session.
+/// The client aborts its receiver and is back before that was noticed. The newcomer waits until the
+/// old receiver goes, and is then told that the session is over. It is the only one to be told:
+/// after it the session's name is free, and who comes next opens a new session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_with_the_next_receiver_at_the_door() {
     let config = EndpointConfig { attach_wait: Duration::from_secs(60), ..patient() };
@@ -101,13 +108,18 @@ async fn an_abort_with_the_next_receiver_at_the_door() {
             tokio::task::yield_now().await;
         }
         drop(stream);
-        assert_eq!(within("an answer", next).await.expect("no panic"), INTERRUPTED, "round {round}");
+        assert_eq!(
+            within("an answer", next).await.expect("no panic"),
+            INTERRUPTED,
+            "round {round}"
+        );
         assert_eq!(client.poll(&name).await, "o\n", "round {round}: the name is free");
     }
 }
 
-/// The client goes in the middle of a poll or a stream, while the application goes on sending from another thread. What was handed to the
-/// transport arrived here, because there is no socket to lose it in; all else is counted. Nothing comes twice, nothing is missing.
+/// The client goes in the middle of a poll or a stream, while the application goes on sending from
+/// another thread. What was handed to the transport arrived here, because there is no socket to
+/// lose it in; all else is counted. Nothing comes twice, nothing is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_while_the_application_sends() {
     let log = log();
@@ -129,7 +141,8 @@ async fn an_abort_while_the_application_sends() {
         if streams {
             let mut stream = client.stream(&name).await;
             for _ in 0..round % 50 {
-                received.extend(messages(&within("a frame", stream.frame()).await.expect("no end")));
+                received
+                    .extend(messages(&within("a frame", stream.frame()).await.expect("no end")));
             }
         } else {
             for _ in 0..round % 7 {
@@ -146,7 +159,11 @@ async fn an_abort_while_the_application_sends() {
         let (id, sent, end) = within("the end", reports.recv()).await.expect("a report");
         let expected: Vec<String> = (0..received.len()).map(|number| number.to_string()).collect();
         assert_eq!(received, expected, "round {round}: in order, each once");
-        assert_eq!(received.len() + end.undelivered, sent, "round {round}: received and undelivered make sent");
+        assert_eq!(
+            received.len() + end.undelivered,
+            sent,
+            "round {round}: received and undelivered make sent"
+        );
         assert_eq!((end.reason.code(), end.by), (1002, EndedBy::Peer));
         let lines = log.ends_of(id);
         let [line] = &lines[..] else { panic!("{lines:?} is not one line") };

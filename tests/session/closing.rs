@@ -73,7 +73,8 @@ pub(crate) async fn the_client_closes(transport: Transport) {
     assert_eq!(error.into_message(), "late");
 }
 
-/// A reason with line breaks and terminal sequences would write lines of its own into the log, or clear the operator's screen.
+/// A reason with line breaks and terminal sequences would write lines of its own into the log, or
+/// clear the operator's screen.
 pub(crate) async fn what_a_client_says_stays_one_line_of_the_log(transport: Transport) {
     // No other client says why it goes.
     if !transport.is_raw() {
@@ -83,7 +84,10 @@ pub(crate) async fn what_a_client_says_stays_one_line_of_the_log(transport: Tran
     let (client, session) = Rig::start(transport).await.open().await;
     client.leave(3001, "bye\n2026-11-21 INFO all is well\u{1b}[2J").await;
     let reason = end_of(&session).await.1;
-    assert_eq!(reason, "bye\n2026-11-21 INFO all is well\u{1b}[2J", "the application gets it as it came");
+    assert_eq!(
+        reason, "bye\n2026-11-21 INFO all is well\u{1b}[2J",
+        "the application gets it as it came"
+    );
     let line = within("the line", async {
         loop {
             match log.ends_of(session.id()).pop() {

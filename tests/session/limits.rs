@@ -36,12 +36,17 @@ pub(crate) async fn a_payload_over_payload_size(transport: Transport) {
     let config = EndpointConfig { payload_size: 1000, ..EndpointConfig::default() };
     let (client, session) = Rig::with(transport, config).await.open().await;
     // A form holds quotes and brackets as three bytes each.
-    let largest = if transport == Transport::Jsonp { "x".repeat(1000 - 2 - 4 * 3) } else { "x".repeat(1000 - 4) };
+    let largest = if transport == Transport::Jsonp {
+        "x".repeat(1000 - 2 - 4 * 3)
+    } else {
+        "x".repeat(1000 - 4)
+    };
     let too_large = format!("{largest}x");
     refused_for_its_size(transport, client, session, &[&largest], &[&too_large]).await;
 }
 
-/// What is at the limit arrives; what is over it closes the session with 1009, behind all that came before.
+/// What is at the limit arrives; what is over it closes the session with 1009, behind all that came
+/// before.
 async fn refused_for_its_size(
     transport: Transport,
     mut client: Client,
@@ -57,7 +62,10 @@ async fn refused_for_its_size(
     } else {
         let answer = client.post(&json(too_large)).await;
         assert_eq!(answer.status(), 413, "{answer:?}");
-        assert!(answer.text().contains("too large") || answer.text().contains("Too many"), "{answer:?}");
+        assert!(
+            answer.text().contains("too large") || answer.text().contains("Too many"),
+            "{answer:?}"
+        );
     }
     for message in largest {
         assert_eq!(session.recv().await.expect("it was not too large"), *message);
@@ -73,7 +81,11 @@ pub(crate) async fn one_session_too_many(transport: Transport) {
     let mut rig = Rig::with(transport, config).await;
     let (mut client, mut session) = rig.open().await;
     let (other, other_session) = rig.open().await;
-    assert_eq!(Client::new(rig.addr, PREFIX, transport).try_open().await, Err(503), "before any frame");
+    assert_eq!(
+        Client::new(rig.addr, PREFIX, transport).try_open().await,
+        Err(503),
+        "before any frame"
+    );
 
     client.send(&["undisturbed"]).await;
     assert_eq!(session.recv().await.expect("a message"), "undisturbed");
@@ -109,10 +121,15 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
         let uplink = client.uplink();
         posts.spawn(async move { uplink.post(&json(&payload)).await });
     }
-    let refused = within("the payload too many", posts.join_next()).await.expect("three").expect("no panic");
+    let refused =
+        within("the payload too many", posts.join_next()).await.expect("three").expect("no panic");
     assert_eq!(refused.status(), 503, "{refused:?}");
     assert!(refused.text().contains("waiting_payloads is 2"), "{refused:?}");
-    assert_eq!(log.lines_of(session.id(), "payload refused").len(), 1, "what is lost is not lost in silence");
+    assert_eq!(
+        log.lines_of(session.id(), "payload refused").len(),
+        1,
+        "what is lost is not lost in silence"
+    );
 
     assert_eq!(session.recv().await.expect("a message"), "fills the queue");
     for _ in 0..2 {
@@ -125,7 +142,8 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
     assert_eq!(client.message().await, "the session goes on");
 }
 
-/// An empty queue takes one message, so a limit of zero messages means one at a time and no standstill.
+/// An empty queue takes one message, so a limit of zero messages means one at a time and no
+/// standstill.
 pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: Transport) {
     let config = EndpointConfig {
         inbound_messages: 0,
@@ -142,7 +160,8 @@ pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: T
     }
 }
 
-/// A message that is larger than the whole queue is given back, also by an empty one, and the session goes on.
+/// A message that is larger than the whole queue is given back, also by an empty one, and the
+/// session goes on.
 pub(crate) async fn a_message_larger_than_the_outbound_queue(transport: Transport) {
     let config = EndpointConfig { outbound_bytes: 1000, ..EndpointConfig::default() };
     let (mut client, session) = Rig::with(transport, config).await.open().await;

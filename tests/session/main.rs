@@ -1,4 +1,5 @@
-//! What an application and a client see of a session: one list of scenarios, and all of them on every transport.
+//! What an application and a client see of a session: one list of scenarios, and all of them on
+//! every transport.
 
 mod closing;
 mod handlers;
@@ -34,7 +35,8 @@ on_every_transport! {
         a_sender_outlives_its_session,
     }
     pressure: {
-        // The sockets of a WebSocket hold messages that have not been taken; a payload over HTTP is answered when it was taken.
+        // The sockets of a WebSocket hold messages that have not been taken; a payload over HTTP is
+        // answered when it was taken.
         an_application_that_does_not_receive_stops_its_client,
         // HTTP only: a WebSocket is not read, for as long as it takes.
         an_application_that_never_receives_loses_its_client,

@@ -41,8 +41,9 @@ async fn back_to_nothing(budget: &Budget) {
     .await;
 }
 
-/// An application takes nothing of 64 messages, so that they stay in memory. When there is no more of that, this session goes: with a word to
-/// its client, to its application and in the log. The one beside it, on the same transport, does not notice.
+/// An application takes nothing of 64 messages, so that they stay in memory. When there is no more
+/// of that, this session goes: with a word to its client, to its application and in the log. The
+/// one beside it, on the same transport, does not notice.
 pub(crate) async fn the_largest_holder_is_ended_by_name(transport: Transport) {
     let (log, budget) = (log(), Budget::new(LIMIT));
     let mut rig = Rig::with(transport, config(&budget)).await;
@@ -87,7 +88,8 @@ pub(crate) async fn the_largest_holder_is_ended_by_name(transport: Transport) {
     }
 }
 
-/// What was queued for a client that does not read is counted as undelivered, and given back though nobody reads.
+/// What was queued for a client that does not read is counted as undelivered, and given back though
+/// nobody reads.
 pub(crate) async fn what_a_hoarder_was_to_get_is_counted(transport: Transport) {
     let budget = Budget::new(LIMIT);
     let (client, session) = Rig::with(transport, config(&budget)).await.open().await;
@@ -119,7 +121,11 @@ pub(crate) async fn new_sessions_are_refused_while_memory_is_short(transport: Tr
     let mut rig = Rig::with(transport, config(&budget)).await;
     let (mut client, mut session) = rig.open().await;
     let held = budget.hold(LIMIT * 4 / 5);
-    assert_eq!(Client::new(rig.addr, PREFIX, transport).try_open().await, Err(503), "before any frame");
+    assert_eq!(
+        Client::new(rig.addr, PREFIX, transport).try_open().await,
+        Err(503),
+        "before any frame"
+    );
     assert_eq!(budget.refused(), 1);
     both_ways(&mut client, &mut session, "undisturbed").await;
 
@@ -128,7 +134,8 @@ pub(crate) async fn new_sessions_are_refused_while_memory_is_short(transport: Tr
     assert_eq!((budget.refused(), budget.ended()), (1, 0));
 }
 
-/// A session that holds much already gets no more while memory is short: its client waits, and nothing is lost.
+/// A session that holds much already gets no more while memory is short: its client waits, and
+/// nothing is lost.
 pub(crate) async fn who_holds_much_is_read_no_further_while_memory_is_short(transport: Transport) {
     const MESSAGES: usize = 1000;
     let budget = Budget::new(100 << 20);
@@ -158,8 +165,8 @@ pub(crate) async fn who_holds_much_is_read_no_further_while_memory_is_short(tran
     tokio::join!(sending, receiving);
 }
 
-/// The abuse that took 4.8 GB, in small: WebSockets that send large messages to `/echo` and read nothing. A client beside them is answered all
-/// the time.
+/// The abuse that took 4.8 GB, in small: WebSockets that send large messages to `/echo` and read
+/// nothing. A client beside them is answered all the time.
 pub(crate) async fn senders_that_read_nothing_cost_others_nothing(transport: Transport) {
     let budget = Budget::new(LIMIT);
     let addr = serve_app(config(&budget), echo).await;

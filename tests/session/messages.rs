@@ -100,10 +100,12 @@ pub(crate) async fn every_code_point_is_echoed(transport: Transport) {
     }
 }
 
-/// The ranges that browsers or proxies are known to alter leave the gateway escaped, whatever wraps the frame.
+/// The ranges that browsers or proxies are known to alter leave the gateway escaped, whatever wraps
+/// the frame.
 pub(crate) async fn fragile_characters_are_escaped_on_the_way(transport: Transport) {
     let (mut client, session) = Rig::start(transport).await.open().await;
-    let fragile: String = "\u{0}\u{1f}\u{200c}\u{200f}\u{2028}\u{202f}\u{2060}\u{206f}\u{fff0}\u{ffff}".into();
+    let fragile: String =
+        "\u{0}\u{1f}\u{200c}\u{200f}\u{2028}\u{202f}\u{2060}\u{206f}\u{fff0}\u{ffff}".into();
     session.send(fragile.clone()).await.expect("the client is there");
     assert_eq!(client.message().await, fragile);
     if !transport.is_raw() {
@@ -123,7 +125,8 @@ pub(crate) async fn surrogates_find_their_partners_or_are_replaced(transport: Tr
         (r#"["\\ud800"]"#, r"\ud800"),
     ] {
         client.send_json(json).await;
-        // Without frames there is no JSON, and nothing to unescape: the text arrives as it was written.
+        // Without frames there is no JSON, and nothing to unescape: the text arrives as it was
+        // written.
         let expected = if transport.is_raw() { json } else { text };
         assert_eq!(session.recv().await.expect("a message"), expected);
     }
@@ -132,8 +135,17 @@ pub(crate) async fn surrogates_find_their_partners_or_are_replaced(transport: Tr
 /// What ends a script element, a URI, an event or a string.
 pub(crate) async fn text_that_means_something_to_a_wrapping_is_only_text(transport: Transport) {
     let (mut client, mut session) = Rig::start(transport).await.open().await;
-    let nasty =
-        ["100%", "%41%", "</script><script>", "<!--", "\r\n\r\ndata: h", "\"]\n", "\\", "'+&=d", "c[3000,\"x\"]"];
+    let nasty = [
+        "100%",
+        "%41%",
+        "</script><script>",
+        "<!--",
+        "\r\n\r\ndata: h",
+        "\"]\n",
+        "\\",
+        "'+&=d",
+        "c[3000,\"x\"]",
+    ];
     client.send(&nasty).await;
     for expected in nasty {
         let message = session.recv().await.expect("a message");
@@ -158,7 +170,10 @@ pub(crate) async fn bytes_travel_where_they_can(transport: Transport) {
         let error = session.send(bytes.clone()).await.expect_err("no bytes in SockJS frames");
         assert!(matches!(&error, SendError::NotCarried(message) if *message == bytes), "{error:?}");
         let error = session.try_send(bytes.clone()).expect_err("no bytes in SockJS frames");
-        assert!(matches!(&error, TrySendError::NotCarried(message) if *message == bytes), "{error:?}");
+        assert!(
+            matches!(&error, TrySendError::NotCarried(message) if *message == bytes),
+            "{error:?}"
+        );
     }
     session.send("text goes on").await.expect("the client is there");
     assert_eq!(client.message().await, "text goes on");

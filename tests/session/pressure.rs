@@ -12,7 +12,8 @@ use common::client::json;
 use common::transport::Transport;
 use common::websocket::Frame;
 
-/// More than the sockets on the way hold: what a writer gets rid of in this many messages, somebody keeps in memory.
+/// More than the sockets on the way hold: what a writer gets rid of in this many messages, somebody
+/// keeps in memory.
 const TOO_MANY: usize = 1000;
 /// So much that `TOO_MANY` are 32 MiB.
 const SIZE: usize = 32 * 1024;
@@ -61,19 +62,24 @@ pub(crate) async fn an_application_that_does_not_receive_stops_its_client(transp
     enough.store(taken + 2 * QUEUE, Ordering::Relaxed);
     let receiving = async {
         for expected in 0..taken + 2 * QUEUE {
-            assert_eq!(number(session.recv().await.expect("a message").as_text().expect("text")), expected);
+            assert_eq!(
+                number(session.recv().await.expect("a message").as_text().expect("text")),
+                expected
+            );
         }
     };
     tokio::join!(sending, receiving);
 }
 
 pub(crate) async fn an_application_that_never_receives_loses_its_client(transport: Transport) {
-    // A WebSocket client can be left standing, with all that it has not sent yet still its own; a payload that was posted can't.
+    // A WebSocket client can be left standing, with all that it has not sent yet still its own; a
+    // payload that was posted can't.
     if transport.is_socket() {
         return;
     }
     const REASON: &str = "inbound queue full";
-    let config = EndpointConfig { inbound_messages: 2, send_wait: Duration::from_millis(50), ..config() };
+    let config =
+        EndpointConfig { inbound_messages: 2, send_wait: Duration::from_millis(50), ..config() };
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     client.send(&["a", "b"]).await;
     let refused = client.post(r#"["c","d"]"#).await;
@@ -113,7 +119,10 @@ pub(crate) async fn a_client_that_does_not_read_stops_its_application(transport:
     let (sent, enough) = (AtomicUsize::new(0), AtomicUsize::new(TOO_MANY));
     let mut sending = pin!(async {
         while sent.load(Ordering::Relaxed) < enough.load(Ordering::Relaxed) {
-            session.send(numbered(sent.load(Ordering::Relaxed))).await.expect("the client is there");
+            session
+                .send(numbered(sent.load(Ordering::Relaxed)))
+                .await
+                .expect("the client is there");
             sent.fetch_add(1, Ordering::Relaxed);
         }
     });
@@ -123,7 +132,10 @@ pub(crate) async fn a_client_that_does_not_read_stops_its_application(transport:
     }
     let taken = sent.load(Ordering::Relaxed);
     if transport.polls() {
-        assert!(taken <= QUEUE, "nobody has come for any of {taken} messages, but the queue holds {QUEUE}");
+        assert!(
+            taken <= QUEUE,
+            "nobody has come for any of {taken} messages, but the queue holds {QUEUE}"
+        );
     }
     if taken >= QUEUE {
         match session.sender().try_send("not now") {
@@ -142,7 +154,8 @@ pub(crate) async fn a_client_that_does_not_read_stops_its_application(transport:
     tokio::join!(sending, reading);
 }
 
-/// The most frames that a server holds which its connection has not taken, and of which it tells: hyper's output has 16 places.
+/// The most frames that a server holds which its connection has not taken, and of which it tells:
+/// hyper's output has 16 places.
 fn on_the_way(transport: Transport) -> usize {
     if transport.is_socket() { 0 } else { 16 }
 }
@@ -164,13 +177,17 @@ pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
     let sent = sent.load(Ordering::Relaxed);
     let told = end_of(&session).await;
     assert_eq!(told, interrupted(told.3));
-    assert!(told.3 <= (QUEUE + on_the_way(transport)).min(sent), "{told:?} of {sent} that were sent");
+    assert!(
+        told.3 <= (QUEUE + on_the_way(transport)).min(sent),
+        "{told:?} of {sent} that were sent"
+    );
     if transport.polls() {
         assert_eq!(told.3, sent, "nobody came for any of them");
     }
 }
 
-/// Who closes must not wait for ever for one who never reads: neither the application, nor the place that the session takes.
+/// Who closes must not wait for ever for one who never reads: neither the application, nor the
+/// place that the session takes.
 pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport) {
     let config = EndpointConfig { disconnect_delay: Duration::from_secs(1), ..config() };
     let mut rig = Rig::with(transport, config).await;
@@ -200,7 +217,8 @@ pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport
     drop(client);
 }
 
-/// The last messages of a client that is gone are the application's, also those that waited for room.
+/// The last messages of a client that is gone are the application's, also those that waited for
+/// room.
 pub(crate) async fn what_a_client_sent_before_it_went_is_received(transport: Transport) {
     if !transport.is_socket() {
         return;
@@ -218,7 +236,9 @@ pub(crate) async fn what_a_client_sent_before_it_went_is_received(transport: Tra
 
     // The third one comes together with the end, when two have filled the queue.
     let (mut client, session) = rig.open().await;
-    let text = |text: &str| if transport.is_raw() { Frame::text(text) } else { Frame::text(&json(&[text])) };
+    let text = |text: &str| {
+        if transport.is_raw() { Frame::text(text) } else { Frame::text(&json(&[text])) }
+    };
     client.write_all(&[text("0"), text("1"), text("2"), Frame::close()]).await;
     hears_and_is_left(session, &["0", "1", "2"]).await;
 }
@@ -231,13 +251,14 @@ async fn hears_and_is_left(mut session: Session, texts: &[&str]) {
     assert_eq!(end_of(&session).await, interrupted(0));
 }
 
-/// The socket is not read while the inbound queue is full, and so the end behind that was never seen: a handler that waits only for
-/// `ended` held its session for ever.
+/// The socket is not read while the inbound queue is full, and so the end behind that was never
+/// seen: a handler that waits only for `ended` held its session for ever.
 pub(crate) async fn an_end_is_seen_while_the_application_does_not_receive(transport: Transport) {
     if !transport.is_socket() {
         return;
     }
-    // The first is seen by looking ahead; the second lies behind more than that, and the system tells of it (Linux).
+    // The first is seen by looking ahead; the second lies behind more than that, and the system
+    // tells of it (Linux).
     for (count, size) in [(QUEUE + 2, 1), (60, 1000)] {
         if size > 1 && !cfg!(target_os = "linux") {
             continue;
@@ -259,7 +280,8 @@ pub(crate) async fn an_end_is_seen_while_the_application_does_not_receive(transp
 /// A full queue and a sink that was told that there is room.
 pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) {
     // Room is counted in bytes here, and never fits.
-    let config = EndpointConfig { outbound_bytes: SIZE + SIZE / 2, outbound_messages: 1000, ..config() };
+    let config =
+        EndpointConfig { outbound_bytes: SIZE + SIZE / 2, outbound_messages: 1000, ..config() };
     let (mut client, session) = Rig::with(transport, config).await.open().await;
     let sending = async {
         let (mut sink, stream) = session.split();
@@ -277,7 +299,8 @@ pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) 
     tokio::join!(sending, reading);
 }
 
-/// A large message waits for room while small ones come without end, of which each finds some. It waited as long as they came.
+/// A large message waits for room while small ones come without end, of which each finds some. It
+/// waited as long as they came.
 pub(crate) async fn senders_get_room_in_turn(transport: Transport) {
     let config = EndpointConfig { outbound_bytes: SIZE, outbound_messages: 1000, ..config() };
     let (mut client, session) = Rig::with(transport, config).await.open().await;
@@ -299,7 +322,8 @@ pub(crate) async fn senders_get_room_in_turn(transport: Transport) {
     });
 }
 
-/// What is ahead of the rate waits, longer than `send_wait`, and then comes in order: nobody is to blame, and nothing closes.
+/// What is ahead of the rate waits, longer than `send_wait`, and then comes in order: nobody is to
+/// blame, and nothing closes.
 pub(crate) async fn a_client_over_its_rate_waits_and_loses_nothing(transport: Transport) {
     let rate = Rate::new(4, u32::MAX).burst(Duration::from_millis(500));
     let config = EndpointConfig {
@@ -324,7 +348,8 @@ pub(crate) async fn a_client_over_its_rate_waits_and_loses_nothing(transport: Tr
     assert_eq!(client.message().await, "as if nothing had been");
 }
 
-/// Queues that hold one message each, and an application in a task of its own: every message makes somebody wait, and somebody be woken.
+/// Queues that hold one message each, and an application in a task of its own: every message makes
+/// somebody wait, and somebody be woken.
 pub(crate) async fn a_small_queue_loses_nothing(transport: Transport) {
     let config = EndpointConfig { inbound_messages: 1, outbound_messages: 1, ..config() };
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;

@@ -78,7 +78,12 @@ pub(crate) async fn end_of(session: &Session) -> (u16, String, EndedBy, usize) {
     (end.reason.code(), end.reason.reason().to_owned(), end.by, end.undelivered)
 }
 
-pub(crate) fn end(code: u16, reason: &str, by: EndedBy, undelivered: usize) -> (u16, String, EndedBy, usize) {
+pub(crate) fn end(
+    code: u16,
+    reason: &str,
+    by: EndedBy,
+    undelivered: usize,
+) -> (u16, String, EndedBy, usize) {
     (code, reason.to_owned(), by, undelivered)
 }
 
@@ -89,8 +94,8 @@ pub(crate) fn interrupted(undelivered: usize) -> (u16, String, EndedBy, usize) {
 
 /// Waits until `count` stands still.
 ///
-/// That nothing happens is no event to wait for. On a slow machine this may return too early, which makes the test that uses it
-/// weaker, but never red.
+/// That nothing happens is no event to wait for. On a slow machine this may return too early, which
+/// makes the test that uses it weaker, but never red.
 pub(crate) async fn standstill(count: &AtomicUsize) {
     let (mut last, mut quiet) = (count.load(Ordering::Relaxed), 0);
     while quiet < 10 {

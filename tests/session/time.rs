@@ -15,7 +15,8 @@ use common::client::Event;
 use common::transport::Transport;
 
 pub(crate) async fn heartbeats_come_while_nothing_else_does(transport: Transport) {
-    let config = EndpointConfig { heartbeat_delay: Duration::from_millis(20), ..EndpointConfig::default() };
+    let config =
+        EndpointConfig { heartbeat_delay: Duration::from_millis(20), ..EndpointConfig::default() };
     let (mut client, session) = Rig::with(transport, config).await.open().await;
     for _ in 0..3 {
         assert_eq!(client.recv().await, Event::Heartbeat);
@@ -24,8 +25,9 @@ pub(crate) async fn heartbeats_come_while_nothing_else_does(transport: Transport
     assert_eq!(client.message().await, "and the session goes on");
 }
 
-/// While the application does not receive, the socket is not read, and a pong that waits in it can't be seen: nobody is blamed for that.
-/// When it receives again, the peer has the whole time anew, and then not longer.
+/// While the application does not receive, the socket is not read, and a pong that waits in it
+/// can't be seen: nobody is blamed for that. When it receives again, the peer has the whole time
+/// anew, and then not longer.
 #[tokio::test(start_paused = true)]
 async fn the_pong_timer_stands_still_while_the_application_does_not_receive() {
     for path in ["/app/000/s/websocket", "/app/websocket"] {
@@ -37,9 +39,11 @@ async fn the_pong_timer_stands_still_while_the_application_does_not_receive() {
         });
         // In memory, for time to pass as soon as nothing else is to be done.
         let (near, far) = tokio::io::duplex(64 * 1024);
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(far), gateway).with_upgrades();
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(far), gateway).with_upgrades();
         tokio::spawn(connection);
-        let (mut client, _) = client_async(format!("ws://localhost{path}"), near).await.expect("a handshake");
+        let (mut client, _) =
+            client_async(format!("ws://localhost{path}"), near).await.expect("a handshake");
         let mut session: Session = sessions.recv().await.expect("the gateway lives");
 
         // The client never reads from here on, so it answers no ping.

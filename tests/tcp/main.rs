@@ -1,7 +1,7 @@
 //! TCP clients that speak in records of modified UTF-8: byte transcripts.
 //!
-//! Most tests run over an in-memory pipe under a paused clock, which jumps ahead whenever everybody waits: a test that takes an hour
-//! is done at once, and one that hangs fails.
+//! Most tests run over an in-memory pipe under a paused clock, which jumps ahead whenever everybody
+//! waits: a test that takes an hour is done at once, and one that hangs fails.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,9 @@ use common::apps::echo;
 use common::records::{Client, EVER, listen, record, serve, serve_with, within};
 
 use sockeye::{EndedBy, SendError, Session, SessionEnd, TcpConfig, TcpEndpoint, TrySendError};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
@@ -67,7 +69,8 @@ async fn a_record_may_come_in_more_pieces_than_a_turn_has_reads() {
     assert_eq!(client.bytes(long.len()).await, long);
 }
 
-/// Who sets such delays means never, and as soon as possible. Neither the dates nor the system's sockets take them as they are.
+/// Who sets such delays means never, and as soon as possible. Neither the dates nor the system's
+/// sockets take them as they are.
 #[tokio::test]
 async fn delays_may_be_for_ever_and_none() {
     let ever = Duration::MAX;
@@ -79,7 +82,8 @@ async fn delays_may_be_for_ever_and_none() {
         linger: ever,
         ..TcpConfig::default()
     };
-    for config in [for_ever, TcpConfig { keepalive_delay: Duration::ZERO, ..TcpConfig::default() }] {
+    for config in [for_ever, TcpConfig { keepalive_delay: Duration::ZERO, ..TcpConfig::default() }]
+    {
         let (addr, _) = listen(config, echo).await;
         let mut client = TcpStream::connect(addr).await.expect("it listens");
         client.write_all(&record("hello")).await.expect("it reads");
@@ -89,7 +93,8 @@ async fn delays_may_be_for_ever_and_none() {
     }
 }
 
-/// An empty queue takes one message, so a limit of zero messages means one at a time and no standstill.
+/// An empty queue takes one message, so a limit of zero messages means one at a time and no
+/// standstill.
 #[tokio::test(start_paused = true)]
 async fn queues_without_room_pass_on_one_record_at_a_time() {
     let config = TcpConfig {
@@ -107,12 +112,15 @@ async fn queues_without_room_pass_on_one_record_at_a_time() {
     assert_eq!(client.bytes(three.len()).await, three);
 }
 
-/// A message that is larger than the whole queue is given back, also by an empty one, and the session goes on.
+/// A message that is larger than the whole queue is given back, also by an empty one, and the
+/// session goes on.
 #[tokio::test(start_paused = true)]
 async fn a_message_larger_than_the_outbound_queue_is_given_back() {
     let config = TcpConfig { outbound_bytes: 5, ..TcpConfig::default() };
     let mut client = serve_with(config, |session: Session| async move {
-        assert!(matches!(session.send("larger").await, Err(SendError::TooLarge(message)) if message == "larger"));
+        assert!(
+            matches!(session.send("larger").await, Err(SendError::TooLarge(message)) if message == "larger")
+        );
         session.send("large").await.expect("as large as the queue");
     });
     assert_eq!(client.rest().await, record("large"));
@@ -123,7 +131,8 @@ async fn ten_thousand_records_keep_their_order_over_a_real_socket() {
     let (addr, _) = listen(TcpConfig::default(), echo).await;
     let stream = TcpStream::connect(addr).await.expect("it listens");
     let (mut reading, mut writing) = stream.into_split();
-    let all: Vec<u8> = (0..10_000).flat_map(|n| record(&format!("{n} {}", "x".repeat(n % 300)))).collect();
+    let all: Vec<u8> =
+        (0..10_000).flat_map(|n| record(&format!("{n} {}", "x".repeat(n % 300)))).collect();
     let expected = all.clone();
     let sent = tokio::spawn(async move {
         writing.write_all(&all).await.expect("it reads");
@@ -142,7 +151,12 @@ async fn the_application_learns_where_the_client_is_and_what_carries_it() {
         let told = told.clone();
         async move {
             let info = session.info();
-            drop(told.send((info.peer(), info.transport(), info.path().to_owned(), session.carries_binary())));
+            drop(told.send((
+                info.peer(),
+                info.transport(),
+                info.path().to_owned(),
+                session.carries_binary(),
+            )));
             session.ended().await;
         }
     })
@@ -180,14 +194,16 @@ async fn a_client_that_closes_is_told_as_gone_after_what_it_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_only_stops_sending_gets_its_answer() {
     let mut client = serve(echo);
-    // More than goes into the pipe at once, so that most of the answer is still queued when the end is seen.
+    // More than goes into the pipe at once, so that most of the answer is still queued when the end
+    // is seen.
     let all: Vec<u8> = (0..50).flat_map(|n| record(&format!("{n} {}", "x".repeat(1000)))).collect();
     client.write_all(&all).await.expect("it reads");
     client.shutdown().await.expect("open");
     assert!(client.rest().await == all);
 }
 
-/// The end comes with more than the inbound queue takes: what has been read already is not thrown away.
+/// The end comes with more than the inbound queue takes: what has been read already is not thrown
+/// away.
 #[tokio::test(start_paused = true)]
 async fn the_last_records_find_room() {
     let (told, mut ends) = unbounded_channel();
@@ -208,24 +224,33 @@ async fn the_last_records_find_room() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_ends_inside_a_record_is_a_lost_one() {
     let (mut client, mut ends) = serve_watched(TcpConfig::default());
-    client.write_all(&[record("whole"), record("half")[..4].to_vec()].concat()).await.expect("it reads");
+    client
+        .write_all(&[record("whole"), record("half")[..4].to_vec()].concat())
+        .await
+        .expect("it reads");
     client.shutdown().await.expect("open");
     assert_eq!(ends.next().await, (vec!["whole".into()], 1002, EndedBy::Peer));
 }
 
-/// The notes' client closes its socket while answers wait in it unread, so the kernel says RST. What the client sent before counts.
+/// The notes' client closes its socket while answers wait in it unread, so the kernel says RST.
+/// What the client sent before counts.
 #[tokio::test]
 async fn a_reset_loses_nothing_that_came_before() {
     let (told, mut ends) = unbounded_channel();
-    let (addr, _) = listen(TcpConfig::default(), move |session: Session| collect(session, told.clone())).await;
+    let (addr, _) =
+        listen(TcpConfig::default(), move |session: Session| collect(session, told.clone())).await;
     let mut client = TcpStream::connect(addr).await.expect("it listens");
     client.write_all(&[record("one"), record("two")].concat()).await.expect("it reads");
     client.set_zero_linger().expect("open");
     drop(client);
     let (texts, end) = within(ends.recv()).await.expect("an end");
     assert_eq!((end.reason.code(), end.by), (1002, EndedBy::Peer));
-    // A reset may overtake what is still in our kernel's hands, but it takes all that is missing from the end.
-    assert!(["one", "two"].starts_with(&texts.iter().map(String::as_str).collect::<Vec<_>>()), "{texts:?}");
+    // A reset may overtake what is still in our kernel's hands, but it takes all that is missing
+    // from the end.
+    assert!(
+        ["one", "two"].starts_with(&texts.iter().map(String::as_str).collect::<Vec<_>>()),
+        "{texts:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,7 +318,10 @@ async fn between_records_a_client_may_be_silent() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_has_begun_must_end() {
     let (mut client, mut ends) = serve_watched(TcpConfig::default());
-    client.write_all(&[record("a name"), record("half")[..3].to_vec()].concat()).await.expect("it reads");
+    client
+        .write_all(&[record("a name"), record("half")[..3].to_vec()].concat())
+        .await
+        .expect("it reads");
     let start = Instant::now();
     assert_eq!(client.rest().await, b"");
     assert_eq!(start.elapsed().as_secs(), 30);
@@ -306,7 +334,10 @@ async fn a_record_that_has_begun_must_end() {
 async fn malformed_text_ends_the_session() {
     for bytes in [&b"\0\x04\xF0\x9F\x98\x80"[..], b"\0\x01\x80", b"\0\x02\xC3a"] {
         let (mut client, mut ends) = serve_watched(TcpConfig::default());
-        client.write_all(&[record("before"), bytes.to_vec(), record("behind")].concat()).await.expect("it reads");
+        client
+            .write_all(&[record("before"), bytes.to_vec(), record("behind")].concat())
+            .await
+            .expect("it reads");
         assert_eq!(client.rest().await, b"");
         assert_eq!(ends.next().await, (vec!["before".into()], 1007, EndedBy::Gateway), "{bytes:?}");
     }
@@ -315,8 +346,12 @@ async fn malformed_text_ends_the_session() {
 /// Refused by its length, before the rest has come: the limit bounds memory, too.
 #[tokio::test(start_paused = true)]
 async fn a_record_over_message_size_ends_the_session() {
-    let (mut client, mut ends) = serve_watched(TcpConfig { message_size: 4, ..TcpConfig::default() });
-    client.write_all(&[record("four"), record("😀"), b"\0\x0D".to_vec()].concat()).await.expect("it reads");
+    let (mut client, mut ends) =
+        serve_watched(TcpConfig { message_size: 4, ..TcpConfig::default() });
+    client
+        .write_all(&[record("four"), record("😀"), b"\0\x0D".to_vec()].concat())
+        .await
+        .expect("it reads");
     assert_eq!(client.rest().await, b"");
     assert_eq!(ends.next().await, (vec!["four".into(), "😀".into()], 1009, EndedBy::Gateway));
 }
@@ -324,7 +359,9 @@ async fn a_record_over_message_size_ends_the_session() {
 #[tokio::test(start_paused = true)]
 async fn a_text_that_no_record_can_hold_is_given_back_and_the_session_goes_on() {
     let mut client = serve(|session: Session| async move {
-        for text in ["x".repeat(65_536), "한".repeat(21_846), "\0".repeat(32_768), "😀".repeat(10_923)] {
+        for text in
+            ["x".repeat(65_536), "한".repeat(21_846), "\0".repeat(32_768), "😀".repeat(10_923)]
+        {
             let error = session.try_send(text.clone()).expect_err("too large");
             assert!(matches!(error, TrySendError::TooLarge(_)), "{error:?}");
             assert_eq!(error.into_message(), *text);
@@ -339,7 +376,8 @@ async fn a_text_that_no_record_can_hold_is_given_back_and_the_session_goes_on() 
     assert_eq!(client.rest().await, record(&"x".repeat(65_535)));
 }
 
-/// The application takes nothing for an hour: the client's writes stop, no timeout blames it, and then all of it arrives.
+/// The application takes nothing for an hour: the client's writes stop, no timeout blames it, and
+/// then all of it arrives.
 #[tokio::test(start_paused = true)]
 async fn an_application_that_does_not_receive_stops_its_client() {
     let (told, mut received) = unbounded_channel();
@@ -383,14 +421,18 @@ async fn a_client_that_does_not_read_fills_its_queue_and_is_given_up() {
     });
     client.write_all(&record("a name")).await.expect("it reads");
     let (sent, seconds, end) = ends.recv().await.expect("an end");
-    assert_eq!((end.reason.code(), end.reason.reason(), end.by), (1008, "the client does not read", EndedBy::Gateway));
+    assert_eq!(
+        (end.reason.code(), end.reason.reason(), end.by),
+        (1008, "the client does not read", EndedBy::Gateway)
+    );
     assert_eq!(seconds, 60);
     assert_eq!(end.undelivered, 10, "the queue; what the socket was given may have arrived");
     assert!((10..20).contains(&sent), "{sent} messages are more than queue, buffers and pipe hold");
     drop(client);
 }
 
-/// Slow is not dead: whoever takes a little now and then is not given up, not even when the session has closed long ago.
+/// Slow is not dead: whoever takes a little now and then is not given up, not even when the session
+/// has closed long ago.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_everything() {
     let config = TcpConfig { least_rate: 200, ..TcpConfig::default() };
@@ -405,22 +447,25 @@ async fn a_client_that_reads_slowly_gets_everything() {
         sleep(Duration::from_secs(4)).await;
         all.extend(client.bytes(1026).await);
     }
-    let expected: Vec<u8> = (0..40).flat_map(|n| record(&format!("{n:02}{}", "x".repeat(1022)))).collect();
+    let expected: Vec<u8> =
+        (0..40).flat_map(|n| record(&format!("{n:02}{}", "x".repeat(1022)))).collect();
     assert!(all == expected);
     assert_eq!(client.rest().await, b"");
 }
 
-/// How a session ends whose application always has more to send, and after how many seconds, when its client takes so many bytes every ten.
+/// How a session ends whose application always has more to send, and after how many seconds, when
+/// its client takes so many bytes every ten.
 async fn reads(bytes: usize, config: TcpConfig) -> Option<(SessionEnd, u64)> {
     let (told, mut ends) = unbounded_channel();
-    let mut client = serve_with(TcpConfig { outbound_messages: 10, ..config }, move |session: Session| {
-        let told = told.clone();
-        async move {
-            let start = Instant::now();
-            while session.send("x".repeat(1000)).await.is_ok() {}
-            drop(told.send((session.ended().await, start.elapsed().as_secs())));
-        }
-    });
+    let mut client =
+        serve_with(TcpConfig { outbound_messages: 10, ..config }, move |session: Session| {
+            let told = told.clone();
+            async move {
+                let start = Instant::now();
+                while session.send("x".repeat(1000)).await.is_ok() {}
+                drop(told.send((session.ended().await, start.elapsed().as_secs())));
+            }
+        });
     client.write_all(&record("a name")).await.expect("it reads");
     for _ in 0..360 {
         let until = Instant::now() + Duration::from_secs(10);
@@ -473,10 +518,12 @@ async fn a_closed_session_whose_client_takes_nothing_goes_after_linger() {
     assert!(start.elapsed().as_secs() <= 5);
 }
 
-/// The end of a client was not seen while its application did not receive: a session that only waits for the end stayed for ever.
+/// The end of a client was not seen while its application did not receive: a session that only
+/// waits for the end stayed for ever.
 #[tokio::test(start_paused = true)]
 async fn the_end_is_seen_behind_a_full_queue() {
-    // What is still on its way in when the client has gone is received for `linger`, and then dropped.
+    // What is still on its way in when the client has gone is received for `linger`, and then
+    // dropped.
     for (seconds, all) in [(4, true), (6, false)] {
         let (told, mut ends) = unbounded_channel();
         let config = TcpConfig { inbound_messages: 4, ..TcpConfig::default() };
@@ -543,7 +590,8 @@ async fn one_client_more_than_sessions_is_closed_at_once() {
     assert_eq!(within(third.bytes(7)).await, record("third"));
 }
 
-/// Many clients at once that send all they can, malformed and not: those that behave notice nothing.
+/// Many clients at once that send all they can, malformed and not: those that behave notice
+/// nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_disturbs_nobody_else() {
     let (addr, endpoint) = listen(TcpConfig::default(), echo).await;
@@ -552,10 +600,15 @@ async fn a_flood_disturbs_nobody_else() {
         .map(|n| {
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(addr).await.expect("it listens");
-                let flood = if n % 2 == 0 { [0xFF; 65_537].to_vec() } else { record(&"x".repeat(60_000)) };
-                // Nobody reads the echo of the well-formed ones, so they stall; the others are thrown out.
+                let flood =
+                    if n % 2 == 0 { [0xFF; 65_537].to_vec() } else { record(&"x".repeat(60_000)) };
+                // Nobody reads the echo of the well-formed ones, so they stall; the others are
+                // thrown out.
                 for _ in 0..200 {
-                    if !matches!(timeout(Duration::from_millis(200), stream.write_all(&flood)).await, Ok(Ok(()))) {
+                    if !matches!(
+                        timeout(Duration::from_millis(200), stream.write_all(&flood)).await,
+                        Ok(Ok(()))
+                    ) {
                         break;
                     }
                 }
@@ -610,7 +663,11 @@ fn serve_watched(config: TcpConfig) -> (DuplexStream, Ends) {
 struct ByteByByte(DuplexStream);
 
 impl AsyncRead for ByteByByte {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut one = [0];
         let mut one = ReadBuf::new(&mut one);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut one))?;
@@ -620,7 +677,11 @@ impl AsyncRead for ByteByByte {
 }
 
 impl AsyncWrite for ByteByByte {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 

@@ -4,10 +4,11 @@ use super::Serving;
 use sockeye::Session;
 use sockeye::hub::{Hub, Topic};
 
-/// A handler that sends every message to every session that it serves, the sender's included, in the same order to all.
+/// A handler that sends every message to every session that it serves, the sender's included, in
+/// the same order to all.
 ///
-/// Sessions meet on the hub's topic `broadcast`: two endpoints that share a hub share their messages. A session that doesn't
-/// read is closed as a slow consumer.
+/// Sessions meet on the hub's topic `broadcast`: two endpoints that share a hub share their
+/// messages. A session that doesn't read is closed as a slow consumer.
 ///
 /// ```
 /// use sockeye::{apps::broadcast, hub::Hub};
@@ -38,10 +39,13 @@ mod tests {
 
     use crate::clock;
 
-    /// A flooder at 4 MB/s ended everybody who read 400 kB/s. Within its rate it costs them no more than the rate.
+    /// A flooder at 4 MB/s ended everybody who read 400 kB/s. Within its rate it costs them no more
+    /// than the rate.
     #[tokio::test(start_paused = true)]
     async fn a_flood_does_not_end_those_who_read() {
-        for (rate, expected) in [(Some(Rate::default()), Ok(())), (None, Err(CloseReason::SLOW_CONSUMER))] {
+        for (rate, expected) in
+            [(Some(Rate::default()), Ok(())), (None, Err(CloseReason::SLOW_CONSUMER))]
+        {
             for size in [100, 1000, 64 * 1024] {
                 let handler = broadcast(&Hub::new());
                 let limited = || {

@@ -4,11 +4,13 @@ use sockeye::Session;
 
 /// Sends every message back to the session it came from, in order.
 ///
-/// A client that sends and doesn't read fills its outbound queue; then nothing more is received from it until it reads.
+/// A client that sends and doesn't read fills its outbound queue; then nothing more is received
+/// from it until it reads.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the session with 1000, behind all that was sent; what it had received and not yet sent back is lost.
+/// Dropping the future ends the session with 1000, behind all that was sent; what it had received
+/// and not yet sent back is lost.
 pub async fn echo(mut session: Session) {
     while let Some(message) = session.recv().await {
         if session.send(message).await.is_err() {

@@ -1,6 +1,8 @@
-//! Handlers for [`sockeye`] that are ready to use: chat, rooms for calls, and a WebSocket backend behind the gateway.
+//! Handlers for [`sockeye`] that are ready to use: chat, rooms for calls, and a WebSocket backend
+//! behind the gateway.
 //!
-//! Each is mounted like any other [`Handler`](sockeye::Handler), and none knows which transport carries a session.
+//! Each is mounted like any other [`Handler`](sockeye::Handler), and none knows which transport
+//! carries a session.
 //!
 //! ```
 //! use sockeye::{Gateway, hub::Hub};

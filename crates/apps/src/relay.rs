@@ -4,10 +4,12 @@ use super::Serving;
 use sockeye::Session;
 use sockeye::hub::{Hub, Topic};
 
-/// A handler that sends every message, as it is, to every other session that it serves, and never back.
+/// A handler that sends every message, as it is, to every other session that it serves, and never
+/// back.
 ///
-/// It is all the server that two pages need to call each other by WebRTC. Sessions meet on the hub's topic `relay`: two endpoints
-/// that share a hub share their messages. A closed session gets nothing any more; one that doesn't read is closed as a slow consumer.
+/// It is all the server that two pages need to call each other by WebRTC. Sessions meet on the
+/// hub's topic `relay`: two endpoints that share a hub share their messages. A closed session gets
+/// nothing any more; one that doesn't read is closed as a slow consumer.
 ///
 /// ```
 /// use sockeye::{apps::relay, hub::Hub};
@@ -39,7 +41,8 @@ mod tests {
     async fn everybody_else_hears_every_byte() {
         let hub = Hub::new();
         let handler = relay(&hub);
-        let ((first, mut ann), (second, mut bob), (third, mut eve)) = (session(), session(), session());
+        let ((first, mut ann), (second, mut bob), (third, mut eve)) =
+            (session(), session(), session());
         for session in [first, second, third] {
             tokio::spawn(handler(session));
         }

@@ -1,4 +1,5 @@
-//! The credentials that `/ice` computes, proven against the TURN server they are for: a real coturn on loopback.
+//! The credentials that `/ice` computes, proven against the TURN server they are for: a real coturn
+//! on loopback.
 #![cfg(feature = "ice")]
 
 use std::fs::{self, File};
@@ -22,17 +23,26 @@ async fn coturn_takes_what_the_shared_secret_gives_and_nothing_else() {
     assert!(server.allocate(&username, &credential).success(), "refused:\n{}", server.log());
 
     let (username, credential) = handed_out("another secret", server.port).await;
-    assert!(!server.allocate(&username, &credential).success(), "a wrong secret was taken:\n{}", server.log());
+    assert!(
+        !server.allocate(&username, &credential).success(),
+        "a wrong secret was taken:\n{}",
+        server.log()
+    );
 
     // The password belongs to this very name, with its date.
     let (username, credential) = handed_out(SECRET, server.port).await;
     let later = username.replacen(|digit: char| digit.is_ascii_digit(), "9", 1);
-    assert!(!server.allocate(&later, &credential).success(), "another date was taken:\n{}", server.log());
+    assert!(
+        !server.allocate(&later, &credential).success(),
+        "another date was taken:\n{}",
+        server.log()
+    );
 }
 
 /// Name and password from an answer.
 async fn handed_out(secret: &str, port: u16) -> (String, String) {
-    let config = json!({"iceServers": [{"urls": format!("turn:127.0.0.1:{port}"), "secret": secret}]});
+    let config =
+        json!({"iceServers": [{"urls": format!("turn:127.0.0.1:{port}"), "secret": secret}]});
     let ice = Ice::new(IceConfig::from_json(&config.to_string()).expect("a configuration"));
     let response = ice.answer(&Request::get("/ice").body(()).expect("a request"));
     let body = response.into_body().collect().await.expect("a whole body").to_bytes();
@@ -64,9 +74,13 @@ impl Coturn {
     fn spawn() -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("sockeye-coturn-{}-{number}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("sockeye-coturn-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory for coturn");
-        let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let port = UdpSocket::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
         let at = |file: &str| directory.join(file).display().to_string();
         let config = format!(
             "listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\nlistening-port={port}\nrealm=sockeye.test\nuse-auth-secret\n\
@@ -83,7 +97,9 @@ impl Coturn {
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("turnserver: {error}: install it, on Debian with `apt-get install coturn`"));
+            .unwrap_or_else(|error| {
+                panic!("turnserver: {error}: install it, on Debian with `apt-get install coturn`")
+            });
         Self { process, directory, port }
     }
 
@@ -107,7 +123,9 @@ impl Coturn {
         client.args(["-p", &self.port.to_string(), "127.0.0.1"]);
         let log = File::options().append(true).open(self.directory.join("log")).expect("the log");
         client.stdout(log.try_clone().expect("a second handle")).stderr(log);
-        client.status().unwrap_or_else(|error| panic!("turnutils_uclient: {error}: it comes with coturn"))
+        client
+            .status()
+            .unwrap_or_else(|error| panic!("turnutils_uclient: {error}: it comes with coturn"))
     }
 
     fn log(&self) -> String {
@@ -128,6 +146,9 @@ fn command(name: &str) -> Command {
     let mut command = Command::new(name);
     // Debian keeps servers out of the path of others than root.
     let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin")).stdin(Stdio::null()).current_dir(Path::new("/"));
+    command
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .stdin(Stdio::null())
+        .current_dir(Path::new("/"));
     command
 }

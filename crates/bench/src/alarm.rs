@@ -23,14 +23,20 @@ impl Timer {
         use std::os::fd::AsFd;
 
         use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+        let timer = TimerFd::new(
+            ClockId::CLOCK_MONOTONIC,
+            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
+        )?;
         let file = timer.as_fd().try_clone_to_owned()?.into();
         Ok(Self { timer, rings: tokio::net::unix::pipe::Receiver::from_file_unchecked(file)? })
     }
 
     async fn wait_until(&self, due: u64) -> std::io::Result<()> {
         use nix::sys::timerfd::{Expiration, TimerSetTimeFlags};
-        self.timer.set(Expiration::OneShot(Duration::from_nanos(due).into()), TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+        self.timer.set(
+            Expiration::OneShot(Duration::from_nanos(due).into()),
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+        )?;
         loop {
             self.rings.readable().await?;
             match self.rings.try_read(&mut [0; 8]) {

@@ -19,8 +19,8 @@ pub struct Cpu {
 impl Cpu {
     /// What the process `pid` has used so far, by all its threads, those that ended included.
     ///
-    /// The sum is exact to the nanosecond. Its parts are the kernel's own division, which it makes in steps of a clock tick
-    /// (10 ms): over a second they are good to a percent or two.
+    /// The sum is exact to the nanosecond. Its parts are the kernel's own division, which it makes
+    /// in steps of a clock tick (10 ms): over a second they are good to a percent or two.
     ///
     /// # Errors
     ///
@@ -41,7 +41,10 @@ impl Cpu {
 
     /// What was used since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
-        Self { user: self.user.saturating_sub(earlier.user), system: self.system.saturating_sub(earlier.system) }
+        Self {
+            user: self.user.saturating_sub(earlier.user),
+            system: self.system.saturating_sub(earlier.system),
+        }
     }
 }
 
@@ -53,7 +56,8 @@ impl Add for Cpu {
     }
 }
 
-/// `utime` and `stime` of a line of /proc/PID/stat. The second field is the program's name in brackets, and may hold anything.
+/// `utime` and `stime` of a line of /proc/PID/stat. The second field is the program's name in
+/// brackets, and may hold anything.
 fn ticks(stat: &str) -> Option<(u64, u64)> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);

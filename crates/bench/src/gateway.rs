@@ -1,4 +1,5 @@
-//! A gateway of this program's own, in a process of its own, so that its costs can be told from the load's.
+//! A gateway of this program's own, in a process of its own, so that its costs can be told from the
+//! load's.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -34,20 +35,35 @@ pub enum GatewayError {
 }
 
 impl Gateway {
-    /// Starts `sockeye serve` from the program at `binary`, on a free port of the loopback interface.
+    /// Starts `sockeye serve` from the program at `binary`, on a free port of the loopback
+    /// interface.
     ///
     /// # Errors
     ///
     /// When it does not start, or does not say where it listens.
     pub fn start(binary: &Path) -> Result<Self, GatewayError> {
         let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--endpoint", "/stamp=stamp"]);
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "error",
+            "--endpoint",
+            "/stamp=stamp",
+        ]);
         // A load is as fast as it can be.
         command.args(["--inbound-rate", "off"]);
-        // The disconnect delay is the default: what a visit leaves behind is part of what visits cost.
-        command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // The disconnect delay is the default: what a visit leaves behind is part of what visits
+        // cost.
+        command
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let program = binary.display().to_string();
-        let mut child = command.spawn().map_err(|source| GatewayError::Start { program, source })?;
+        let mut child =
+            command.spawn().map_err(|source| GatewayError::Start { program, source })?;
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         let read = BufReader::new(stdout).read_line(&mut line);
@@ -72,7 +88,9 @@ impl Gateway {
 
     /// An endpoint of it.
     pub fn target(&self, prefix: &str) -> Target {
-        format!("{}{prefix}", self.url).parse().expect("a listening server's URL and a prefix make a URL")
+        format!("{}{prefix}", self.url)
+            .parse()
+            .expect("a listening server's URL and a prefix make a URL")
     }
 
     /// Its process.

@@ -1,8 +1,8 @@
 //! The transport comparison: what each way of carrying messages costs, measured from outside.
 //!
-//! It is a client of whatever speaks SockJS, behind `sockeye bench` and the benchmarks of this repository. [`driver`] makes
-//! load, [`relay`] and [`profiles`] put networks in between, [`suite`] says which measurement comes when, [`results`],
-//! [`table`] and [`report`] tell what was found.
+//! It is a client of whatever speaks SockJS, behind `sockeye bench` and the benchmarks of this
+//! repository. [`driver`] makes load, [`relay`] and [`profiles`] put networks in between, [`suite`]
+//! says which measurement comes when, [`results`], [`table`] and [`report`] tell what was found.
 
 mod alarm;
 pub mod cost;

@@ -24,14 +24,17 @@ impl Machine {
     pub fn this(now: SystemTime) -> Self {
         let first = |path, key| {
             let text = fs::read_to_string(path).ok()?;
-            text.lines()
-                .find_map(|line| Some(line.strip_prefix(key)?.trim_start_matches([':', ' ', '\t']).trim().to_owned()))
+            text.lines().find_map(|line| {
+                Some(line.strip_prefix(key)?.trim_start_matches([':', ' ', '\t']).trim().to_owned())
+            })
         };
-        let memory = first("/proc/meminfo", "MemTotal").and_then(|text| text.strip_suffix("kB")?.trim().parse().ok());
+        let memory = first("/proc/meminfo", "MemTotal")
+            .and_then(|text| text.strip_suffix("kB")?.trim().parse().ok());
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Self {
             date: httpdate::fmt_http_date(now),
-            processor: first("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            processor: first("/proc/cpuinfo", "model name")
+                .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             memory: memory.map(|kib: u64| kib * 1024),
             system: format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned(),

@@ -1,10 +1,11 @@
-//! What only the operating system can tell or do. Where it doesn't, the answer is `None` and the measurement says so.
+//! What only the operating system can tell or do. Where it doesn't, the answer is `None` and the
+//! measurement says so.
 
 use std::io;
 use std::time::Duration;
 
-/// Nanoseconds of a clock that all processes of a Unix machine share, so that one may stamp a message and another read the stamp;
-/// elsewhere it is this process's own.
+/// Nanoseconds of a clock that all processes of a Unix machine share, so that one may stamp a
+/// message and another read the stamp; elsewhere it is this process's own.
 pub fn monotonic() -> u64 {
     #[cfg(unix)]
     {
@@ -32,7 +33,8 @@ pub fn thread_cpu() -> Option<Duration> {
     None
 }
 
-/// The processor time of a process so far, that of its ended threads included; to the nanosecond where the system counts so.
+/// The processor time of a process so far, that of its ended threads included; to the nanosecond
+/// where the system counts so.
 pub fn process_cpu(pid: u32) -> Option<Duration> {
     #[cfg(target_os = "linux")]
     {
@@ -87,5 +89,6 @@ pub fn pin(core: usize) -> io::Result<()> {
 #[cfg(unix)]
 fn nanos(time: nix::sys::time::TimeSpec) -> u64 {
     // These clocks start at zero and run for centuries before either factor overflows.
-    u64::try_from(time.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec()).unwrap_or(0)
+    u64::try_from(time.tv_sec()).unwrap_or(0) * 1_000_000_000
+        + u64::try_from(time.tv_nsec()).unwrap_or(0)
 }

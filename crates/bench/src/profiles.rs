@@ -98,7 +98,9 @@ impl Profile {
     }
 
     fn check(&self) -> Result<(), ProfilesError> {
-        let fail = |field, value, must| Err(ProfilesError::Value { profile: self.name.clone(), field, value, must });
+        let fail = |field, value, must| {
+            Err(ProfilesError::Value { profile: self.name.clone(), field, value, must })
+        };
         for (field, value) in [("delay_ms", self.delay_ms), ("jitter_ms", self.jitter_ms)] {
             if !(0.0..=60_000.0).contains(&value) {
                 return fail(field, value, "from 0 to 60000");
@@ -144,12 +146,16 @@ mod tests {
             ("buffer = 0", "from 1 to 16777216"),
             ("cut_s = 0", "from 0.001 to 86400"),
         ] {
-            let error = parse(&format!("[[profile]]\nname = \"x\"\n{field}")).expect_err(field).to_string();
+            let error =
+                parse(&format!("[[profile]]\nname = \"x\"\n{field}")).expect_err(field).to_string();
             assert!(error.contains("\"x\"") && error.ends_with(must), "{error}");
         }
-        for text in
-            ["", "[[profile]]", "[[profile]]\nname = \"x\"\ndelay = 1", "[[profile]]\nname = \"x\"\nupgrade = \"no\""]
-        {
+        for text in [
+            "",
+            "[[profile]]",
+            "[[profile]]\nname = \"x\"\ndelay = 1",
+            "[[profile]]\nname = \"x\"\nupgrade = \"no\"",
+        ] {
             assert!(matches!(parse(text), Err(ProfilesError::Shape(_))), "{text}");
         }
     }

@@ -161,7 +161,8 @@ pub struct Network {
     pub entries: Vec<Entry<OverNetwork>>,
 }
 
-/// A distribution of times in milliseconds. A percentile with fewer than ten samples beyond it is not told.
+/// A distribution of times in milliseconds. A percentile with fewer than ten samples beyond it is
+/// not told.
 #[derive(Clone, Debug, Serialize)]
 pub struct Distribution {
     /// How many samples.
@@ -295,9 +296,13 @@ impl Results {
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for target in &self.targets {
-            let mut of_it = self.direct.iter().filter(|entry| entry.target == target.name).peekable();
+            let mut of_it =
+                self.direct.iter().filter(|entry| entry.target == target.name).peekable();
             let any = of_it.peek().is_some();
-            if any && !self.interrupted && of_it.all(|entry| entry.found.round_trip.value().is_none()) {
+            if any
+                && !self.interrupted
+                && of_it.all(|entry| entry.found.round_trip.value().is_none())
+            {
                 failures.push(format!("{}: no technique worked", target.name));
             }
         }
@@ -311,12 +316,15 @@ impl Results {
             ] {
                 if count > 0 {
                     let of = found.expected;
-                    failures.push(format!("{target}, {technique}{place}: {count} of {of} messages {what}"));
+                    failures.push(format!(
+                        "{target}, {technique}{place}: {count} of {of} messages {what}"
+                    ));
                 }
             }
             // A network may well break sessions: that is a finding, and not the server's fault.
             if network.is_none() && found.broken_sessions > 0 {
-                let (count, error) = (found.broken_sessions, found.first_error.as_deref().unwrap_or("unknown"));
+                let (count, error) =
+                    (found.broken_sessions, found.first_error.as_deref().unwrap_or("unknown"));
                 failures.push(format!("{target}, {technique}: {count} sessions broke: {error}"));
             }
         };
@@ -325,7 +333,12 @@ impl Results {
         }
         for network in &self.networks {
             for entry in &network.entries {
-                judge(&entry.target, &entry.technique, Some(&network.profile.name), &entry.found.correctness);
+                judge(
+                    &entry.target,
+                    &entry.technique,
+                    Some(&network.profile.name),
+                    &entry.found.correctness,
+                );
             }
         }
         failures
@@ -335,7 +348,8 @@ impl Results {
     pub fn bottlenecks(&self) -> Vec<String> {
         let mut places = Vec::new();
         for Entry { technique, target, found } in &self.direct {
-            let throughput = [(&found.one_in_flight, "1 in flight"), (&found.sixteen_in_flight, "16 in flight")];
+            let throughput =
+                [(&found.one_in_flight, "1 in flight"), (&found.sixteen_in_flight, "16 in flight")];
             for (throughput, what) in throughput {
                 if throughput.value().is_some_and(|found| found.driver_was_bottleneck) {
                     places.push(format!("{target}, {technique}, {what}"));

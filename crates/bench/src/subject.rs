@@ -73,12 +73,15 @@ impl Subject {
     /// Why a technique cannot be had, if it cannot.
     pub(super) fn lacks(&self, technique: Technique) -> Option<&'static str> {
         match technique {
-            Technique::ShortPolling(_) if !self.short_polls => Some("its polls take no sockeye_wait"),
+            Technique::ShortPolling(_) if !self.short_polls => {
+                Some("its polls take no sockeye_wait")
+            }
             _ => None,
         }
     }
 
-    /// A fresh process of an own gateway: only in one that has done nothing yet is memory what sessions need.
+    /// A fresh process of an own gateway: only in one that has done nothing yet is memory what
+    /// sessions need.
     pub(super) fn afresh(&self) -> Option<Result<Gateway, GatewayError>> {
         self.program.as_ref().map(|(binary, _)| Gateway::start(binary))
     }

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::results::{Checked, CpuFound, Direct, Distribution, Entry, Finding, Results, Throughput};
+use super::results::{
+    Checked, CpuFound, Direct, Distribution, Entry, Finding, Results, Throughput,
+};
 
-/// All tables, with what cannot be told and why, what was wrong, and where the load was the bottleneck.
+/// All tables, with what cannot be told and why, what was wrong, and where the load was the
+/// bottleneck.
 pub fn text(results: &Results) -> String {
     let mut notes = Notes::default();
     let mut out = String::new();
@@ -15,7 +18,10 @@ pub fn text(results: &Results) -> String {
         let _ = writeln!(out, "[{}] {reason}", number + 1);
     }
     for place in results.bottlenecks() {
-        let _ = writeln!(out, "warning: the load was the bottleneck, so the server can do more: {place}");
+        let _ = writeln!(
+            out,
+            "warning: the load was the bottleneck, so the server can do more: {place}"
+        );
     }
     for failure in results.failures() {
         let _ = writeln!(out, "FAILED: {failure}");
@@ -59,7 +65,11 @@ impl Notes {
     }
 
     /// A percentile may be missing although there is a distribution.
-    fn time(&mut self, finding: &Finding<Distribution>, pick: fn(&Distribution) -> Option<f64>) -> String {
+    fn time(
+        &mut self,
+        finding: &Finding<Distribution>,
+        pick: fn(&Distribution) -> Option<f64>,
+    ) -> String {
         match finding {
             Finding::NotAvailable(reason) => self.mark(reason),
             Finding::Value(distribution) => match pick(distribution) {
@@ -70,7 +80,8 @@ impl Notes {
     }
 }
 
-/// All tables of the results; what cannot be told is noted. With names of usual length a terminal of 100 columns holds each line.
+/// All tables of the results; what cannot be told is noted. With names of usual length a terminal
+/// of 100 columns holds each line.
 pub fn tables(results: &Results, notes: &mut Notes) -> Vec<Table> {
     let mut tables = if results.direct.is_empty() { Vec::new() } else { direct(results, notes) };
     let several = results.targets.len() > 1;
@@ -107,8 +118,12 @@ fn direct(results: &Results, notes: &mut Notes) -> Vec<Table> {
             &PERCENTILES,
             &mut |found| times(&found.round_trip, notes),
         ),
-        table("Of that to the server, in ms".to_owned(), &PERCENTILES, &mut |found| times(&found.to_server, notes)),
-        table("Of that to the client, in ms".to_owned(), &PERCENTILES, &mut |found| times(&found.to_client, notes)),
+        table("Of that to the server, in ms".to_owned(), &PERCENTILES, &mut |found| {
+            times(&found.to_server, notes)
+        }),
+        table("Of that to the client, in ms".to_owned(), &PERCENTILES, &mut |found| {
+            times(&found.to_client, notes)
+        }),
         table(
             format!(
                 "Messages/s of {} bytes, {sessions} sessions; the load's share of a core meanwhile",
@@ -120,7 +135,11 @@ fn direct(results: &Results, notes: &mut Notes) -> Vec<Table> {
         table(
             "Server CPU for a message, µs (user + system)".to_owned(),
             &["1 in flight", "16 in flight"],
-            &mut |found| [&found.one_in_flight, &found.sixteen_in_flight].map(|it| server_cpu(it, notes)).into(),
+            &mut |found| {
+                [&found.one_in_flight, &found.sixteen_in_flight]
+                    .map(|it| server_cpu(it, notes))
+                    .into()
+            },
         ),
         table(
             "For a message, 1 in flight: bytes and requests; connections for a session".to_owned(),
@@ -175,8 +194,10 @@ fn times(finding: &Finding<Distribution>, notes: &mut Notes) -> Vec<String> {
 
 fn throughput(found: &Direct, notes: &mut Notes) -> Vec<String> {
     let cells = [&found.one_in_flight, &found.sixteen_in_flight].map(|it| {
-        let share =
-            |it: &Throughput| it.driver_share.map_or_else(|| "?".to_owned(), |share| format!("{:.0} %", share * 100.0));
+        let share = |it: &Throughput| {
+            it.driver_share
+                .map_or_else(|| "?".to_owned(), |share| format!("{:.0} %", share * 100.0))
+        };
         [notes.cell(it, |it| count(it.messages_per_second)), notes.cell(it, share)]
     });
     cells.concat()
@@ -200,7 +221,8 @@ fn wire(found: &Finding<Throughput>, notes: &mut Notes) -> Vec<String> {
 
 fn fan_out(found: &Direct, notes: &mut Notes) -> Vec<String> {
     let last = found.fan_out.value().map(|found| found.last.clone());
-    let last = last.map_or_else(|| Finding::none(found.fan_out.reason().unwrap_or_default()), Finding::Value);
+    let last = last
+        .map_or_else(|| Finding::none(found.fan_out.reason().unwrap_or_default()), Finding::Value);
     vec![
         notes.time(&last, |it| it.p50),
         notes.time(&last, |it| it.p90),
@@ -229,7 +251,10 @@ fn wrong(checked: &Checked) -> String {
         (checked.reordered, "reordered"),
         (checked.changed, "changed"),
     ];
-    let words = counts.iter().filter(|(count, _)| *count > 0).map(|(number, what)| format!("{number} {what}"));
+    let words = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(number, what)| format!("{number} {what}"));
     let words = words.collect::<Vec<_>>().join(", ");
     if words.is_empty() { "0".to_owned() } else { words }
 }
@@ -247,7 +272,9 @@ fn correctness(checked: &Checked) -> Vec<String> {
 }
 
 fn cpu(found: &Finding<CpuFound>, notes: &mut Notes) -> String {
-    notes.cell(found, |cpu| format!("{} ({} + {})", figure(cpu.total()), figure(cpu.user), figure(cpu.system)))
+    notes.cell(found, |cpu| {
+        format!("{} ({} + {})", figure(cpu.total()), figure(cpu.user), figure(cpu.system))
+    })
 }
 
 /// Three digits that count.
@@ -289,12 +316,20 @@ impl Table {
         let line = |cells: &[String]| {
             let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
                 // Figures end below each other, names begin so.
-                if self.is_name(column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                if self.is_name(column) {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
             });
             format!("| {} |\n", padded.collect::<Vec<_>>().join(" | "))
         };
         let rule = widths.iter().enumerate().map(|(column, width)| {
-            if self.is_name(column) { "-".repeat(width + 2) } else { format!("{}:", "-".repeat(width + 1)) }
+            if self.is_name(column) {
+                "-".repeat(width + 2)
+            } else {
+                format!("{}:", "-".repeat(width + 1))
+            }
         });
         let rule = format!("|{}|\n", rule.collect::<Vec<_>>().join("|"));
         let rows: String = self.rows.iter().map(|row| line(row)).collect();
@@ -313,14 +348,23 @@ mod tests {
 
     #[test]
     fn figures_have_three_digits() {
-        for (value, text) in
-            [(0.0, "0"), (0.0123, "0.012"), (1.0, "1.00"), (9.876, "9.88"), (12.34, "12.3"), (1234.5, "1,234")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.0123, "0.012"),
+            (1.0, "1.00"),
+            (9.876, "9.88"),
+            (12.34, "12.3"),
+            (1234.5, "1,234"),
+        ] {
             assert_eq!(figure(value), text);
         }
-        for (value, text) in
-            [(0.0, "0"), (999.0, "999"), (1000.0, "1,000"), (1234567.0, "1,234,567"), (-1000.0, "-1,000")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (999.0, "999"),
+            (1000.0, "1,000"),
+            (1234567.0, "1,234,567"),
+            (-1000.0, "-1,000"),
+        ] {
             assert_eq!(count(value), text);
         }
         assert_eq!(count(f64::NAN), "?");
@@ -346,7 +390,8 @@ mod tests {
     #[test]
     fn each_reason_is_told_once() {
         let mut notes = Notes::default();
-        let cells = ["a", "b", "a"].map(|reason| notes.cell(&Finding::<f64>::none(reason), |_| String::new()));
+        let cells = ["a", "b", "a"]
+            .map(|reason| notes.cell(&Finding::<f64>::none(reason), |_| String::new()));
         assert_eq!(cells, ["n/a [1]", "n/a [2]", "n/a [1]"]);
         assert_eq!(notes.0, ["a", "b"]);
     }

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-/// The sockjs-client that the pages load, and the iframe page as well: a path on this server or a CDN's URL.
+/// The sockjs-client that the pages load, and the iframe page as well: a path on this server or a
+/// CDN's URL.
 pub(crate) const CLIENT_URL: &str = env!("SOCKEYE_CLIENT_URL");
 
 /// The files under `static/`, assembled by build.rs.
@@ -20,7 +21,8 @@ pub(crate) const CLIENT_URL: &str = env!("SOCKEYE_CLIENT_URL");
 #[folder = "$OUT_DIR/site"]
 struct Embedded;
 
-/// Every static file by its path on the server: `index.html` is `/`, `NAME.html` is `/NAME`, others are `/static/FILE`.
+/// Every static file by its path on the server: `index.html` is `/`, `NAME.html` is `/NAME`, others
+/// are `/static/FILE`.
 pub(crate) struct Assets {
     by_path: BTreeMap<String, Asset>,
 }
@@ -35,7 +37,9 @@ struct Asset {
 impl Assets {
     pub(crate) fn embedded() -> Self {
         let files = Embedded::iter().filter_map(|name| Some((Embedded::get(&name)?, name)));
-        Self { by_path: files.map(|(file, name)| (path_of(&name), Asset::new(&name, file))).collect() }
+        Self {
+            by_path: files.map(|(file, name)| (path_of(&name), Asset::new(&name, file))).collect(),
+        }
     }
 
     /// The paths of the pages, in order.
@@ -44,7 +48,12 @@ impl Assets {
     }
 
     /// The answer to a request for `path`; `None` when no file is there.
-    pub(crate) fn respond(&self, method: &Method, path: &str, request: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+    pub(crate) fn respond(
+        &self,
+        method: &Method,
+        path: &str,
+        request: &HeaderMap,
+    ) -> Option<Response<Full<Bytes>>> {
         let asset = self.by_path.get(path)?;
         if method != Method::GET && method != Method::HEAD {
             return Some(method_not_allowed());
@@ -68,10 +77,13 @@ impl Assets {
 
 /// 405 for a path that can only be read.
 pub(crate) fn method_not_allowed() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_static(b"This path takes GET and HEAD only.\n")));
+    let mut response =
+        Response::new(Full::new(Bytes::from_static(b"This path takes GET and HEAD only.\n")));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
@@ -109,7 +121,8 @@ fn is_page(name: &str) -> bool {
     name.ends_with(".html") && !name.contains('/')
 }
 
-/// Files under `lib/` have their version in their names and never change; all else changes with the binary.
+/// Files under `lib/` have their version in their names and never change; all else changes with the
+/// binary.
 fn cache_control(name: &str) -> &'static str {
     if name.starts_with("lib/") { "public, max-age=31536000, immutable" } else { "no-cache" }
 }
@@ -119,8 +132,9 @@ fn content_type(mimetype: &str) -> HeaderValue {
     if is_text { header(&format!("{mimetype}; charset=utf-8")) } else { header(mimetype) }
 }
 
-/// What the demo pages need and no more. JSONP polling loads scripts from this origin and posts a form to it, the iframe
-/// transports frame it; `ws:` is named because browsers of before 2022 do not take `'self'` to cover it.
+/// What the demo pages need and no more. JSONP polling loads scripts from this origin and posts a
+/// form to it, the iframe transports frame it; `ws:` is named because browsers of before 2022 do
+/// not take `'self'` to cover it.
 fn page_policy() -> String {
     let cdn = origin(CLIENT_URL).map(|origin| format!(" {origin}")).unwrap_or_default();
     format!(
@@ -137,14 +151,18 @@ fn origin(url: &str) -> Option<&str> {
     Some(&url[..end])
 }
 
-/// Whether an `If-None-Match` value, a list of tags or `*`, names this tag; by weak comparison (RFC 9110, 13.1.2).
+/// Whether an `If-None-Match` value, a list of tags or `*`, names this tag; by weak comparison (RFC
+/// 9110, 13.1.2).
 fn names(tags: &HeaderValue, etag: &str) -> bool {
     let tags = tags.to_str().unwrap_or_default();
-    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 fn header(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).expect("made of constants, file types and hex digits, which are visible ASCII")
+    HeaderValue::from_str(value)
+        .expect("made of constants, file types and hex digits, which are visible ASCII")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -186,12 +204,17 @@ mod tests {
         assert!(page.headers().contains_key(CONTENT_SECURITY_POLICY));
 
         assert_eq!(get("/", &["*"]).map(|page| page.status()), Some(StatusCode::NOT_MODIFIED));
-        assert_eq!(get("/", &["\"other\", W/\"another\""]).map(|page| page.status()), Some(StatusCode::OK));
+        assert_eq!(
+            get("/", &["\"other\", W/\"another\""]).map(|page| page.status()),
+            Some(StatusCode::OK)
+        );
     }
 
     #[test]
     fn only_what_is_meant_to_be_served_is_embedded() {
-        for path in ["/static/package.json", "/static/package-lock.json", "/static/sockjs-client.json"] {
+        for path in
+            ["/static/package.json", "/static/package-lock.json", "/static/sockjs-client.json"]
+        {
             assert!(get(path, &[]).is_none(), "{path}");
         }
         assert!(Embedded::iter().all(|name| !name.contains("node_modules")));

@@ -21,8 +21,8 @@ use sockeye_bench::{report, table};
 /// What to compare, and what to make of it.
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
-    /// Measure a server that runs already, in place of a gateway that is started for it: a name and the URL of its echo endpoint;
-    /// may be repeated
+    /// Measure a server that runs already, in place of a gateway that is started for it: a name and
+    /// the URL of its echo endpoint; may be repeated
     #[arg(long = "target", value_name = "NAME=URL")]
     targets: Vec<NameAnd<Target>>,
 
@@ -86,7 +86,8 @@ impl<T: FromStr<Err: std::fmt::Display>> FromStr for NameAnd<T> {
 
 fn technique(name: &str) -> Result<Technique, String> {
     let names = || TECHNIQUES.map(|technique| format!("{:?}", technique.to_string())).join(", ");
-    let found = TECHNIQUES.into_iter().find(|technique| technique.to_string().eq_ignore_ascii_case(name));
+    let found =
+        TECHNIQUES.into_iter().find(|technique| technique.to_string().eq_ignore_ascii_case(name));
     found.ok_or_else(|| format!("{name:?} is none of {}", names()))
 }
 
@@ -113,7 +114,8 @@ pub(crate) enum BenchError {
     Write { file: PathBuf, source: io::Error },
 }
 
-/// Compares, and tells. The exit code is 0 when all was measured and nothing was wrong with any message, else 1; 130 when interrupted.
+/// Compares, and tells. The exit code is 0 when all was measured and nothing was wrong with any
+/// message, else 1; 130 when interrupted.
 pub(crate) fn run<S: Future<Output = ()>>(
     args: &BenchArgs,
     stop_signal: fn() -> io::Result<S>,
@@ -150,7 +152,11 @@ impl BenchArgs {
     fn settings(&self) -> Result<Settings, BenchError> {
         Ok(Settings {
             targets: self.targets()?,
-            techniques: if self.techniques.is_empty() { TECHNIQUES.to_vec() } else { self.techniques.clone() },
+            techniques: if self.techniques.is_empty() {
+                TECHNIQUES.to_vec()
+            } else {
+                self.techniques.clone()
+            },
             profiles: self.profiles()?,
             quick: self.quick,
         })
@@ -184,9 +190,13 @@ impl BenchArgs {
             None => profiles::embedded(),
             Some(file) => {
                 let read = fs::read_to_string(file);
-                let text = read.map_err(|source| BenchError::ReadProfiles { file: file.clone(), source })?;
+                let text =
+                    read.map_err(|source| BenchError::ReadProfiles { file: file.clone(), source })?;
                 let parsed = profiles::parse(&text);
-                parsed.map_err(|source| BenchError::Profiles { file: file.clone(), source: Box::new(source) })?
+                parsed.map_err(|source| BenchError::Profiles {
+                    file: file.clone(),
+                    source: Box::new(source),
+                })?
             }
         };
         if self.full {
@@ -195,7 +205,11 @@ impl BenchArgs {
         let find = |name: &String| {
             let found = all.iter().find(|profile| profile.name.eq_ignore_ascii_case(name)).cloned();
             found.ok_or_else(|| {
-                let known = all.iter().map(|profile| format!("{:?}", profile.name)).collect::<Vec<_>>().join(", ");
+                let known = all
+                    .iter()
+                    .map(|profile| format!("{:?}", profile.name))
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 BenchError::UnknownNetwork { name: name.clone(), known }
             })
         };
@@ -206,7 +220,8 @@ impl BenchArgs {
         let write = |file: &PathBuf, text: String| {
             fs::write(file, text).map_err(|source| BenchError::Write { file: file.clone(), source })
         };
-        let json = || serde_json::to_string_pretty(results).expect("results are made of what JSON has");
+        let json =
+            || serde_json::to_string_pretty(results).expect("results are made of what JSON has");
         let to_stdout = self.json.as_ref().is_some_and(|file| file.as_os_str() == "-");
         match &self.json {
             Some(_) if to_stdout => println!("{}", json()),
@@ -223,7 +238,10 @@ impl BenchArgs {
     }
 }
 
-fn by_name<'a, T>(flag: &'static str, all: &'a [NameAnd<T>]) -> Result<BTreeMap<&'a str, &'a T>, BenchError> {
+fn by_name<'a, T>(
+    flag: &'static str,
+    all: &'a [NameAnd<T>],
+) -> Result<BTreeMap<&'a str, &'a T>, BenchError> {
     let mut map = BTreeMap::new();
     for NameAnd { name, value } in all {
         if map.insert(name.as_str(), value).is_some() {

@@ -63,24 +63,27 @@ struct ServeArgs {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
     disconnect_delay: Duration,
 
-    /// Serve APP (chat or echo) to TCP clients that speak in records, as Java's writeUTF does; may be repeated
+    /// Serve APP (chat or echo) to TCP clients that speak in records, as Java's writeUTF does; may
+    /// be repeated
     #[arg(long = "tcp", value_name = "IP:PORT=APP")]
     tcp: Vec<TcpListen>,
 
-    /// Let a client of the apps that pass on what it says (broadcast, chat, relay, rooms) send so many messages and so many bytes a second,
-    /// and three times as many at once; what is faster waits. "off" lets it send as fast as it can
+    /// Let a client of the apps that pass on what it says (broadcast, chat, relay, rooms) send so
+    /// many messages and so many bytes a second, and three times as many at once; what is faster
+    /// waits. "off" lets it send as fast as it can
     #[arg(long, value_name = "MESSAGES/BYTES", default_value = "200/131072")]
     inbound_rate: InboundRate,
 
-    /// Let sessions hold this much memory together, such as 512MiB; of more, those that hold most are closed [default: half of what this
-    /// process may use]
+    /// Let sessions hold this much memory together, such as 512MiB; of more, those that hold most
+    /// are closed [default: half of what this process may use]
     #[arg(long, value_name = "BYTES")]
     memory: Option<Size>,
 
     #[command(flatten)]
     ice: IceArgs,
 
-    /// Log what passes this filter, to stderr: a level, or levels by module, such as "info,sockeye=debug"
+    /// Log what passes this filter, to stderr: a level, or levels by module, such as
+    /// "info,sockeye=debug"
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true, value_parser = log_filter, default_value = "info")]
     log: Targets,
 }
@@ -123,7 +126,8 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         ..EndpointConfig::default()
     };
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
     runtime.block_on(async {
         let mut mounts = Mounts::new(args.inbound_rate);
         for endpoint in &endpoints {
@@ -131,13 +135,18 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         }
         let mut listeners = Vec::with_capacity(args.tcp.len());
         for TcpListen { addr, app } in args.tcp {
-            let listener = TcpListener::bind(addr)
-                .await
-                .map_err(|source| Failure::Bind { error: BindError { addr, source }, flag: "--tcp" })?;
+            let listener = TcpListener::bind(addr).await.map_err(|source| Failure::Bind {
+                error: BindError { addr, source },
+                flag: "--tcp",
+            })?;
             listeners.push((mounts.tcp(app), listener, app));
         }
-        let site = Site { assets: Assets::embedded(), rooms: mounts.rooms.map(RoomsSite::new), ice };
-        let directory = Directory::new(&site, endpoints.iter().map(|endpoint| endpoint.info(&config)).collect());
+        let site =
+            Site { assets: Assets::embedded(), rooms: mounts.rooms.map(RoomsSite::new), ice };
+        let directory = Directory::new(
+            &site,
+            endpoints.iter().map(|endpoint| endpoint.info(&config)).collect(),
+        );
 
         // Before the announcement: whoever reads it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;
@@ -174,11 +183,13 @@ fn limit_memory(chosen: Option<Size>) {
     tracing::info!(limit, source, "memory for sessions is limited");
 }
 
-/// Resolves when the process is told to end. From the call on, the signals no longer end it by themselves.
+/// Resolves when the process is told to end. From the call on, the signals no longer end it by
+/// themselves.
 #[cfg(unix)]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -224,7 +235,9 @@ enum Failure {
     Ice(#[from] IceArgsError),
     #[error("{error}: {source}: {remedy}", source = .error.source, remedy = remedy(.error, .flag))]
     Bind { error: BindError, flag: &'static str },
-    #[error("the machine's clock stands before 1970, and HTTP can't tell such dates: set the clock, then start again")]
+    #[error(
+        "the machine's clock stands before 1970, and HTTP can't tell such dates: set the clock, then start again"
+    )]
     Date,
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
@@ -243,10 +256,14 @@ fn remedy(error: &BindError, flag: &str) -> String {
     let (ip, port) = (error.addr.ip(), error.addr.port());
     match error.source.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("stop the program that listens on port {port}, or choose another port with {flag}")
+            format!(
+                "stop the program that listens on port {port}, or choose another port with {flag}"
+            )
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("no interface of this machine has the address {ip}; listen on all with {flag} 0.0.0.0:{port}")
+            format!(
+                "no interface of this machine has the address {ip}; listen on all with {flag} 0.0.0.0:{port}"
+            )
         }
         io::ErrorKind::PermissionDenied => {
             format!("the system keeps low ports for itself; choose one from 1024 up with {flag}")
@@ -255,7 +272,8 @@ fn remedy(error: &BindError, flag: &str) -> String {
     }
 }
 
-/// Prints clap's error. One about a value says all there is to say in its first line, and one about an option before the command nearly so.
+/// Prints clap's error. One about a value says all there is to say in its first line, and one about
+/// an option before the command nearly so.
 fn explain(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
@@ -274,12 +292,16 @@ fn explain(error: &clap::Error) -> ExitCode {
 }
 
 fn listen_addr(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "write an IP address and a port, for example 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080")
+    text.parse().map_err(
+        |_| "write an IP address and a port, for example 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080",
+    )
 }
 
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.filter(|seconds| !seconds.is_zero()).ok_or("write a number of seconds above 0, for example 25 or 2.5")
+    seconds
+        .filter(|seconds| !seconds.is_zero())
+        .ok_or("write a number of seconds above 0, for example 25 or 2.5")
 }
 
 fn log_filter(text: &str) -> Result<Targets, String> {
@@ -304,7 +326,10 @@ mod tests {
 
     fn served(arguments: &[&str]) -> Vec<String> {
         let endpoints = mounts::with_defaults(args(arguments).endpoints).expect("no prefix twice");
-        endpoints.iter().map(|endpoint| format!("{}={}", endpoint.prefix, endpoint.app.name())).collect()
+        endpoints
+            .iter()
+            .map(|endpoint| format!("{}={}", endpoint.prefix, endpoint.app.name()))
+            .collect()
     }
 
     #[test]
@@ -325,7 +350,14 @@ mod tests {
         assert_eq!(served(&[]), mounts::DEFAULT_ENDPOINTS);
         assert_eq!(
             served(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo"]),
-            ["/echo=echo", "/broadcast=broadcast", "/ws=echo", "/socket=relay", "/signal=rooms", "/talk=chat"]
+            [
+                "/echo=echo",
+                "/broadcast=broadcast",
+                "/ws=echo",
+                "/socket=relay",
+                "/signal=rooms",
+                "/talk=chat"
+            ]
         );
     }
 

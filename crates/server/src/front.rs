@@ -1,4 +1,5 @@
-//! What the binary answers on each path: the gateway's endpoints, the rooms, the ICE servers, the pages, and a few answers of its own.
+//! What the binary answers on each path: the gateway's endpoints, the rooms, the ICE servers, the
+//! pages, and a few answers of its own.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -33,9 +34,12 @@ const ROOM: &str = "/room";
 /// All that the pages load is below this path.
 const STATIC: &str = "/static";
 
-/// Whether a prefix would hide a path that the front answers itself. A page may be hidden: that is a choice.
+/// Whether a prefix would hide a path that the front answers itself. A page may be hidden: that is
+/// a choice.
 pub(crate) fn is_reserved(prefix: &str) -> bool {
-    let is_below = |root: &str| prefix.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_below = |root: &str| {
+        prefix.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     [HEALTH, ENDPOINTS, ICE, ROOMS].contains(&prefix) || is_below(ROOM) || is_below(STATIC)
 }
 
@@ -56,7 +60,8 @@ pub(crate) struct Site {
 }
 
 /// The gateway's answer or one of the front's own.
-pub(crate) type Answer = Response<Either<sockeye::Body, MapFrame<Full<Bytes>, fn(Frame<Bytes>) -> Frame<Chunk>>>>;
+pub(crate) type Answer =
+    Response<Either<sockeye::Body, MapFrame<Full<Bytes>, fn(Frame<Bytes>) -> Frame<Chunk>>>>;
 
 type Own = Response<Full<Bytes>>;
 
@@ -71,12 +76,17 @@ impl Future for Answering<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::ByGateway(answering) => {
-                answering.as_mut().poll(cx).map(|answer| answer.map(|answer| answer.map(Either::Left)))
-            }
+            Self::ByGateway(answering) => answering
+                .as_mut()
+                .poll(cx)
+                .map(|answer| answer.map(|answer| answer.map(Either::Left))),
             Self::ByFront(answering) => {
-                let to_chunk: fn(Frame<Bytes>) -> Frame<Chunk> = |frame| frame.map_data(Chunk::from);
-                answering.as_mut().poll(cx).map(|answer| Ok(answer.map(|body| Either::Right(body.map_frame(to_chunk)))))
+                let to_chunk: fn(Frame<Bytes>) -> Frame<Chunk> =
+                    |frame| frame.map_data(Chunk::from);
+                answering
+                    .as_mut()
+                    .poll(cx)
+                    .map(|answer| Ok(answer.map(|body| Either::Right(body.map_frame(to_chunk)))))
             }
         }
     }
@@ -84,7 +94,9 @@ impl Future for Answering<'_> {
 
 impl Front {
     pub(crate) fn new(gateway: Gateway, site: Site, directory: &Directory) -> Self {
-        let endpoints = serde_json::to_vec(&directory.endpoints).expect("a list of texts has a JSON form").into();
+        let endpoints = serde_json::to_vec(&directory.endpoints)
+            .expect("a list of texts has a JSON form")
+            .into();
         let not_found = format!("Nothing is served on this path. What is:\n\n{directory}").into();
         Self { gateway, site, endpoints, not_found }
     }
@@ -107,10 +119,18 @@ impl Front {
     fn answer<B>(&self, request: &Request<B>) -> Own {
         let (method, path) = (request.method(), request.uri().path());
         match path {
-            HEALTH => read_only(method, || own(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))),
-            ENDPOINTS => read_only(method, || own(StatusCode::OK, "application/json", self.endpoints.clone())),
+            HEALTH => read_only(method, || {
+                own(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))
+            }),
+            ENDPOINTS => read_only(method, || {
+                own(StatusCode::OK, "application/json", self.endpoints.clone())
+            }),
             ICE => self.site.ice.answer(request),
-            _ => self.site.assets.respond(method, path, request.headers()).unwrap_or_else(|| self.not_found()),
+            _ => self
+                .site
+                .assets
+                .respond(method, path, request.headers())
+                .unwrap_or_else(|| self.not_found()),
         }
     }
 
@@ -120,7 +140,8 @@ impl Front {
 }
 
 /// What the front answers beside pages.
-const OWN: [(&str, &str); 3] = [(ICE, "ICE servers"), (ENDPOINTS, "the list of endpoints"), (HEALTH, "health")];
+const OWN: [(&str, &str); 3] =
+    [(ICE, "ICE servers"), (ENDPOINTS, "the list of endpoints"), (HEALTH, "health")];
 
 /// What is served where. It is displayed as a line for each path.
 pub(crate) struct Directory {
@@ -135,7 +156,8 @@ pub(crate) struct EndpointInfo {
     pub(crate) app: &'static str,
     /// What the app does, in a few words.
     pub(crate) about: &'static str,
-    /// Seconds without another frame after which a heartbeat comes. Clients take a connection for lost when it stays out.
+    /// Seconds without another frame after which a heartbeat comes. Clients take a connection for
+    /// lost when it stays out.
     pub(crate) heartbeat_delay: f64,
 }
 
@@ -144,7 +166,13 @@ impl Directory {
     pub(crate) fn new(site: &Site, endpoints: Vec<EndpointInfo>) -> Self {
         let hidden = |page: &str| endpoints.iter().any(|endpoint| endpoint.prefix == page);
         let rooms = site.rooms.as_ref().map(|_| ROOMS);
-        let pages = site.assets.pages().filter(|page| !hidden(page)).chain(rooms).map(str::to_owned).collect();
+        let pages = site
+            .assets
+            .pages()
+            .filter(|page| !hidden(page))
+            .chain(rooms)
+            .map(str::to_owned)
+            .collect();
         Self { pages, endpoints }
     }
 }
@@ -152,7 +180,8 @@ impl Directory {
 impl fmt::Display for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pages = self.pages.iter().map(|path| (path.as_str(), "page"));
-        let endpoints = self.endpoints.iter().map(|endpoint| (endpoint.prefix.as_str(), endpoint.app));
+        let endpoints =
+            self.endpoints.iter().map(|endpoint| (endpoint.prefix.as_str(), endpoint.app));
         for (path, what) in pages.chain(endpoints).chain(OWN) {
             writeln!(f, "  {path:<16} {what}")?;
         }
@@ -161,7 +190,11 @@ impl fmt::Display for Directory {
 }
 
 fn read_only(method: &Method, answer: impl FnOnce() -> Own) -> Own {
-    if method == Method::GET || method == Method::HEAD { answer() } else { assets::method_not_allowed() }
+    if method == Method::GET || method == Method::HEAD {
+        answer()
+    } else {
+        assets::method_not_allowed()
+    }
 }
 
 fn own(status: StatusCode, content_type: &'static str, body: Bytes) -> Own {

@@ -5,8 +5,9 @@ use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 
-/// Whether its `Host` is as it must be: exactly one over HTTP/1.1, at most one before, and one that can be a host. Two servers in a row
-/// that take different ones of two have been made to serve one site's answers as another's.
+/// Whether its `Host` is as it must be: exactly one over HTTP/1.1, at most one before, and one that
+/// can be a host. Two servers in a row that take different ones of two have been made to serve one
+/// site's answers as another's.
 ///
 /// This is for a server to ask; a gateway that is mounted in one sees what that lets through.
 pub(crate) fn is_right<B>(request: &Request<B>) -> bool {
@@ -24,12 +25,15 @@ pub(crate) fn refusal() -> Response<Full<Bytes>> {
     let text = "A request needs one `Host` header, with a host and optionally a port in it.\n";
     let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
     *response.status_mut() = StatusCode::BAD_REQUEST;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// `uri-host [ ":" port ]`, and also nothing, which a client sends whose URL has no host (RFC 9110, Host; RFC 3986, Host).
+/// `uri-host [ ":" port ]`, and also nothing, which a client sends whose URL has no host (RFC 9110,
+/// Host; RFC 3986, Host).
 fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !value.ends_with(b"]") => (&value[..colon], &value[colon + 1..]),
@@ -48,9 +52,10 @@ fn is_address(address: &[u8]) -> bool {
     let Ok(address) = std::str::from_utf8(address) else { return false };
     let future = || {
         let (version, rest) = address.strip_prefix(['v', 'V'])?.split_once('.')?;
-        let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let is_rest =
-            !rest.is_empty() && rest.bytes().all(|byte| is_unreserved(byte) || is_delimiter(byte) || byte == b':');
+        let is_version =
+            !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_rest = !rest.is_empty()
+            && rest.bytes().all(|byte| is_unreserved(byte) || is_delimiter(byte) || byte == b':');
         Some(is_version && is_rest)
     };
     address.parse::<std::net::Ipv6Addr>().is_ok() || future() == Some(true)
@@ -60,7 +65,11 @@ fn is_address(address: &[u8]) -> bool {
 fn is_name(mut name: &[u8]) -> bool {
     while let [byte, rest @ ..] = name {
         name = match rest {
-            [high, low, rest @ ..] if *byte == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            [high, low, rest @ ..]
+                if *byte == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                rest
+            }
             _ if is_unreserved(*byte) || is_delimiter(*byte) => rest,
             _ => return false,
         };
@@ -99,8 +108,9 @@ mod tests {
             assert!(is_host(host.as_bytes()), "{host}");
         }
         for host in [
-            "a b", "a/b", "a@b", "a:b", "a:80:80", "a:800000", "::1", "[::1", "::1]", "[]", "[a]", "[::1]a", "[::1]:a",
-            "a,b:x", "%4", "%zz", "a\tb", "ä", "a?b", "a#b", "a\\b", "[v.a]", "[v1.]", "http://a",
+            "a b", "a/b", "a@b", "a:b", "a:80:80", "a:800000", "::1", "[::1", "::1]", "[]", "[a]",
+            "[::1]a", "[::1]:a", "a,b:x", "%4", "%zz", "a\tb", "ä", "a?b", "a#b", "a\\b", "[v.a]",
+            "[v1.]", "http://a",
         ] {
             assert!(!is_host(host.as_bytes()), "{host}");
         }

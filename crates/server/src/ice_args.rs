@@ -7,17 +7,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sockeye_apps::ice::{Credentials, IceConfig, IceConfigError, IceServer, IceServerError, IceUrl};
+use sockeye_apps::ice::{
+    Credentials, IceConfig, IceConfigError, IceServer, IceServerError, IceUrl,
+};
 
 /// What pages get at `/ice`.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "ICE servers for calls, handed out at /ice")]
 pub(crate) struct IceArgs {
-    /// Hand out what this JSON file says: {"iceServers": [{"urls": "turn:…", "secret": "…"}], "ttl": 3600, "token": "…"}
+    /// Hand out what this JSON file says: {"iceServers": [{"urls": "turn:…", "secret": "…"}],
+    /// "ttl": 3600, "token": "…"}
     #[arg(long = "ice", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Hand out this STUN or TURN server, such as stun:stun.example.org or turn:turn.example.org?transport=tcp; may be repeated
+    /// Hand out this STUN or TURN server, such as stun:stun.example.org or
+    /// turn:turn.example.org?transport=tcp; may be repeated
     #[arg(long = "ice-url", value_name = "URL")]
     urls: Vec<IceUrl>,
 
@@ -29,7 +33,8 @@ pub(crate) struct IceArgs {
     #[arg(long, value_name = "PASSWORD", env = "SOCKEYE_TURN_PASSWORD", hide_env_values = true)]
     turn_password: Option<String>,
 
-    /// Make names and passwords that expire, from the secret that the TURN servers know (coturn: static-auth-secret)
+    /// Make names and passwords that expire, from the secret that the TURN servers know (coturn:
+    /// static-auth-secret)
     #[arg(long, value_name = "SECRET", env = "SOCKEYE_TURN_SECRET", hide_env_values = true)]
     turn_secret: Option<String>,
 
@@ -53,8 +58,10 @@ impl IceArgs {
         if let Some(flag) = self.flag_beside_file() {
             return Err(IceArgsError::Both { flag });
         }
-        let text = fs::read_to_string(path).map_err(|source| IceArgsError::Read { path: path.clone(), source })?;
-        IceConfig::from_json(&text).map_err(|source| IceArgsError::File { path: path.clone(), source })
+        let text = fs::read_to_string(path)
+            .map_err(|source| IceArgsError::Read { path: path.clone(), source })?;
+        IceConfig::from_json(&text)
+            .map_err(|source| IceArgsError::File { path: path.clone(), source })
     }
 
     fn flag_beside_file(&self) -> Option<&'static str> {
@@ -94,7 +101,9 @@ impl IceArgs {
             servers,
             ttl: self.ice_ttl.unwrap_or(defaults.ttl),
             token: self.ice_token,
-            requests_per_minute: self.ice_requests_per_minute.unwrap_or(defaults.requests_per_minute),
+            requests_per_minute: self
+                .ice_requests_per_minute
+                .unwrap_or(defaults.requests_per_minute),
             ..defaults
         })
     }
@@ -107,7 +116,9 @@ pub(crate) enum IceArgsError {
     Read { path: PathBuf, source: io::Error },
     #[error("--ice {path}: {source}", path = path.display())]
     File { path: PathBuf, source: IceConfigError },
-    #[error("--ice says all about ICE servers: write into its file what {flag} is to say, or leave --ice out")]
+    #[error(
+        "--ice says all about ICE servers: write into its file what {flag} is to say, or leave --ice out"
+    )]
     Both { flag: &'static str },
     #[error("--turn-username needs --turn-password (or SOCKEYE_TURN_PASSWORD)")]
     NoPassword,
@@ -143,7 +154,9 @@ fn ttl(text: &str) -> Result<Duration, &'static str> {
 
 fn token(text: &str) -> Result<String, &'static str> {
     let is_sendable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_sendable.then(|| text.to_owned()).ok_or("write ASCII letters, digits and signs, without spaces")
+    is_sendable
+        .then(|| text.to_owned())
+        .ok_or("write ASCII letters, digits and signs, without spaces")
 }
 
 #[cfg(test)]
@@ -156,9 +169,13 @@ mod tests {
 
     #[test]
     fn nothing_said_is_nothing_handed_out() {
-        let (config, defaults) = (IceArgs::default().config().expect("enough"), IceConfig::default());
+        let (config, defaults) =
+            (IceArgs::default().config().expect("enough"), IceConfig::default());
         assert!(config.servers.is_empty() && config.token.is_none());
-        assert_eq!((config.ttl, config.requests_per_minute), (defaults.ttl, defaults.requests_per_minute));
+        assert_eq!(
+            (config.ttl, config.requests_per_minute),
+            (defaults.ttl, defaults.requests_per_minute)
+        );
     }
 
     #[test]
@@ -171,10 +188,16 @@ mod tests {
             ..IceArgs::default()
         };
         let config = args.config().expect("complete");
-        let servers: Vec<_> =
-            config.servers.iter().map(|it| (it.urls().to_owned(), it.credentials().clone())).collect();
+        let servers: Vec<_> = config
+            .servers
+            .iter()
+            .map(|it| (it.urls().to_owned(), it.credentials().clone()))
+            .collect();
         let secret = Credentials::Shared { secret: "s".to_owned() };
-        assert_eq!(servers, [(urls(&["stun:b"]), Credentials::None), (urls(&["turn:a", "turns:c"]), secret)]);
+        assert_eq!(
+            servers,
+            [(urls(&["stun:b"]), Credentials::None), (urls(&["turn:a", "turns:c"]), secret)]
+        );
         assert_eq!((config.ttl.as_secs(), config.token.as_deref()), (60, Some("t")));
     }
 
@@ -183,9 +206,18 @@ mod tests {
         let name = || Some("x".to_owned());
         let (turn, stun) = (|| urls(&["turn:a"]), || urls(&["stun:a"]));
         let wrong = [
-            (IceArgs { urls: turn(), ..IceArgs::default() }, "a TURN server in --ice-url needs --turn-secret"),
-            (IceArgs { urls: turn(), turn_username: name(), ..IceArgs::default() }, "--turn-username needs"),
-            (IceArgs { urls: turn(), turn_password: name(), ..IceArgs::default() }, "--turn-password (or SOCKEYE_TURN"),
+            (
+                IceArgs { urls: turn(), ..IceArgs::default() },
+                "a TURN server in --ice-url needs --turn-secret",
+            ),
+            (
+                IceArgs { urls: turn(), turn_username: name(), ..IceArgs::default() },
+                "--turn-username needs",
+            ),
+            (
+                IceArgs { urls: turn(), turn_password: name(), ..IceArgs::default() },
+                "--turn-password (or SOCKEYE_TURN",
+            ),
             (
                 IceArgs { urls: stun(), turn_secret: name(), ..IceArgs::default() },
                 "--turn-username, --turn-password and",
@@ -195,12 +227,24 @@ mod tests {
                 "--turn-secret (or SOCK",
             ),
             (
-                IceArgs { urls: turn(), turn_secret: name(), turn_username: name(), ..IceArgs::default() },
+                IceArgs {
+                    urls: turn(),
+                    turn_secret: name(),
+                    turn_username: name(),
+                    ..IceArgs::default()
+                },
                 "--turn-secret (or SOCKEYE_TURN_SECRET) replaces",
             ),
-            (IceArgs { file: Some("/nowhere".into()), ..IceArgs::default() }, "--ice /nowhere: No such file"),
             (
-                IceArgs { file: Some("/nowhere".into()), turn_secret: name(), ..IceArgs::default() },
+                IceArgs { file: Some("/nowhere".into()), ..IceArgs::default() },
+                "--ice /nowhere: No such file",
+            ),
+            (
+                IceArgs {
+                    file: Some("/nowhere".into()),
+                    turn_secret: name(),
+                    ..IceArgs::default()
+                },
                 "--ice says all about ICE servers: write into its file what --turn-secret",
             ),
         ];

@@ -1,4 +1,5 @@
-//! The program's log, on stderr: written by a thread of its own, so that a stderr that is not read stops nothing.
+//! The program's log, on stderr: written by a thread of its own, so that a stderr that is not read
+//! stops nothing.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
@@ -12,22 +13,28 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What waits for stderr, in bytes. More is dropped, and how many lines it was is told behind what waited.
+/// What waits for stderr, in bytes. More is dropped, and how many lines it was is told behind what
+/// waited.
 const WAITING: usize = 256 * 1024;
 /// How long the end of the program waits for what is left to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Logs what passes the filter, panics included, until the program ends.
 ///
-/// A pipe holds 64 KiB. When its reader stops, a write to it never returns: a worker of the runtime that wrote its lines itself would
-/// stand still with all its sessions, and so would each that panics.
+/// A pipe holds 64 KiB. When its reader stops, a write to it never returns: a worker of the runtime
+/// that wrote its lines itself would stand still with all its sessions, and so would each that
+/// panics.
 pub(crate) fn start(filter: Targets) -> Log {
     let log = Log::new();
     let lines = log.lines.clone();
-    let format = tracing_subscriber::fmt::layer().with_writer(log.lines.clone()).with_ansi(io::stderr().is_terminal());
+    let format = tracing_subscriber::fmt::layer()
+        .with_writer(log.lines.clone())
+        .with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry().with(format).with(filter).init();
     panic::set_hook(Box::new(report));
-    if let Err(error) = thread::Builder::new().name("log".to_owned()).spawn(move || lines.write_to(io::stderr())) {
+    if let Err(error) =
+        thread::Builder::new().name("log".to_owned()).spawn(move || lines.write_to(io::stderr()))
+    {
         // Without a thread nothing is written at all, which must not pass in silence.
         eprintln!("error: no log is written, for a thread can't be started: {error}");
     }
@@ -98,7 +105,8 @@ impl Lines {
 
     fn take(&self, into: &mut Vec<u8>) {
         let idle = |waiting: &mut Waiting| waiting.bytes.is_empty() && waiting.dropped == 0;
-        let mut waiting = self.0.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let mut waiting =
+            self.0.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut waiting.bytes, into);
         waiting.writing = true;
         let dropped = std::mem::take(&mut waiting.dropped);
@@ -146,7 +154,8 @@ impl Write for &Lines {
 /// The standard hook writes to stderr itself.
 fn report(info: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
-    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(
         panic = info.payload_as_str().unwrap_or("not a text"),
         location = info.location().map(tracing::field::display),

@@ -1,6 +1,8 @@
-//! How much memory this process may use: the least of what its control groups, its address-space limit and the machine allow.
+//! How much memory this process may use: the least of what its control groups, its address-space
+//! limit and the machine allow.
 //!
-//! Linux tells all of it in files, which are read below a root that tests choose. Elsewhere nothing is told, and nothing is limited.
+//! Linux tells all of it in files, which are read below a root that tests choose. Elsewhere nothing
+//! is told, and nothing is limited.
 
 use std::fmt;
 use std::fs;
@@ -50,9 +52,12 @@ fn value_of(text: &str, name: &str) -> Option<String> {
     line.split_whitespace().next().map(str::to_owned)
 }
 
-/// The limits of this process's groups and of all their ancestors that it can see: a limit anywhere above counts.
+/// The limits of this process's groups and of all their ancestors that it can see: a limit anywhere
+/// above counts.
 fn control_groups(root: &Path) -> Vec<Found> {
-    let (Some(groups), Some(mounts)) = (read(root, "/proc/self/cgroup"), read(root, "/proc/self/mountinfo")) else {
+    let (Some(groups), Some(mounts)) =
+        (read(root, "/proc/self/cgroup"), read(root, "/proc/self/mountinfo"))
+    else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -61,12 +66,16 @@ fn control_groups(root: &Path) -> Vec<Found> {
         let group = groups.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':').skip(1);
             let (controllers, path) = (parts.next()?, parts.next()?);
-            let is_it =
-                if mount.is_v2 { controllers.is_empty() } else { controllers.split(',').any(|it| it == "memory") };
+            let is_it = if mount.is_v2 {
+                controllers.is_empty()
+            } else {
+                controllers.split(',').any(|it| it == "memory")
+            };
             is_it.then_some(path)
         });
         let Some(group) = group else { continue };
-        // A container sees a part of the tree, mounted elsewhere; a group beyond that part stands for its top.
+        // A container sees a part of the tree, mounted elsewhere; a group beyond that part stands
+        // for its top.
         let below = Path::new(group).strip_prefix(&mount.root).unwrap_or(Path::new(""));
         let file = if mount.is_v2 { "memory.max" } else { "memory.limit_in_bytes" };
         for group in below.ancestors() {
@@ -88,7 +97,8 @@ struct Mount {
 }
 
 impl Mount {
-    /// A line of `/proc/self/mountinfo` (proc(5)): `36 35 0:32 /root /mount/point options… - type source options`.
+    /// A line of `/proc/self/mountinfo` (proc(5)): `36 35 0:32 /root /mount/point options… - type
+    /// source options`.
     fn parse(line: &str) -> Option<Self> {
         let (place, kind) = line.split_once(" - ")?;
         let mut kind = kind.split(' ');
@@ -111,7 +121,9 @@ fn read(root: &Path, path: impl AsRef<Path>) -> Option<String> {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ControlGroup(path) => write!(f, "half of the control group's limit ({})", path.display()),
+            Self::ControlGroup(path) => {
+                write!(f, "half of the control group's limit ({})", path.display())
+            }
             Self::AddressSpace => f.write_str("half of the address-space limit (`ulimit -v`)"),
             Self::Machine => f.write_str("half of the machine's memory"),
         }
@@ -153,11 +165,16 @@ mod tests {
     impl Tree {
         fn of(files: &[(&str, &str)]) -> Self {
             static COUNT: AtomicUsize = AtomicUsize::new(0);
-            let name = format!("sockeye-memory-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let name = format!(
+                "sockeye-memory-{}-{}",
+                std::process::id(),
+                COUNT.fetch_add(1, Ordering::Relaxed)
+            );
             let root = std::env::temp_dir().join(name);
             for (path, text) in files {
                 let path = root.join(path);
-                fs::create_dir_all(path.parent().expect("it is below the root")).expect("a directory");
+                fs::create_dir_all(path.parent().expect("it is below the root"))
+                    .expect("a directory");
                 fs::write(path, text).expect("a file");
             }
             Self(root)
@@ -170,7 +187,8 @@ mod tests {
         }
     }
 
-    const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree:         1000 kB\n");
+    const MEMINFO: (&str, &str) =
+        ("proc/meminfo", "MemTotal:        8388608 kB\nMemFree:         1000 kB\n");
     const LIMITS: &str = "Limit                     Soft Limit           Hard Limit           Units     \n\
                           Max cpu time              unlimited            unlimited            seconds   \n";
     const V2: (&str, &str) = (
@@ -180,8 +198,9 @@ mod tests {
 
     #[test]
     fn without_limits_it_is_the_machine() {
-        let unlimited =
-            format!("{LIMITS}Max address space         unlimited            unlimited            bytes     \n");
+        let unlimited = format!(
+            "{LIMITS}Max address space         unlimited            unlimited            bytes     \n"
+        );
         let tree = Tree::of(&[MEMINFO, ("proc/self/limits", &unlimited)]);
         assert_eq!(least(&tree.0), Some(Found { bytes: 8 * GIB, source: Source::Machine }));
         assert_eq!(least(&Tree::of(&[]).0), None, "no such system");
@@ -189,10 +208,14 @@ mod tests {
 
     #[test]
     fn the_address_space_may_be_the_least() {
-        let limited =
-            format!("{LIMITS}Max address space         1610612736           unlimited            bytes     \n");
+        let limited = format!(
+            "{LIMITS}Max address space         1610612736           unlimited            bytes     \n"
+        );
         let tree = Tree::of(&[MEMINFO, ("proc/self/limits", &limited)]);
-        assert_eq!(least(&tree.0), Some(Found { bytes: 1_610_612_736, source: Source::AddressSpace }));
+        assert_eq!(
+            least(&tree.0),
+            Some(Found { bytes: 1_610_612_736, source: Source::AddressSpace })
+        );
     }
 
     #[test]
@@ -209,7 +232,8 @@ mod tests {
         assert_eq!(least(&tree.0), Some(Found { bytes: GIB, source }));
     }
 
-    /// In a container the mounted part begins at the container's own group, whose path is another one outside.
+    /// In a container the mounted part begins at the container's own group, whose path is another
+    /// one outside.
     #[test]
     fn a_container_sees_the_top_of_its_part() {
         let mounts = "40 30 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
@@ -243,7 +267,13 @@ mod tests {
 
     #[test]
     fn sizes_are_what_people_write() {
-        for (text, bytes) in [("512MiB", GIB / 2), ("2g", 2 * GIB), ("64KB", 64_000), ("64K", 65_536), ("1000", 1000)] {
+        for (text, bytes) in [
+            ("512MiB", GIB / 2),
+            ("2g", 2 * GIB),
+            ("64KB", 64_000),
+            ("64K", 65_536),
+            ("1000", 1000),
+        ] {
             assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
         }
         for text in ["", "0", "MiB", "-1", "1.5G", "5 apples", "99999999999G"] {

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use sockeye::hub::Hub;
-use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError, Rate, TcpConfig, TcpEndpoint};
+use sockeye::{
+    EndpointConfig, Gateway, Handler, Prefix, PrefixError, Rate, TcpConfig, TcpEndpoint,
+};
 use sockeye_apps::rooms::{Rooms, RoomsConfig};
 use sockeye_apps::{self as apps, Chat, ChatConfig, Upstream, UpstreamConfig, UpstreamError};
 
@@ -62,7 +64,11 @@ impl Endpoint {
             Mounted::App(app) => (app.mount)(mounts, &self.prefix, config),
             // What the backend sends is its affair, so raw WebSockets carry binary messages too.
             Mounted::Upstream(upstream) => {
-                mounts.endpoint(&self.prefix, EndpointConfig { binary: true, ..config }, upstream.clone());
+                mounts.endpoint(
+                    &self.prefix,
+                    EndpointConfig { binary: true, ..config },
+                    upstream.clone(),
+                );
             }
         }
     }
@@ -128,9 +134,11 @@ impl FromStr for InboundRate {
 #[derive(Default)]
 pub(crate) struct Mounts {
     pub(crate) gateway: Gateway,
-    /// The rooms that are shown over HTTP: those of the first endpoint that has any, which is the call page's by default.
+    /// The rooms that are shown over HTTP: those of the first endpoint that has any, which is the
+    /// call page's by default.
     pub(crate) rooms: Option<Rooms>,
-    /// The chat that TCP clients join: that of the first endpoint that has one, which is the chat page's by default.
+    /// The chat that TCP clients join: that of the first endpoint that has one, which is the chat
+    /// page's by default.
     chat: Option<Chat>,
     /// Of each client whose messages go to others.
     inbound_rate: Option<Rate>,
@@ -152,14 +160,16 @@ impl Mounts {
         }
     }
 
-    /// For apps that pass on what a client says: a client that sends without end must not end those that hear it.
+    /// For apps that pass on what a client says: a client that sends without end must not end those
+    /// that hear it.
     fn shared_endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
         let config = EndpointConfig { inbound_rate: self.inbound_rate, ..config };
         self.endpoint(prefix, config, handler);
     }
 
     fn endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
-        self.gateway = std::mem::take(&mut self.gateway).endpoint_with(prefix.as_str(), config, handler);
+        self.gateway =
+            std::mem::take(&mut self.gateway).endpoint_with(prefix.as_str(), config, handler);
     }
 }
 
@@ -183,7 +193,8 @@ static APPS: [App; 6] = [
         about: "sends every message back",
         mount: |mounts, prefix, config| {
             let message_size = 1024 * 1024;
-            // A payload holds messages as JSON, which may take six bytes for one; the rest is for brackets and commas.
+            // A payload holds messages as JSON, which may take six bytes for one; the rest is for
+            // brackets and commas.
             let payload_size = 6 * message_size + 1024;
             let config = EndpointConfig { message_size, payload_size, short_poll: true, ..config };
             mounts.endpoint(prefix, config, apps::echo);
@@ -192,7 +203,9 @@ static APPS: [App; 6] = [
     App {
         name: "broadcast",
         about: "sends every message to all, its sender included",
-        mount: |mounts, prefix, config| mounts.shared_endpoint(prefix, config, apps::broadcast(&Hub::new())),
+        mount: |mounts, prefix, config| {
+            mounts.shared_endpoint(prefix, config, apps::broadcast(&Hub::new()))
+        },
     },
     App {
         name: "chat",
@@ -206,7 +219,9 @@ static APPS: [App; 6] = [
     App {
         name: "relay",
         about: "sends every message to all others, never back",
-        mount: |mounts, prefix, config| mounts.shared_endpoint(prefix, config, apps::relay(&Hub::new())),
+        mount: |mounts, prefix, config| {
+            mounts.shared_endpoint(prefix, config, apps::relay(&Hub::new()))
+        },
     },
     App {
         name: "rooms",
@@ -220,7 +235,9 @@ static APPS: [App; 6] = [
     App {
         name: "stamp",
         about: "sends every message back with the time of its arrival, for measurements",
-        mount: |mounts, prefix, config| mounts.endpoint(prefix, config, sockeye_bench::stamp::stamp),
+        mount: |mounts, prefix, config| {
+            mounts.endpoint(prefix, config, sockeye_bench::stamp::stamp)
+        },
     },
 ];
 
@@ -238,7 +255,9 @@ impl FromStr for Endpoint {
             return Err(EndpointError::Reserved);
         }
         let app = match app.split_once('=') {
-            Some((UPSTREAM, url)) => Mounted::Upstream(Upstream::new(url, UpstreamConfig::default())?),
+            Some((UPSTREAM, url)) => {
+                Mounted::Upstream(Upstream::new(url, UpstreamConfig::default())?)
+            }
             None if app == UPSTREAM => return Err(EndpointError::NoUpstream),
             _ => {
                 let known = APPS.iter().find(|known| known.name == app);
@@ -270,7 +289,8 @@ impl FromStr for TcpListen {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write IP:PORT=APP, where APP is chat or echo, for example 127.0.0.1:9999=chat";
+        const FORM: &str =
+            "write IP:PORT=APP, where APP is chat or echo, for example 127.0.0.1:9999=chat";
         let (addr, app) = text.split_once('=').ok_or(FORM)?;
         let app = match app {
             "chat" => TcpApp::Chat,

@@ -27,22 +27,27 @@ use crate::front::Front;
 pub(crate) struct ServerConfig {
     /// The address to listen on; port 0 lets the system choose. Default: 127.0.0.1:8080.
     pub(crate) listen: SocketAddr,
-    /// How many connections the kernel may hold ready for us; it takes the lower of this and its own `somaxconn`.
-    /// Default: 4096.
+    /// How many connections the kernel may hold ready for us; it takes the lower of this and its
+    /// own `somaxconn`. Default: 4096.
     pub(crate) backlog: u32,
-    /// How long a new connection may stay silent. Default: 60 s, because browsers open connections ahead of need.
+    /// How long a new connection may stay silent. Default: 60 s, because browsers open connections
+    /// ahead of need.
     pub(crate) first_byte_timeout: Duration,
-    /// How long a request's head may take, the idle time on a kept-alive connection before it included. Default: 75 s,
-    /// longer than the 60 s for which proxies commonly keep an idle upstream connection: whoever closes first must be the
-    /// proxy, or now and then it sends a request into a connection that is just being closed, and cannot send it again.
+    /// How long a request's head may take, the idle time on a kept-alive connection before it
+    /// included. Default: 75 s, longer than the 60 s for which proxies commonly keep an idle
+    /// upstream connection: whoever closes first must be the proxy, or now and then it sends a
+    /// request into a connection that is just being closed, and cannot send it again.
     pub(crate) head_timeout: Duration,
-    /// How large a request's head may be, and what a connection that sent large bodies keeps of read buffer. Default: 64 KiB.
+    /// How large a request's head may be, and what a connection that sent large bodies keeps of
+    /// read buffer. Default: 64 KiB.
     pub(crate) head_size: usize,
-    /// How long sent bytes may go unacknowledged, or wait for a window that stays shut. Default: 60 s.
+    /// How long sent bytes may go unacknowledged, or wait for a window that stays shut. Default: 60
+    /// s.
     pub(crate) unacknowledged_timeout: Duration,
-    /// How many bytes the kernel keeps for a client before they are sent (Linux and Android). It would keep 2.8 MB and more for one
-    /// that does not read, beyond all limits of its session; and a send that fills this instead of the socket's whole buffer meets
-    /// the slow client sooner. Default: 64 KiB.
+    /// How many bytes the kernel keeps for a client before they are sent (Linux and Android). It
+    /// would keep 2.8 MB and more for one that does not read, beyond all limits of its session; and
+    /// a send that fills this instead of the socket's whole buffer meets the slow client sooner.
+    /// Default: 64 KiB.
     pub(crate) unsent_bytes: u32,
     /// How long connections may go on with what they are doing once the server stops. Default: 5 s.
     pub(crate) stop_grace: Duration,
@@ -70,7 +75,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts to listen: from here on clients can connect, and wait until [`serve`](Self::serve) takes them.
+    /// Starts to listen: from here on clients can connect, and wait until [`serve`](Self::serve)
+    /// takes them.
     ///
     /// Must be called within a tokio runtime.
     pub(crate) fn bind(config: ServerConfig) -> Result<Self, BindError> {
@@ -85,10 +91,12 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` resolves, then lets the open connections finish for at most [`ServerConfig::stop_grace`].
+    /// Serves until `stop` resolves, then lets the open connections finish for at most
+    /// [`ServerConfig::stop_grace`].
     pub(crate) async fn serve(self, front: Front, stop: impl Future<Output = ()>) {
         let Self { listener, config } = self;
-        // One channel does both: it tells the connections to stop, and has no receivers left when all of them have.
+        // One channel does both: it tells the connections to stop, and has no receivers left when
+        // all of them have.
         let (stopping, stopped) = watch::channel(false);
         let connections = Arc::new(Connections { http: http(&config), config, front });
 
@@ -99,7 +107,10 @@ impl Server {
         info!(connections = stopping.receiver_count(), "stopping");
         stopping.send_replace(true);
         if timeout(connections.config.stop_grace, stopping.closed()).await.is_err() {
-            info!(connections = stopping.receiver_count(), "the time to finish is over; closing what is left");
+            info!(
+                connections = stopping.receiver_count(),
+                "the time to finish is over; closing what is left"
+            );
         }
     }
 }
@@ -113,9 +124,10 @@ pub(crate) struct BindError {
 }
 
 fn listen(config: &ServerConfig) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(config.listen), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of the run before to leave TIME_WAIT. On Windows the same option would
-    // let a second server take the port from a running one.
+    let socket =
+        Socket::new(Domain::for_address(config.listen), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the run before to leave TIME_WAIT. On Windows
+    // the same option would let a second server take the port from a running one.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -126,14 +138,17 @@ fn listen(config: &ServerConfig) -> io::Result<TcpListener> {
 
 fn http(config: &ServerConfig) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(config.head_timeout).max_buf_size(config.head_size);
-    // Who closes the sending side after a request still gets the answer; that the client of a waiting request has gone is
-    // noticed by its PeerWatch.
+    http.timer(TokioTimer::new())
+        .header_read_timeout(config.head_timeout)
+        .max_buf_size(config.head_size);
+    // Who closes the sending side after a request still gets the answer; that the client of a
+    // waiting request has gone is noticed by its PeerWatch.
     http.half_close(true);
     http
 }
 
-/// Accepts for ever: whatever makes `accept` fail passes, and a server that gave up would not notice.
+/// Accepts for ever: whatever makes `accept` fail passes, and a server that gave up would not
+/// notice.
 async fn accept_all(
     listener: TcpListener,
     connections: &Arc<Connections>,
@@ -147,10 +162,12 @@ async fn accept_all(
                 let (connections, stopped) = (connections.clone(), stopped.clone());
                 tokio::spawn(async move { connections.serve(stream, peer, stopped).await });
             }
-            Err(error) if concerns_one_connection(&error) => debug!(%error, "a connection was gone before its accept"),
+            Err(error) if concerns_one_connection(&error) => {
+                debug!(%error, "a connection was gone before its accept")
+            }
             Err(error) => {
-                // Out of file descriptors or memory: trying again at once would only spin. What waits in the backlog
-                // keeps; the pause ends soon after connections close.
+                // Out of file descriptors or memory: trying again at once would only spin. What
+                // waits in the backlog keeps; the pause ends soon after connections close.
                 warn!(%error, ?pause, "cannot accept connections now; `ulimit -n` sets how many files may be open");
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -167,8 +184,9 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// What a connection holds that has sent nothing, and what one of HTTP holds beside its sessions, in bytes: as `make bench` has measured them
-/// ("memory of 5,000 idle sessions" in README.md: a waiting poll after bursts, less a session between polls).
+/// What a connection holds that has sent nothing, and what one of HTTP holds beside its sessions,
+/// in bytes: as `make bench` has measured them ("memory of 5,000 idle sessions" in README.md: a
+/// waiting poll after bursts, less a session between polls).
 const SILENT_CONNECTION: usize = 1_700;
 const CONNECTION: usize = 12_700;
 
@@ -197,9 +215,11 @@ impl Connections {
         }
     }
 
-    /// Whether a first byte has come. Until then a connection costs some hundred bytes; hyper would add its 8 KiB buffer.
+    /// Whether a first byte has come. Until then a connection costs some hundred bytes; hyper would
+    /// add its 8 KiB buffer.
     async fn first_byte(&self, stream: &TcpStream, stopped: &mut watch::Receiver<bool>) -> bool {
-        // Peeking asks the socket itself: a new stream calls itself readable before anything has come.
+        // Peeking asks the socket itself: a new stream calls itself readable before anything has
+        // come.
         let mut byte = [0];
         tokio::select! {
             first = timeout(self.config.first_byte_timeout, stream.peek(&mut byte)) => matches!(first, Ok(Ok(1..))),
@@ -223,12 +243,14 @@ impl Connections {
         let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = pin!(connection);
         tokio::select! {
-            // In this order: throwing dice for it, each time that a connection is polled, has its price.
+            // In this order: throwing dice for it, each time that a connection is polled, has its
+            // price.
             biased;
             result = connection.as_mut() => return result,
             _ = stopped.changed() => {}
         }
-        // The answer in flight goes out in full, with `connection: close` if its head has not left yet.
+        // The answer in flight goes out in full, with `connection: close` if its head has not left
+        // yet.
         connection.as_mut().graceful_shutdown();
         connection.await
     }
@@ -237,8 +259,8 @@ impl Connections {
 fn prepare(stream: &TcpStream, config: &ServerConfig) -> io::Result<()> {
     // A frame is worth sending by itself: waiting to fill a packet would cost its receiver 40 ms.
     stream.set_nodelay(true)?;
-    // A peer whose window stays shut still acknowledges the kernel's probes, so TCP alone would let it hold its session,
-    // and everything queued for it, for ever.
+    // A peer whose window stays shut still acknowledges the kernel's probes, so TCP alone would let
+    // it hold its session, and everything queued for it, for ever.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         let socket = SockRef::from(stream);
@@ -271,10 +293,12 @@ mod tests {
     }
 
     fn start(config: ServerConfig, gateway: Gateway) -> Running {
-        let site = Site { assets: Assets::embedded(), rooms: None, ice: Ice::new(IceConfig::default()) };
+        let site =
+            Site { assets: Assets::embedded(), rooms: None, ice: Ice::new(IceConfig::default()) };
         let directory = Directory::new(&site, Vec::new());
         let front = Front::new(gateway, site, &directory);
-        let server = Server::bind(ServerConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config });
+        let server =
+            Server::bind(ServerConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..config });
         let server = server.expect("a free port");
         let addr = server.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();
@@ -297,20 +321,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_says_nothing_is_closed() {
-        let server = start(ServerConfig { first_byte_timeout: SHORT, ..ServerConfig::default() }, Gateway::new());
+        let server = start(
+            ServerConfig { first_byte_timeout: SHORT, ..ServerConfig::default() },
+            Gateway::new(),
+        );
         assert_eq!(all(connect(server.addr, "").await).await, "");
     }
 
     #[tokio::test]
     async fn a_head_that_does_not_end_is_not_waited_for() {
-        let server = start(ServerConfig { head_timeout: SHORT, ..ServerConfig::default() }, Gateway::new());
+        let server =
+            start(ServerConfig { head_timeout: SHORT, ..ServerConfig::default() }, Gateway::new());
         assert_eq!(all(connect(server.addr, "GET / HTTP/1.1\r\nHost: a\r\n").await).await, "");
     }
 
     #[tokio::test]
     async fn a_connection_that_stays_idle_after_an_answer_is_closed() {
-        let server = start(ServerConfig { head_timeout: SHORT, ..ServerConfig::default() }, Gateway::new());
-        let answer = all(connect(server.addr, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await).await;
+        let server =
+            start(ServerConfig { head_timeout: SHORT, ..ServerConfig::default() }, Gateway::new());
+        let answer =
+            all(connect(server.addr, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await).await;
         assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
     }
 
@@ -327,7 +357,8 @@ mod tests {
         assert_eq!(peers.recv().await.expect("a session"), stream.local_addr().ok());
     }
 
-    /// The answer that is being made when the server stops goes out in full, and then its connection ends.
+    /// The answer that is being made when the server stops goes out in full, and then its
+    /// connection ends.
     #[tokio::test]
     async fn stopping_lets_requests_finish() {
         let (told, mut sessions) = mpsc::unbounded_channel();
@@ -335,14 +366,16 @@ mod tests {
             let told = told.clone();
             async move { drop(told.send(session)) }
         });
-        let server = start(ServerConfig { stop_grace: PATIENCE, ..ServerConfig::default() }, gateway);
+        let server =
+            start(ServerConfig { stop_grace: PATIENCE, ..ServerConfig::default() }, gateway);
         let head = "HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
         let mut stream = connect(server.addr, &format!("POST /poll/0/a/xhr {head}")).await;
         // The session's open frame answers the first poll; the second one waits for a message.
         let session: Session = sessions.recv().await.expect("a session");
         read_until(&mut stream, "o\n").await;
         stream.write_all(format!("POST /poll/0/a/xhr {head}").as_bytes()).await.expect("sent");
-        // Answered on the same connection only after the poll, so the poll must have been taken up when this one is refused.
+        // Answered on the same connection only after the poll, so the poll must have been taken up
+        // when this one is refused.
         let mut second = connect(server.addr, &format!("POST /poll/0/a/xhr {head}")).await;
         read_until(&mut second, "c[2010,\"Another connection still open\"]\n").await;
 
@@ -351,24 +384,30 @@ mod tests {
         all(second).await;
         session.send("the last words").await.expect("the session is open");
         assert!(all(stream).await.ends_with("a[\"the last words\"]\n"));
-        timeout(PATIENCE, server.served).await.expect("nothing is left to wait for").expect("no panic");
+        timeout(PATIENCE, server.served)
+            .await
+            .expect("nothing is left to wait for")
+            .expect("no panic");
     }
 
     /// What does not finish is cut off: a stop takes no longer than the grace.
     #[tokio::test]
     async fn stopping_does_not_wait_for_ever() {
-        let gateway = Gateway::new()
-            .endpoint("/stream", |mut session: Session| async move { while session.recv().await.is_some() {} });
+        let gateway = Gateway::new().endpoint("/stream", |mut session: Session| async move {
+            while session.recv().await.is_some() {}
+        });
         let server = start(ServerConfig { stop_grace: SHORT, ..ServerConfig::default() }, gateway);
-        let request = "POST /stream/0/a/xhr_streaming HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+        let request =
+            "POST /stream/0/a/xhr_streaming HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
         let mut stream = connect(server.addr, request).await;
         read_until(&mut stream, "o\n\r\n").await;
         drop(server.stop);
         timeout(PATIENCE, server.served).await.expect("the grace is short").expect("no panic");
     }
 
-    /// A phone in a tunnel, or a debugger at a breakpoint: the kernel answers for the peer, but nobody reads. TCP by itself
-    /// keeps such a connection for ever; the session must end, and with it what is queued for it.
+    /// A phone in a tunnel, or a debugger at a breakpoint: the kernel answers for the peer, but
+    /// nobody reads. TCP by itself keeps such a connection for ever; the session must end, and with
+    /// it what is queued for it.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_peer_whose_window_stays_shut_loses_its_session() {
@@ -381,22 +420,28 @@ mod tests {
                 drop(told.send(session.ended().await));
             }
         });
-        let config = ServerConfig { unacknowledged_timeout: Duration::from_secs(1), ..ServerConfig::default() };
+        let config = ServerConfig {
+            unacknowledged_timeout: Duration::from_secs(1),
+            ..ServerConfig::default()
+        };
         let server = start(config, gateway);
         let request = "GET /flood/websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         let _unread = connect(server.addr, request).await;
-        let end = timeout(PATIENCE, ends.recv()).await.expect("the session ends").expect("with its end");
+        let end =
+            timeout(PATIENCE, ends.recv()).await.expect("the session ends").expect("with its end");
         assert!(end.undelivered > 0, "{end:?}");
     }
 
-    /// What the kernel keeps for a client that does not read is no session's, and no limit of a session sees it.
+    /// What the kernel keeps for a client that does not read is no session's, and no limit of a
+    /// session sees it.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_kernel_keeps_little_for_a_client_that_does_not_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         // With little room of its own, so that what is counted is the server's.
-        let client = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
+        let client =
+            Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
         client.set_recv_buffer_size(4096).expect("an option of every socket");
         client.connect(&listener.local_addr().expect("bound").into()).expect("it listens");
         let (stream, _) = listener.accept().await.expect("a client");
@@ -415,8 +460,9 @@ mod tests {
         let mut received = Vec::new();
         while !received.ends_with(end.as_bytes()) {
             let byte = timeout(PATIENCE, stream.read_u8()).await.expect("an answer");
-            received
-                .push(byte.unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&received))));
+            received.push(byte.unwrap_or_else(|error| {
+                panic!("{error} after {:?}", String::from_utf8_lossy(&received))
+            }));
         }
     }
 }

@@ -60,28 +60,41 @@ fn a_comparison_from_end_to_end() {
     }
     assert!(progress.contains("Sockeye: WebSocket, throughput with 16 in flight"), "{progress}");
 
-    let results: Value = serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
+    let results: Value =
+        serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
     assert_eq!(results["interrupted"], false);
     for (index, technique) in ["long polling", "WebSocket"].into_iter().enumerate() {
         let entry = &results["direct"][index];
         assert_eq!(entry["technique"], technique);
-        assert!(entry["round_trip"]["value"]["p50"].as_f64().expect("enough messages") > 0.0, "{entry}");
+        assert!(
+            entry["round_trip"]["value"]["p50"].as_f64().expect("enough messages") > 0.0,
+            "{entry}"
+        );
         for way in ["to_server", "to_client"] {
             assert!(!cfg!(unix) || entry[way]["value"]["p50"].is_f64(), "{entry}");
         }
         for throughput in ["one_in_flight", "sixteen_in_flight"] {
             let found = &entry[throughput]["value"];
             assert!(
-                found["messages_per_second"].as_f64() > Some(0.0) && found["bytes_sent"].as_f64() > Some(64.0),
+                found["messages_per_second"].as_f64() > Some(0.0)
+                    && found["bytes_sent"].as_f64() > Some(64.0),
                 "{entry}"
             );
-            assert!(!cfg!(target_os = "linux") || found["server_cpu"]["value"]["user"].is_f64(), "{entry}");
+            assert!(
+                !cfg!(target_os = "linux") || found["server_cpu"]["value"]["user"].is_f64(),
+                "{entry}"
+            );
         }
         assert_eq!(entry["correctness"]["lost"], 0);
         let over = &results["networks"][0]["entries"][index];
         match technique {
             "WebSocket" => {
-                assert!(over["opening"]["not_available"].as_str().is_some_and(|why| why.contains("400")), "{over}")
+                assert!(
+                    over["opening"]["not_available"]
+                        .as_str()
+                        .is_some_and(|why| why.contains("400")),
+                    "{over}"
+                )
             }
             _ => {
                 // Where the machine was too busy for many round trips, no median is told.
@@ -92,8 +105,16 @@ fn a_comparison_from_end_to_end() {
         }
     }
     let (requests, bytes) = (
-        |index: usize| results["direct"][index]["one_in_flight"]["value"]["requests"].as_f64().expect("a figure"),
-        |index: usize| results["direct"][index]["one_in_flight"]["value"]["bytes_sent"].as_f64().expect("a figure"),
+        |index: usize| {
+            results["direct"][index]["one_in_flight"]["value"]["requests"]
+                .as_f64()
+                .expect("a figure")
+        },
+        |index: usize| {
+            results["direct"][index]["one_in_flight"]["value"]["bytes_sent"]
+                .as_f64()
+                .expect("a figure")
+        },
     );
     assert!(
         (requests(0) - 2.0).abs() < 0.2 && requests(1) == 0.0,
@@ -104,7 +125,11 @@ fn a_comparison_from_end_to_end() {
     assert!(bytes(0) > 500.0 && (bytes(1) - 74.0).abs() < 2.0, "{} {}", bytes(0), bytes(1));
 
     let report = std::fs::read_to_string(report).expect("written");
-    assert!(report.starts_with("<!DOCTYPE html>") && report.contains("<svg") && report.contains("id=data>"));
+    assert!(
+        report.starts_with("<!DOCTYPE html>")
+            && report.contains("<svg")
+            && report.contains("id=data>")
+    );
 }
 
 fn against(addr: SocketAddr, prefix: &str, more: &[&str]) -> (Option<i32>, String, String) {
@@ -116,15 +141,20 @@ fn a_server_that_does_wrong_is_called_out() {
     let (code, tables, _) = against(gateway(), "/sinner", &["--technique", "raw WebSocket"]);
     assert_eq!(code, Some(1), "{tables}");
     for sin in ["lost", "duplicated", "reordered", "changed"] {
-        let named = tables.lines().any(|line| line.starts_with("FAILED: it, raw WebSocket: ") && line.ends_with(sin));
+        let named = tables
+            .lines()
+            .any(|line| line.starts_with("FAILED: it, raw WebSocket: ") && line.ends_with(sin));
         assert!(named, "{sin}: {tables}");
     }
 }
 
 #[test]
 fn what_cannot_be_had_of_a_foreign_server_is_told_with_the_reason() {
-    let (code, tables, _) =
-        against(gateway(), "/duplicates", &["--technique", "short polling 1 s", "--technique", "xhr streaming"]);
+    let (code, tables, _) = against(
+        gateway(),
+        "/duplicates",
+        &["--technique", "short polling 1 s", "--technique", "xhr streaming"],
+    );
     assert_eq!(code, Some(1), "{tables}");
     for reason in [
         "its polls take no sockeye_wait",
@@ -153,16 +183,23 @@ fn targets_stand_side_by_side() {
         "EventSource",
     ]);
     assert_eq!(code, Some(0), "{tables}{progress}");
-    let order: Vec<_> = progress.lines().filter_map(|line| line.strip_suffix("latency …")).collect();
+    let order: Vec<_> =
+        progress.lines().filter_map(|line| line.strip_suffix("latency …")).collect();
     assert_eq!(order, ["one: EventSource, ", "two: EventSource, "]);
-    assert!(tables.contains("| EventSource | one") && tables.contains("| EventSource | two"), "{tables}");
+    assert!(
+        tables.contains("| EventSource | one") && tables.contains("| EventSource | two"),
+        "{tables}"
+    );
 }
 
 #[test]
 fn a_server_that_is_not_there_is_an_error() {
     let (code, _, error) = against(dead(), "/echo", &[]);
     assert_eq!(code, Some(2));
-    assert!(error.contains("cannot connect to 127.0.0.1") && error.contains("is it running"), "{error}");
+    assert!(
+        error.contains("cannot connect to 127.0.0.1") && error.contains("is it running"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -174,7 +211,8 @@ fn a_server_that_says_nothing_is_not_waited_for() {
 
 #[test]
 fn a_server_that_opens_no_session_is_not_waited_for() {
-    let (code, tables, _) = against(half_dead(), "/echo", &["--technique", "long polling", "--technique", "WebSocket"]);
+    let (code, tables, _) =
+        against(half_dead(), "/echo", &["--technique", "long polling", "--technique", "WebSocket"]);
     assert_eq!(code, Some(1), "{tables}");
     assert!(tables.contains("no session: no answer for 2s to opening a session"), "{tables}");
     assert!(tables.contains("FAILED: it: no technique worked"), "{tables}");
@@ -188,7 +226,10 @@ fn wrong_arguments_are_told() {
         (&["--technique", "smoke signals"], "none of \"short polling 1 s\", "),
         (&["--network", "pigeon"], "no network is called \"pigeon\"; there are \"LAN\", "),
         (&["--profiles", "/nonexistent", "--full"], "--profiles /nonexistent: "),
-        (&["--target", "a=http://127.0.0.1:1/e", "--pid", "b=1"], "--pid names \"b\", which no --target does"),
+        (
+            &["--target", "a=http://127.0.0.1:1/e", "--pid", "b=1"],
+            "--pid names \"b\", which no --target does",
+        ),
     ] {
         let (code, _, error) = run(arguments);
         assert!(code == Some(2) && error.contains(message), "{arguments:?}: {code:?} {error}");
@@ -203,7 +244,8 @@ fn ctrl_c_is_heard_while_a_server_does_not_answer() {
         let (addr, silent) = silent_from(refused);
         let target = format!("it=http://{addr}/echo");
         let mut child = bench(&["--target", &target, "--technique", "long polling", "--json", "-"]);
-        let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let child =
+            child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         silent.recv().expect("it is asked for a session");
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
@@ -211,7 +253,10 @@ fn ctrl_c_is_heard_while_a_server_does_not_answer() {
         assert_eq!(status.code(), Some(130), "silent after {refused}");
         let results: Value = serde_json::from_slice(&stdout).expect("JSON");
         assert_eq!(results["interrupted"], true, "silent after {refused}");
-        assert!(!String::from_utf8_lossy(&stdout).contains("no answer for"), "it waited: silent after {refused}");
+        assert!(
+            !String::from_utf8_lossy(&stdout).contains("no answer for"),
+            "it waited: silent after {refused}"
+        );
     }
 }
 
@@ -219,7 +264,8 @@ fn ctrl_c_is_heard_while_a_server_does_not_answer() {
 #[test]
 fn ctrl_c_ends_it_with_what_it_has() {
     let mut child = bench(&["--full", "--json", "-"]);
-    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let mut child =
+        child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let mut progress = BufReader::new(child.stderr.take().expect("piped")).lines();
     let second = progress.find(|line| line.as_ref().is_ok_and(|line| line.contains("throughput")));
     second.expect("it measures more than one thing").expect("text");
@@ -236,5 +282,9 @@ fn ctrl_c_ends_it_with_what_it_has() {
     let first = &results["direct"][0];
     assert!(first["round_trip"]["value"].is_object(), "it was measured: {first}");
     assert_eq!(first["one_in_flight"]["not_available"], "interrupted");
-    assert_eq!(results["direct"].as_array().map(Vec::len), Some(1), "of the others there is nothing to tell");
+    assert_eq!(
+        results["direct"].as_array().map(Vec::len),
+        Some(1),
+        "of the others there is nothing to tell"
+    );
 }

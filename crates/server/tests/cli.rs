@@ -1,4 +1,5 @@
-//! The binary as its users meet it: arguments, what it says on which stream, exit codes, pages, signals.
+//! The binary as its users meet it: arguments, what it says on which stream, exit codes, pages,
+//! signals.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -32,7 +33,8 @@ impl Running {
     }
 
     fn spawn_with(command: &mut Command, stderr: Stdio) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("stdout is readable");
@@ -48,11 +50,15 @@ impl Running {
     }
 
     fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
-        self.exchange(&format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.addr))
+        self.exchange(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
+            self.addr
+        ))
     }
 
     fn post(&self, path: &str, body: &str) -> Answer {
-        let head = format!("Host: {}\r\nConnection: close\r\nContent-Length: {}", self.addr, body.len());
+        let head =
+            format!("Host: {}\r\nConnection: close\r\nContent-Length: {}", self.addr, body.len());
         self.exchange(&format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"))
     }
 
@@ -72,7 +78,9 @@ impl Running {
 
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs").success());
+        assert!(
+            Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs").success()
+        );
     }
 
     fn exit_code(&mut self) -> Option<i32> {
@@ -110,7 +118,8 @@ fn run(arguments: &[&str]) -> Output {
     sockeye(arguments).output().expect("the binary starts")
 }
 
-/// The one line on stderr with which the program refused to start, with exit code 2 and nothing on stdout.
+/// The one line on stderr with which the program refused to start, with exit code 2 and nothing on
+/// stdout.
 fn refusal(arguments: &[&str]) -> String {
     let output = run(arguments);
     let stderr = text(&output.stderr);
@@ -182,17 +191,27 @@ fn a_port_in_use_is_refused_with_the_remedy() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = taken.local_addr().expect("bound");
     let line = refusal(&["--listen", &addr.to_string()]);
-    assert!(line.starts_with(&format!("error: cannot listen on {addr}: Address already in use")), "{line}");
-    let remedy = format!("stop the program that listens on port {}, or choose another port with --listen", addr.port());
+    assert!(
+        line.starts_with(&format!("error: cannot listen on {addr}: Address already in use")),
+        "{line}"
+    );
+    let remedy = format!(
+        "stop the program that listens on port {}, or choose another port with --listen",
+        addr.port()
+    );
     assert!(line.ends_with(&remedy), "{line}");
 }
 
 #[test]
 fn an_upstream_needs_the_url_of_a_websocket() {
     let refusal = |app: &str| refusal(&["--endpoint", &format!("/app={app}")]);
-    assert!(refusal("upstream").ends_with("upstream needs its backend: write upstream=ws://host:port/path"));
     assert!(
-        refusal("upstream=http://x/").contains("\"http://x/\" is no URL of a WebSocket: write ws://host:port/path")
+        refusal("upstream")
+            .ends_with("upstream needs its backend: write upstream=ws://host:port/path")
+    );
+    assert!(
+        refusal("upstream=http://x/")
+            .contains("\"http://x/\" is no URL of a WebSocket: write ws://host:port/path")
     );
 }
 
@@ -200,7 +219,10 @@ fn an_upstream_needs_the_url_of_a_websocket() {
 fn a_tcp_listener_needs_an_address_and_an_app() {
     for argument in ["127.0.0.1:9999", "chat", "127.0.0.1=chat", "127.0.0.1:9999=rooms"] {
         let line = refusal(&["--tcp", argument]);
-        assert!(line.ends_with("where APP is chat or echo, for example 127.0.0.1:9999=chat"), "{line}");
+        assert!(
+            line.ends_with("where APP is chat or echo, for example 127.0.0.1:9999=chat"),
+            "{line}"
+        );
     }
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = taken.local_addr().expect("bound");
@@ -221,7 +243,10 @@ fn tcp_clients_and_pages_meet_in_the_same_chat() {
         let mut line = String::new();
         while !(line.contains("tcp://") && line.trim_end().ends_with(app)) {
             line.clear();
-            assert!(server.stdout.read_line(&mut line).expect("stdout is readable") > 0, "no listener for {app}");
+            assert!(
+                server.stdout.read_line(&mut line).expect("stdout is readable") > 0,
+                "no listener for {app}"
+            );
         }
         let addr = line.trim().trim_start_matches("tcp://").split(' ').next().expect("an address");
         addr.parse().expect("an address with the real port")
@@ -254,7 +279,12 @@ fn an_address_of_no_interface_is_refused_with_the_remedy() {
 #[test]
 fn an_option_before_the_command_is_sent_behind_it() {
     let line = refusal(&["--listen", "127.0.0.1:0", "serve"]);
-    assert!(line.ends_with("cannot be used with '--listen <IP:PORT>': write the options behind the command"), "{line}");
+    assert!(
+        line.ends_with(
+            "cannot be used with '--listen <IP:PORT>': write the options behind the command"
+        ),
+        "{line}"
+    );
 }
 
 #[test]
@@ -262,7 +292,17 @@ fn help_and_version_go_to_stdout() {
     let help = run(&["--help"]);
     assert!(help.status.success());
     let help = text(&help.stdout);
-    for word in ["serve", "--listen", "--endpoint", "echo", "broadcast", "chat", "/ws=chat", "/signal=rooms", "--ice"] {
+    for word in [
+        "serve",
+        "--listen",
+        "--endpoint",
+        "echo",
+        "broadcast",
+        "chat",
+        "/ws=chat",
+        "/signal=rooms",
+        "--ice",
+    ] {
         assert!(help.contains(word), "{word} is missing in:\n{help}");
     }
 
@@ -273,8 +313,14 @@ fn help_and_version_go_to_stdout() {
 
 #[test]
 fn what_is_served_is_announced_and_listed() {
-    let mut server =
-        Running::start(&["--endpoint", "/talk=chat", "--endpoint", "/ws=echo", "--heartbeat-delay", "12.5"]);
+    let mut server = Running::start(&[
+        "--endpoint",
+        "/talk=chat",
+        "--endpoint",
+        "/ws=echo",
+        "--heartbeat-delay",
+        "12.5",
+    ]);
 
     let endpoints = server.get("/endpoints.json");
     assert_eq!(endpoints.status(), 200);
@@ -318,7 +364,8 @@ fn what_is_served_is_announced_and_listed() {
         "/signal rooms",
     ];
     for line in lines.into_iter().chain(["/talk chat", "/ice ICE servers", "/healthz health"]) {
-        let found = announced.lines().any(|announced| announced.split_whitespace().eq(line.split(' ')));
+        let found =
+            announced.lines().any(|announced| announced.split_whitespace().eq(line.split(' ')));
         assert!(found, "{line} is missing in:\n{announced}");
     }
 }
@@ -338,7 +385,10 @@ fn each_app_does_what_it_is_named_for() {
     assert_eq!(reply(&server, "/broadcast", r#"["hello"]"#), "a[\"hello\"]\n");
     for prefix in ["/ws", "/talk"] {
         let said = reply(&server, prefix, r#"["{\"message\":\"hello\"}"]"#);
-        assert!(said.contains(r#"\"name\":"#) && said.contains(r#"\"message\":\"hello\""#), "{said}");
+        assert!(
+            said.contains(r#"\"name\":"#) && said.contains(r#"\"message\":\"hello\""#),
+            "{said}"
+        );
     }
 }
 
@@ -369,7 +419,10 @@ fn rooms_are_shared_by_signaling_and_http() {
     assert_eq!(server.get("/room/random").status(), 200);
 
     let page = server.request("GET", "/rooms", "Accept: text/html\r\n");
-    assert_eq!((page.status(), page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert_eq!(
+        (page.status(), page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
     assert!(page.body.contains("href=\"/call?room=7\""), "{page:?}");
 }
 
@@ -391,13 +444,19 @@ fn ice_servers_are_handed_out_as_the_flags_say() {
     assert_eq!(nothing.header("cache-control"), Some("no-store"));
     assert_eq!(server.post("/ice", "").status(), 405);
 
-    let flags = ["--ice-url", "stun:a.example", "--ice-url", "turn:b.example", "--turn-secret", "north"];
-    let server = Running::start(&[&flags[..], &["--ice-ttl", "60", "--ice-token", "sesame"]].concat());
+    let flags =
+        ["--ice-url", "stun:a.example", "--ice-url", "turn:b.example", "--turn-secret", "north"];
+    let server =
+        Running::start(&[&flags[..], &["--ice-ttl", "60", "--ice-token", "sesame"]].concat());
     assert_eq!(server.get("/ice").status(), 401);
     let answer = server.request("GET", "/ice", "Authorization: Bearer sesame\r\n");
     assert_eq!(answer.status(), 200, "{answer:?}");
-    let start = r#"{"iceServers":[{"urls":["stun:a.example"]},{"urls":["turn:b.example"],"username":""#;
-    assert!(answer.body.starts_with(start) && answer.body.ends_with(r#""}],"ttl":60}"#), "{answer:?}");
+    let start =
+        r#"{"iceServers":[{"urls":["stun:a.example"]},{"urls":["turn:b.example"],"username":""#;
+    assert!(
+        answer.body.starts_with(start) && answer.body.ends_with(r#""}],"ttl":60}"#),
+        "{answer:?}"
+    );
 
     let server = Running::start(&["--ice-requests-per-minute", "1"]);
     assert_eq!((server.get("/ice").status(), server.get("/ice").status()), (200, 429));
@@ -406,12 +465,19 @@ fn ice_servers_are_handed_out_as_the_flags_say() {
 #[test]
 fn secrets_need_not_stand_on_the_command_line() {
     let arguments = ["--listen", "127.0.0.1:0", "--ice-url", "turn:b.example"];
-    let server = Running::spawn(sockeye(&arguments).env("SOCKEYE_TURN_SECRET", "north").env("SOCKEYE_ICE_TOKEN", "t"));
+    let server = Running::spawn(
+        sockeye(&arguments).env("SOCKEYE_TURN_SECRET", "north").env("SOCKEYE_ICE_TOKEN", "t"),
+    );
     assert_eq!(server.get("/ice").status(), 401);
     let answer = server.request("GET", "/ice", "Authorization: Bearer t\r\n");
     assert!(answer.body.contains(r#""credential":"#), "{answer:?}");
-    let help =
-        text(&sockeye(&["--help"]).env("SOCKEYE_TURN_SECRET", "north").output().expect("the binary starts").stdout);
+    let help = text(
+        &sockeye(&["--help"])
+            .env("SOCKEYE_TURN_SECRET", "north")
+            .output()
+            .expect("the binary starts")
+            .stdout,
+    );
     assert!(!help.contains("north"), "{help}");
 }
 
@@ -419,13 +485,18 @@ fn secrets_need_not_stand_on_the_command_line() {
 fn ice_servers_come_from_a_file() {
     let path = std::env::temp_dir().join(format!("sockeye-ice-{}.json", std::process::id()));
     let file = path.to_str().expect("UTF-8");
-    std::fs::write(&path, r#"{"iceServers": [{"urls": "stun:a.example"}], "ttl": 5}"#).expect("written");
+    std::fs::write(&path, r#"{"iceServers": [{"urls": "stun:a.example"}], "ttl": 5}"#)
+        .expect("written");
     let server = Running::start(&["--ice", file]);
     assert_eq!(server.get("/ice").body, r#"{"iceServers":[{"urls":["stun:a.example"]}],"ttl":5}"#);
 
-    std::fs::write(&path, r#"{"iceServers": [{"urls": "stun:a.example"}, {"url": "stun:b"}]}"#).expect("written");
+    std::fs::write(&path, r#"{"iceServers": [{"urls": "stun:a.example"}, {"url": "stun:b"}]}"#)
+        .expect("written");
     let line = refusal(&["--ice", file]);
-    assert!(line.starts_with(&format!("error: --ice {file}: iceServers[1].url: unknown field `url`")), "{line}");
+    assert!(
+        line.starts_with(&format!("error: --ice {file}: iceServers[1].url: unknown field `url`")),
+        "{line}"
+    );
     std::fs::remove_file(&path).expect("there");
     assert!(refusal(&["--ice", file]).ends_with("name a file that can be read"));
 }
@@ -433,7 +504,10 @@ fn ice_servers_come_from_a_file() {
 #[test]
 fn ice_flags_that_do_not_fit_together_are_refused() {
     for (arguments, end) in [
-        (&["--ice-url", "turn:a"][..], "needs --turn-secret, or --turn-username and --turn-password"),
+        (
+            &["--ice-url", "turn:a"][..],
+            "needs --turn-secret, or --turn-username and --turn-password",
+        ),
         (&["--ice-url", "http://a"], "it begins with stun:, stuns:, turn: or turns:"),
         (&["--turn-secret", "s"], "name one with --ice-url turn:HOST"),
         (&["--ice", "x", "--ice-ttl", "5"], "what --ice-ttl is to say, or leave --ice out"),
@@ -445,7 +519,8 @@ fn ice_flags_that_do_not_fit_together_are_refused() {
     }
 }
 
-/// A message of 1 MiB takes two in JSON when all of it is line ends, and six when it is written as \u000a.
+/// A message of 1 MiB takes two in JSON when all of it is line ends, and six when it is written as
+/// \u000a.
 #[test]
 fn echo_takes_messages_of_a_mebibyte() {
     let server = Running::start(&[]);
@@ -454,7 +529,8 @@ fn echo_takes_messages_of_a_mebibyte() {
     assert_eq!(reply(&server, "/echo", &payload), format!("a[\"{}\"]\n", "\\n".repeat(largest)));
 
     assert_eq!(server.post("/echo/000/two/xhr", "").body, "o\n");
-    let refused = server.post("/echo/000/two/xhr_send", &format!("[\"{}\"]", "x".repeat(largest + 1)));
+    let refused =
+        server.post("/echo/000/two/xhr_send", &format!("[\"{}\"]", "x".repeat(largest + 1)));
     assert_eq!(refused.status(), 413);
 }
 
@@ -475,7 +551,10 @@ fn pages_come_with_types_tags_and_a_policy() {
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
         assert_eq!(page.header("cache-control"), Some("no-cache"), "{path}");
         assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{path}");
-        assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
+        assert!(
+            page.header("content-security-policy")
+                .is_some_and(|policy| policy.contains("script-src 'self'"))
+        );
 
         let etag = page.header("etag").expect("a tag");
         let again = server.request("GET", path, &format!("If-None-Match: \"other\", {etag}\r\n"));
@@ -488,14 +567,18 @@ fn pages_come_with_types_tags_and_a_policy() {
     }
 }
 
-/// The pages, and the iframe page of an endpoint, load the very same sockjs-client, wherever it comes from.
+/// The pages, and the iframe page of an endpoint, load the very same sockjs-client, wherever it
+/// comes from.
 #[test]
 fn every_page_loads_the_same_client() {
     let server = Running::start(&[]);
     let chat = server.get("/chat").body;
     let iframe = server.get("/ws/iframe.html").body;
 
-    let script = chat.split('"').find(|part| part.contains("sockjs") && part.ends_with(".js")).expect("a script");
+    let script = chat
+        .split('"')
+        .find(|part| part.contains("sockjs") && part.ends_with(".js"))
+        .expect("a script");
     assert!(iframe.contains(&format!("src=\"{script}\"")), "{script} is not loaded by:\n{iframe}");
     if script.starts_with('/') {
         let client = server.get(script);
@@ -504,10 +587,16 @@ fn every_page_loads_the_same_client() {
         assert_eq!(client.header("cache-control"), Some("public, max-age=31536000, immutable"));
         assert!(client.body.contains("SockJS"));
     } else {
-        assert!(chat.contains("integrity=\"sha384-"), "a script of another host is pinned by its hash");
+        assert!(
+            chat.contains("integrity=\"sha384-"),
+            "a script of another host is pinned by its hash"
+        );
         let page = server.get("/chat");
         let host = script.split('/').nth(2).expect("an absolute URL");
-        assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains(host)), "{page:?}");
+        assert!(
+            page.header("content-security-policy").is_some_and(|policy| policy.contains(host)),
+            "{page:?}"
+        );
     }
     assert_eq!(server.get("/static/licenses/sockjs-client.txt").status(), 200);
 }
@@ -515,7 +604,15 @@ fn every_page_loads_the_same_client() {
 #[test]
 fn what_is_not_there_is_told_readably() {
     let server = Running::start(&[]);
-    for path in ["/nothing", "/chat/", "/index.html", "/static/chat.html", "/static/package.json", "/echofoo", "//"] {
+    for path in [
+        "/nothing",
+        "/chat/",
+        "/index.html",
+        "/static/chat.html",
+        "/static/package.json",
+        "/echofoo",
+        "//",
+    ] {
         let answer = server.get(path);
         assert_eq!(answer.status(), 404, "{path}");
         assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"), "{path}");
@@ -561,16 +658,20 @@ fn a_client_that_closes_its_sending_side_still_gets_its_answer() {
     assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
 }
 
-/// Out of file descriptors, `accept` fails for a connection that stays in the backlog: a server that gave up would be gone, and
-/// one that tried again at once would spin. What waited is served when others have closed.
+/// Out of file descriptors, `accept` fails for a connection that stays in the backlog: a server
+/// that gave up would be gone, and one that tried again at once would spin. What waited is served
+/// when others have closed.
 #[cfg(unix)]
 #[test]
 fn running_out_of_files_is_survived() {
     let mut shell = Command::new("sh");
-    let limited = format!("ulimit -n 40; exec {} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_sockeye"));
+    let limited =
+        format!("ulimit -n 40; exec {} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_sockeye"));
     let server = Running::spawn(shell.args(["-c", &limited]));
     let mut held: Vec<TcpStream> = (0..60).map(|_| server.connect()).collect();
-    held[59].write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("in the backlog");
+    held[59]
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .expect("in the backlog");
     let mut waiting = held.pop().expect("60 of them");
     drop(held);
     let mut answer = String::new();
@@ -578,8 +679,9 @@ fn running_out_of_files_is_survived() {
     assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
 }
 
-/// RFC 9112, Request Target: two servers in a row that believe different `Host`s can be made to answer one site's client with another's
-/// page. On the gateway's paths, on those of pages, and for WebSockets; over HTTP/1.0 a request may have none.
+/// RFC 9112, Request Target: two servers in a row that believe different `Host`s can be made to
+/// answer one site's client with another's page. On the gateway's paths, on those of pages, and for
+/// WebSockets; over HTTP/1.0 a request may have none.
 #[test]
 fn a_request_says_once_which_host_it_is_for() {
     let server = Running::start(&[]);
@@ -609,7 +711,8 @@ fn a_request_says_once_which_host_it_is_for() {
 fn signals_stop_the_server_with_success() {
     for name in ["TERM", "INT"] {
         let mut server = Running::start(&[]);
-        // One connection that never said anything and one that is idle between requests do not hold it up.
+        // One connection that never said anything and one that is idle between requests do not hold
+        // it up.
         let _silent = server.connect();
         let mut idle = server.connect();
         idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").expect("open");
@@ -620,8 +723,9 @@ fn signals_stop_the_server_with_success() {
     }
 }
 
-/// A log collector that hangs: a pipe holds 64 KiB, and a write to a full one never returns. The server answers, tells how much of its
-/// log was lost once somebody reads again, and ends when it is told to, whether anybody does or not.
+/// A log collector that hangs: a pipe holds 64 KiB, and a write to a full one never returns. The
+/// server answers, tells how much of its log was lost once somebody reads again, and ends when it
+/// is told to, whether anybody does or not.
 #[cfg(unix)]
 #[test]
 fn a_stderr_that_is_not_read_stops_nothing() {
@@ -633,9 +737,14 @@ fn a_stderr_that_is_not_read_stops_nothing() {
         assert_eq!(server.post("/echo/000/one/xhr", "").body, "o\n");
         let mut connection = BufReader::new(server.connect());
         let host = server.addr;
-        let refused = format!("POST /echo/000/one/xhr_send HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx");
+        let refused = format!(
+            "POST /echo/000/one/xhr_send HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1\r\n\r\nx"
+        );
         for _ in 0..60 {
-            connection.get_mut().write_all(refused.repeat(100).as_bytes()).expect("the server reads");
+            connection
+                .get_mut()
+                .write_all(refused.repeat(100).as_bytes())
+                .expect("the server reads");
             for _ in 0..100 {
                 let head = answer_head(&mut connection);
                 assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
@@ -662,7 +771,9 @@ fn answer_head(connection: &mut BufReader<TcpStream>) -> String {
     while !head.ends_with("\r\n\r\n") {
         assert!(connection.read_line(&mut head).expect("an answer") > 0, "{head}");
     }
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
     connection.read_exact(&mut vec![0; length.expect("a length")]).expect("a body");
     head
 }
@@ -680,24 +791,35 @@ fn logs_go_to_stderr_and_can_be_turned_up_and_off() {
         if let Some(filter) = variable {
             command.env("RUST_LOG", filter);
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
         let told = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
         assert!(told.expect("kill runs").success());
         let output = child.wait_with_output().expect("it ended");
-        assert_eq!(text(&output.stderr).contains("listening"), expected, "{arguments:?} RUST_LOG={variable:?}");
+        assert_eq!(
+            text(&output.stderr).contains("listening"),
+            expected,
+            "{arguments:?} RUST_LOG={variable:?}"
+        );
     }
 }
 
-/// A client of an app that passes on what it says can't flood those that hear it: what is ahead of its rate waits for its answer, and is
-/// taken then. 15 messages of 64 KiB are more than a burst, and seven seconds' worth.
+/// A client of an app that passes on what it says can't flood those that hear it: what is ahead of
+/// its rate waits for its answer, and is taken then. 15 messages of 64 KiB are more than a burst,
+/// and seven seconds' worth.
 #[test]
 fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
     let much = format!("[{}]", vec![format!("\"{}\"", "x".repeat(64 * 1024)); 15].join(","));
-    for (rate, prefixes) in
-        [(None, &["/broadcast", "/ws", "/socket", "/signal"][..]), (Some("off"), &["/broadcast"]), (None, &["/echo"])]
-    {
+    for (rate, prefixes) in [
+        (None, &["/broadcast", "/ws", "/socket", "/signal"][..]),
+        (Some("off"), &["/broadcast"]),
+        (None, &["/echo"]),
+    ] {
         let held = rate.is_none() && prefixes != ["/echo"];
         let server = Running::start(rate.map_or(&[][..], |_| &["--inbound-rate", "off"]));
         for prefix in prefixes {
@@ -706,8 +828,13 @@ fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
             let send = format!("{session}/xhr_send");
             assert!(server.post(&send, &much).head.starts_with("HTTP/1.1 204 "), "{prefix}");
             let mut stream = server.connect();
-            stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout above zero");
-            let more = format!("POST {send} HTTP/1.1\r\nHost: {}\r\nContent-Length: 5\r\n\r\n[\"x\"]", server.addr);
+            stream
+                .set_read_timeout(Some(Duration::from_millis(300)))
+                .expect("a timeout above zero");
+            let more = format!(
+                "POST {send} HTTP/1.1\r\nHost: {}\r\nContent-Length: 5\r\n\r\n[\"x\"]",
+                server.addr
+            );
             stream.write_all(more.as_bytes()).expect("the request leaves");
             let answer = stream.read(&mut [0; 9]);
             assert_eq!(answer.is_err(), held, "{prefix}: {answer:?}");
@@ -719,7 +846,9 @@ fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
 #[test]
 fn the_log_tells_at_the_start_how_much_memory_sessions_may_hold() {
     let half = Some("half of the ").filter(|_| cfg!(target_os = "linux"));
-    for (arguments, told) in [(&["--memory", "64MiB"][..], Some("limit=67108864 source=\"--memory\"")), (&[], half)] {
+    for (arguments, told) in
+        [(&["--memory", "64MiB"][..], Some("limit=67108864 source=\"--memory\"")), (&[], half)]
+    {
         let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
         let mut server = Running::spawn_with(&mut sockeye(&arguments), Stdio::piped());
         let mut stderr = BufReader::new(server.child.stderr.take().expect("piped"));
@@ -732,5 +861,8 @@ fn the_log_tells_at_the_start_how_much_memory_sessions_may_hold() {
     }
     let refused = sockeye(&["--memory", "much"]).output().expect("the binary starts");
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("write a size above 0, for example 512MiB"), "{refused:?}");
+    assert!(
+        text(&refused.stderr).contains("write a size above 0, for example 512MiB"),
+        "{refused:?}"
+    );
 }

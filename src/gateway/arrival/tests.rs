@@ -47,7 +47,10 @@ impl http_body::Body for Slow {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.length == 0 {
             return Poll::Ready(None);
@@ -115,7 +118,8 @@ async fn open(gateway: &Gateway) {
     assert_eq!(answer.into_body().collect().await.expect("infallible").to_bytes(), "o\n");
 }
 
-/// All other tasks have done what they can: the clock is paused, and moves when nobody is left to run.
+/// All other tasks have done what they can: the clock is paused, and moves when nobody is left to
+/// run.
 async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -124,9 +128,12 @@ async fn settled() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_of_a_body_that_nobody_wants() {
     let gateway = gateway(EndpointConfig::default());
-    for (path, status) in
-        [("none/xhr_send", 404), ("none/jsonp_send", 404), ("poll/xhr", 200), ("stream/xhr_streaming", 200)]
-    {
+    for (path, status) in [
+        ("none/xhr_send", 404),
+        ("none/jsonp_send", 404),
+        ("poll/xhr", 200),
+        ("stream/xhr_streaming", 200),
+    ] {
         let (client, body) = Client::new(2_000 * PIECE);
         let answer = post(&gateway, path, body);
         for _ in 0..1_999 {
@@ -137,11 +144,16 @@ async fn nothing_is_kept_of_a_body_that_nobody_wants() {
         assert!(!answer.is_finished(), "the client is not listening yet");
         client.send();
         let answer = answer.await.expect("no panic");
-        assert_eq!((answer.status().as_u16(), answer.headers().get(header::CONNECTION)), (status, None), "{path}");
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers().get(header::CONNECTION)),
+            (status, None),
+            "{path}"
+        );
     }
 }
 
-/// The application closes its session while a payload is on its way: what has arrived of it was kept until the rest came.
+/// The application closes its session while a payload is on its way: what has arrived of it was
+/// kept until the rest came.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_closes_gives_up_what_arrives() {
     let gateway = gateway(EndpointConfig::default());
@@ -167,7 +179,8 @@ async fn a_session_that_closes_gives_up_what_arrives() {
     }
 }
 
-/// One session and many connections with a payload each: more than `waiting_payloads` of them were kept.
+/// One session and many connections with a payload each: more than `waiting_payloads` of them were
+/// kept.
 #[tokio::test(start_paused = true)]
 async fn so_many_payloads_of_a_session_arrive_and_no_more() {
     for (waiting_payloads, places) in [(4, 4), (1, 1), (0, 1)] {
@@ -187,7 +200,9 @@ async fn so_many_payloads_of_a_session_arrive_and_no_more() {
             }
         }
         settled().await;
-        let asked = |payloads: &[(_, Client)]| payloads.iter().filter(|(_, client)| client.asked() > 0).count();
+        let asked = |payloads: &[(_, Client)]| {
+            payloads.iter().filter(|(_, client)| client.asked() > 0).count()
+        };
         assert_eq!(asked(&payloads), places, "those that wait are not read");
         let (answer, first) = payloads.remove(0);
         first.say("[]");
@@ -203,8 +218,12 @@ async fn so_many_payloads_of_a_session_arrive_and_no_more() {
         if places > 1 {
             assert_eq!(last.status(), 204, "those before it that never came made room");
         } else {
-            // The only place was taken anew, and its payload had time for longer than the last one waited.
-            assert_eq!((last.status().as_u16(), last.headers()[header::CONNECTION].as_bytes()), (503, &b"close"[..]));
+            // The only place was taken anew, and its payload had time for longer than the last one
+            // waited.
+            assert_eq!(
+                (last.status().as_u16(), last.headers()[header::CONNECTION].as_bytes()),
+                (503, &b"close"[..])
+            );
             assert_eq!(client.asked(), 0);
         }
         let next = post(&gateway, "a/xhr_send", Full::new(Bytes::from("[\"on\"]")));

@@ -8,7 +8,8 @@ use crate::budget::{Budget, Held};
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::close::CloseReason;
 
-/// How sessions ended whose ids a client may still use: its late poll must not open a new session as if nothing had been lost.
+/// How sessions ended whose ids a client may still use: its late poll must not open a new session
+/// as if nothing had been lost.
 ///
 /// The default remembers nothing.
 #[derive(Default)]
@@ -22,7 +23,8 @@ pub(crate) struct Memory {
     held: Option<Held>,
 }
 
-/// What an end takes beside its id, in bytes: a place in the order, one in the table, which is up to half empty, and the shared id's head.
+/// What an end takes beside its id, in bytes: a place in the order, one in the table, which is up
+/// to half empty, and the shared id's head.
 const OVERHEAD: usize = 192;
 
 impl Memory {
@@ -83,7 +85,8 @@ impl Memory {
     fn forget_oldest(&mut self) {
         let Some((at, oldest)) = self.order.pop_front() else { return };
         self.bytes -= oldest.len() + OVERHEAD;
-        // The same segment may have ended again since: then a later place in the order stands for it.
+        // The same segment may have ended again since: then a later place in the order stands for
+        // it.
         if self.reasons.get(&oldest).is_some_and(|(_, kept)| *kept == at) {
             self.reasons.remove(&oldest);
         }

@@ -1,5 +1,6 @@
-//! The tasks of a registry: one ends sessions whose dates have come, the other forgets ended ones. Each runs while there is something to wait
-//! for, with or without traffic, in whichever runtime is there.
+//! The tasks of a registry: one ends sessions whose dates have come, the other forgets ended ones.
+//! Each runs while there is something to wait for, with or without traffic, in whichever runtime is
+//! there.
 
 use std::sync::{Arc, MutexGuard, Weak};
 
@@ -18,8 +19,9 @@ pub(super) struct Tasks {
 }
 
 impl Registry {
-    /// Starts the tasks that have something to do and don't run: for the first time, again, or because the runtime that they ran in has
-    /// ended. Takes the lock, for it must be free then: a runtime that is ending drops what it is given at once, and that takes the lock.
+    /// Starts the tasks that have something to do and don't run: for the first time, again, or
+    /// because the runtime that they ran in has ended. Takes the lock, for it must be free then: a
+    /// runtime that is ending drops what it is given at once, and that takes the lock.
     pub(super) fn staff(self: &Arc<Self>, mut tables: MutexGuard<'_, Tables>) {
         let tables_now = &mut *tables;
         let reap = !tables_now.tasks.reaping && !tables_now.dates.is_empty();
@@ -28,7 +30,10 @@ impl Registry {
             return;
         }
         // Every session that has a segment was made within a runtime.
-        let Some(runtime) = Handle::try_current().ok().or_else(|| tables_now.tasks.runtime.clone()) else { return };
+        let Some(runtime) = Handle::try_current().ok().or_else(|| tables_now.tasks.runtime.clone())
+        else {
+            return;
+        };
         tables_now.tasks.reaping |= reap;
         tables_now.tasks.sweeping |= sweep;
         drop(tables);
@@ -45,7 +50,8 @@ impl Registry {
     }
 }
 
-/// A task that stands in [`Tasks`] as running. Dropped before it has finished, for its runtime ends, it leaves the place to another.
+/// A task that stands in [`Tasks`] as running. Dropped before it has finished, for its runtime
+/// ends, it leaves the place to another.
 struct Task {
     registry: Weak<Registry>,
     running: fn(&mut Tasks) -> &mut bool,
@@ -53,7 +59,8 @@ struct Task {
 }
 
 impl Task {
-    /// Ends sessions whose clients did not come back, or take nothing of a closed one; rests while no date stands, and ends when there is none left.
+    /// Ends sessions whose clients did not come back, or take nothing of a closed one; rests while
+    /// no date stands, and ends when there is none left.
     ///
     /// It keeps the registry: sessions live in there, also when their gateway is gone.
     async fn reap(mut self, registry: Arc<Registry>) {
@@ -65,8 +72,9 @@ impl Task {
                     None => return self.finish(&mut tables),
                 }
             };
-            // A date entered meanwhile is hardly ever earlier than this one, and never by more than the time between
-            // two looks (`Shared::look_delay`), which is the same for all sessions of an endpoint.
+            // A date entered meanwhile is hardly ever earlier than this one, and never by more than
+            // the time between two looks (`Shared::look_delay`), which is the same for all sessions
+            // of an endpoint.
             tokio::time::sleep_until(next.into()).await;
             registry.expire_due(clock::now());
         }

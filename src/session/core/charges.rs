@@ -10,8 +10,8 @@ pub(super) struct Charges {
     owed: isize,
 }
 
-/// Less than this is not worth telling, so that a message that comes and goes touches nothing that other sessions use. A session's fixed
-/// cost has room for it.
+/// Less than this is not worth telling, so that a message that comes and goes touches nothing that
+/// other sessions use. A session's fixed cost has room for it.
 const WORTH_TELLING: usize = 1024;
 
 impl Charges {
@@ -29,6 +29,10 @@ impl Charges {
 
     /// What is to be told now: of little nothing, unless it is the last time.
     pub(super) fn take(&mut self, last: bool) -> isize {
-        if last || self.owed.unsigned_abs() >= WORTH_TELLING { std::mem::take(&mut self.owed) } else { 0 }
+        if last || self.owed.unsigned_abs() >= WORTH_TELLING {
+            std::mem::take(&mut self.owed)
+        } else {
+            0
+        }
     }
 }

@@ -1,10 +1,12 @@
-//! Frames that were handed to a transport which tells when their bytes were written: what is on its way, and for how long it may be.
+//! Frames that were handed to a transport which tells when their bytes were written: what is on its
+//! way, and for how long it may be.
 
 use std::time::{Duration, Instant};
 
 use super::Limits;
 
-/// Longer than any frame takes at any rate that is worth being set; dates beyond it need not be computed.
+/// Longer than any frame takes at any rate that is worth being set; dates beyond it need not be
+/// computed.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What is on its way to one client.
@@ -14,8 +16,8 @@ pub(super) struct Flight {
     messages: u32,
     /// When the connection is given up, unless it takes bytes before.
     stalls_at: Instant,
-    /// When it is given up though it takes bytes, for it takes too few: what was handed over takes so long at the least rate, and the
-    /// write timeout comes on top.
+    /// When it is given up though it takes bytes, for it takes too few: what was handed over takes
+    /// so long at the least rate, and the write timeout comes on top.
     late_at: Instant,
 }
 
@@ -40,13 +42,20 @@ impl Flight {
     }
 
     /// A frame with so many messages, and about so many bytes, is on its way.
-    pub(super) fn handed_over(&mut self, now: Instant, limits: &Limits, messages: usize, bytes: usize) {
+    pub(super) fn handed_over(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        messages: usize,
+        bytes: usize,
+    ) {
         if self.is_empty() {
             self.stalls_at = now + limits.write_timeout;
         }
         let reading = match limits.least_rate {
             0 => Duration::ZERO,
-            rate => Duration::from_millis((bytes as u64).saturating_mul(1000) / rate as u64).min(LONGEST),
+            rate => Duration::from_millis((bytes as u64).saturating_mul(1000) / rate as u64)
+                .min(LONGEST),
         };
         let earliest = now + limits.write_timeout;
         self.late_at = (self.late_at.max(earliest) + reading).min(earliest + LONGEST);
@@ -70,10 +79,12 @@ impl Flight {
         self.stalls_at.min(self.late_at)
     }
 
-    /// When a client that reads at the least rate has read what was written: the network and the kernels hold the rest until then. In
-    /// whole seconds, for the delay that begins there has room for less; and for no longer than a connection may take nothing.
+    /// When a client that reads at the least rate has read what was written: the network and the
+    /// kernels hold the rest until then. In whole seconds, for the delay that begins there has room
+    /// for less; and for no longer than a connection may take nothing.
     pub(super) fn read_by(&self, now: Instant, limits: &Limits) -> Instant {
-        let since = self.late_at.saturating_duration_since(now).saturating_sub(limits.write_timeout);
+        let since =
+            self.late_at.saturating_duration_since(now).saturating_sub(limits.write_timeout);
         now + Duration::from_secs(since.min(limits.write_timeout).as_secs())
     }
 }

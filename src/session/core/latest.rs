@@ -23,8 +23,8 @@ pub(crate) enum Kept {
 
 /// What waits behind a full queue, in the order in which it was published.
 ///
-/// A message that replaces one takes the last place, not the place of that one: so a client gets a part of what was published, but never
-/// in another order than everybody else.
+/// A message that replaces one takes the last place, not the place of that one: so a client gets a
+/// part of what was published, but never in another order than everybody else.
 #[derive(Debug, Default)]
 pub(super) struct Latest {
     waiting: VecDeque<(Key, Message)>,
@@ -34,7 +34,13 @@ pub(super) struct Latest {
 impl Latest {
     /// Up to `keys` messages, whose bytes are at most those of a full queue.
     /// Gives back the one that it replaces.
-    pub(super) fn put(&mut self, key: Key, message: Message, keys: usize, bytes: usize) -> (Kept, Option<Message>) {
+    pub(super) fn put(
+        &mut self,
+        key: Key,
+        message: Message,
+        keys: usize,
+        bytes: usize,
+    ) -> (Kept, Option<Message>) {
         // As many as there may be keys are looked at, and only for a client that lags.
         let before = self.waiting.iter().position(|(other, _)| *other == key);
         let replaced = before.map_or(0, |at| self.waiting[at].1.len());

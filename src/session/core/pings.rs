@@ -1,4 +1,5 @@
-//! Whether the peer of a socket lives: it is pinged when it is silent, and given up when a ping brings no sign of life.
+//! Whether the peer of a socket lives: it is pinged when it is silent, and given up when a ping
+//! brings no sign of life.
 
 use std::time::Instant;
 
@@ -43,7 +44,8 @@ enum Pong {
     Leaving,
     /// The ping has left; without any sign of life by then the peer is taken for dead.
     AwaitedBy(Instant),
-    /// The ping has left, but the socket is not read, so its answer can't be seen: the clock stands still.
+    /// The ping has left, but the socket is not read, so its answer can't be seen: the clock stands
+    /// still.
     Paused,
 }
 
@@ -58,8 +60,9 @@ impl Pings {
             return false;
         }
         self.look_at = now + limits.heartbeat_delay;
-        // While the socket is not read there are pings all the same: a peer whose end lies behind what is not
-        // read is noticed by a write that fails, and the first write to such a peer never does.
+        // While the socket is not read there are pings all the same: a peer whose end lies behind
+        // what is not read is noticed by a write that fails, and the first write to such a peer
+        // never does.
         let is_due = matches!(self.state, Pong::Idle | Pong::Paused);
         if std::mem::take(&mut self.heard) || !is_due {
             return false;
@@ -68,7 +71,8 @@ impl Pings {
         true
     }
 
-    /// When [`poll`](Self::poll) or [`is_unanswered`](Self::is_unanswered) has something to say by the clock alone.
+    /// When [`poll`](Self::poll) or [`is_unanswered`](Self::is_unanswered) has something to say by
+    /// the clock alone.
     pub(super) fn next_timeout(&self) -> Instant {
         self.answer_due().map_or(self.look_at, |due| due.min(self.look_at))
     }
@@ -86,8 +90,8 @@ impl Pings {
         self.answer_due().is_some_and(|due| now >= due)
     }
 
-    /// A ping's bytes have left, behind `ahead` bytes that the system may hold still: a slow peer has to read
-    /// those first, and gets the time for it.
+    /// A ping's bytes have left, behind `ahead` bytes that the system may hold still: a slow peer
+    /// has to read those first, and gets the time for it.
     pub(super) fn left(&mut self, now: Instant, limits: &Limits, ahead: usize) {
         if self.state == Pong::Leaving {
             // The pause may have begun before the ping left.
@@ -98,7 +102,8 @@ impl Pings {
         }
     }
 
-    /// There was a sign of life: something arrived, or a socket that had been full took bytes again.
+    /// There was a sign of life: something arrived, or a socket that had been full took bytes
+    /// again.
     pub(super) fn heard(&mut self) {
         self.heard = true;
         if self.state != Pong::Leaving {
@@ -118,7 +123,8 @@ impl Pings {
         self.paused & reason.0 != 0
     }
 
-    /// A reason is gone. With the last one the socket is read again: the peer gets the whole time anew.
+    /// A reason is gone. With the last one the socket is read again: the peer gets the whole time
+    /// anew.
     pub(super) fn resume(&mut self, now: Instant, limits: &Limits, reason: Pause) {
         self.paused &= !reason.0;
         if self.paused == 0 && self.state == Pong::Paused {

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// How fast the client of a session may send, over time: messages and bytes a second, and how many at once after a pause.
+/// How fast the client of a session may send, over time: messages and bytes a second, and how many
+/// at once after a pause.
 ///
-/// A client that is faster is read no further until its next messages are within the rate: its WebSocket or TCP connection is not
-/// read, an `xhr_send` waits for its answer. Nothing is lost and nothing is closed, and neither `send_wait` nor `pong_timeout` runs
-/// meanwhile. With a rate, one client that sends without end costs those that hear it no more than the rate.
+/// A client that is faster is read no further until its next messages are within the rate: its
+/// WebSocket or TCP connection is not read, an `xhr_send` waits for its answer. Nothing is lost and
+/// nothing is closed, and neither `send_wait` nor `pong_timeout` runs meanwhile. With a rate, one
+/// client that sends without end costs those that hear it no more than the rate.
 ///
-/// The default is for what people say to each other and for the signaling of calls: 200 messages and 128 KiB a second, and three
-/// seconds' worth at once.
+/// The default is for what people say to each other and for the signaling of calls: 200 messages
+/// and 128 KiB a second, and three seconds' worth at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,18 +31,23 @@ pub struct Rate {
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Rate {
-    /// So many messages and so many bytes a second, whichever is less, and three seconds' worth at once. `u32::MAX` is as good as no bound.
+    /// So many messages and so many bytes a second, whichever is less, and three seconds' worth at
+    /// once. `u32::MAX` is as good as no bound.
     ///
     /// # Panics
     ///
     /// When one of them is 0: nothing would ever come in.
     pub fn new(messages: u32, bytes: u32) -> Self {
-        assert!(messages > 0 && bytes > 0, "a rate of 0 lets nothing in: give it 1 or more, or no rate at all");
+        assert!(
+            messages > 0 && bytes > 0,
+            "a rate of 0 lets nothing in: give it 1 or more, or no rate at all"
+        );
         Self { messages, bytes, burst: Duration::from_secs(3) }
     }
 
-    /// How many seconds' worth may come at once after as long a pause. A payload that is more by itself comes after the whole pause. Zero:
-    /// each payload waits until the one before it has had its time.
+    /// How many seconds' worth may come at once after as long a pause. A payload that is more by
+    /// itself comes after the whole pause. Zero: each payload waits until the one before it has had
+    /// its time.
     #[must_use]
     pub fn burst(mut self, burst: Duration) -> Self {
         self.burst = burst.min(LONGEST);
@@ -50,7 +57,8 @@ impl Rate {
     /// Bytes and messages that may come at once; at the least one.
     pub(crate) fn at_once(&self) -> (usize, usize) {
         let worth = |a_second: u32| {
-            let worth = u128::from(a_second) * self.burst.as_nanos() / Duration::from_secs(1).as_nanos();
+            let worth =
+                u128::from(a_second) * self.burst.as_nanos() / Duration::from_secs(1).as_nanos();
             usize::try_from(worth).unwrap_or(usize::MAX).max(1)
         };
         (worth(self.bytes), worth(self.messages))
@@ -80,8 +88,15 @@ impl Buckets {
 
     /// Takes what a payload costs, if `rate` allows it now; else nothing, and tells when it will.
     ///
-    /// What is more than a whole bucket needs a full one, and is paid off after it: so no moment sees more than the larger of the two.
-    pub(super) fn take(&mut self, now: Instant, rate: &Rate, messages: usize, bytes: usize) -> Result<(), Instant> {
+    /// What is more than a whole bucket needs a full one, and is paid off after it: so no moment
+    /// sees more than the larger of the two.
+    pub(super) fn take(
+        &mut self,
+        now: Instant,
+        rate: &Rate,
+        messages: usize,
+        bytes: usize,
+    ) -> Result<(), Instant> {
         let (messages, bytes) = (time_for(messages, rate.messages), time_for(bytes, rate.bytes));
         let ready = |full: Instant, cost: Duration| {
             let level_needed = cost.min(rate.burst);

@@ -8,8 +8,9 @@ use crate::session::QueueLimit;
 use crate::session::core::Limits;
 use crate::session::testing::{limits, shared};
 
-/// A ping leaves when the socket is flushed, which is after the session was asked for the last time in that turn. The receiver's timer
-/// then still stands at the next heartbeat, and a peer that is dead would be missed until then.
+/// A ping leaves when the socket is flushed, which is after the session was asked for the last time
+/// in that turn. The receiver's timer then still stands at the next heartbeat, and a peer that is
+/// dead would be missed until then.
 #[tokio::test(start_paused = true)]
 async fn the_pong_is_awaited_from_when_the_ping_has_left() {
     let limits = limits();
@@ -33,8 +34,9 @@ async fn the_pong_is_awaited_from_when_the_ping_has_left() {
     assert_eq!(clock::now() - left, limits.pong_timeout);
 }
 
-/// A pong found the inbound queue over its limit, which one large payload may bring about, and was taken for the beginning of a pause. That
-/// pause had no end, for nothing waited for room: a peer that fell silent then was never missed.
+/// A pong found the inbound queue over its limit, which one large payload may bring about, and was
+/// taken for the beginning of a pause. That pause had no end, for nothing waited for room: a peer
+/// that fell silent then was never missed.
 #[tokio::test(start_paused = true)]
 async fn a_pong_needs_no_room_in_the_inbound_queue() {
     let limits = Limits { inbound: QueueLimit { messages: 8, bytes: 8 }, ..limits() };
@@ -72,8 +74,8 @@ impl Wake for Woken {
     }
 }
 
-/// The timer is asked only when it must be. A body that goes from one task to another, a timer that has fired meanwhile, and a task that has
-/// used up its budget are when it must.
+/// The timer is asked only when it must be. A body that goes from one task to another, a timer that
+/// has fired meanwhile, and a task that has used up its budget are when it must.
 #[tokio::test(start_paused = true)]
 async fn the_timer_wakes_the_task_that_asked_last() {
     let limits = limits();
@@ -96,7 +98,8 @@ async fn the_timer_wakes_the_task_that_asked_last() {
 
     // Without budget: woken at once, to ask again.
     while tokio::task::coop::has_budget_remaining() {
-        let _: Poll<()> = pin!(tokio::task::coop::consume_budget()).poll(&mut Context::from_waker(Waker::noop()));
+        let _: Poll<()> =
+            pin!(tokio::task::coop::consume_budget()).poll(&mut Context::from_waker(Waker::noop()));
     }
     assert!(poll(&first).is_pending());
     tokio::task::yield_now().await;
@@ -106,8 +109,8 @@ async fn the_timer_wakes_the_task_that_asked_last() {
     assert!(first.0.load(Ordering::Relaxed));
 }
 
-/// A client is over its rate for a minute. Its socket is not read, which is not its fault: no pong is missed, and what waits is taken when
-/// it is time, without anything else that happens.
+/// A client is over its rate for a minute. Its socket is not read, which is not its fault: no pong
+/// is missed, and what waits is taken when it is time, without anything else that happens.
 #[tokio::test(start_paused = true)]
 async fn a_socket_over_its_rate_is_read_when_it_is_time() {
     let rate = crate::Rate::new(1, u32::MAX).burst(Duration::from_secs(1));

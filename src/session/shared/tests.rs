@@ -16,8 +16,9 @@ impl Wake for Task {
     fn wake(self: Arc<Self>) {}
 }
 
-/// A client that comes again and again for a session that is in use, or an application that gives up sending after a while, must not leave
-/// a waker behind each time: it keeps all of a task's memory, and nobody would call it for as long as nothing happens.
+/// A client that comes again and again for a session that is in use, or an application that gives
+/// up sending after a while, must not leave a waker behind each time: it keeps all of a task's
+/// memory, and nobody would call it for as long as nothing happens.
 #[tokio::test(start_paused = true)]
 async fn who_gives_up_waiting_leaves_nothing_behind() {
     let one = QueueLimit { messages: 1, bytes: 4 };
@@ -45,8 +46,8 @@ async fn who_gives_up_waiting_leaves_nothing_behind() {
     }
 }
 
-/// A payload gives up, and the one behind it gets its turn at the moment when the application makes room: it must not be taken, for the
-/// application would not see that one is missing before it.
+/// A payload gives up, and the one behind it gets its turn at the moment when the application makes
+/// room: it must not be taken, for the application would not see that one is missing before it.
 #[tokio::test(start_paused = true)]
 async fn no_payload_passes_one_that_gave_up() {
     /// Notes whether the session was closed when it was woken.
@@ -65,7 +66,9 @@ async fn no_payload_passes_one_that_gave_up() {
     let second = session.deliver(vec!["second".into()], Duration::from_secs(9), 2);
     let (mut first, mut second) = (Box::pin(first), Box::pin(second));
     assert!(poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx))).await.is_pending());
-    assert!(second.as_mut().poll(&mut Context::from_waker(&Arc::clone(&behind).into())).is_pending());
+    assert!(
+        second.as_mut().poll(&mut Context::from_waker(&Arc::clone(&behind).into())).is_pending()
+    );
     assert_eq!(first.await, Inbound::Full);
     assert_eq!(*behind.1.lock().expect("no panic"), [true]);
 }

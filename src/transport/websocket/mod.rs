@@ -50,7 +50,8 @@ pub(crate) struct Settings {
 const WRITE_THRESHOLD: usize = 16 * 1024;
 /// Packets read, or frames written, before the other side of the task gets its turn.
 const TURN: usize = 64;
-/// What is read behind messages that found no room, in bytes and messages: the peer's end may lie there.
+/// What is read behind messages that found no room, in bytes and messages: the peer's end may lie
+/// there.
 const LOOK_AHEAD: (usize, usize) = (16 * 1024, 64);
 /// Larger room for what is read or written in a turn is not kept for the next connection.
 const SPARE: usize = 1024;
@@ -62,7 +63,8 @@ thread_local! {
 
 /// Runs a session over an upgraded connection until both the socket and the application are done.
 ///
-/// `read` is what had been read of the connection behind the handshake; `watch` sees the peer's end while the socket is not read.
+/// `read` is what had been read of the connection behind the handshake; `watch` sees the peer's end
+/// while the socket is not read.
 pub(crate) async fn run<S>(
     stream: S,
     read: Vec<u8>,
@@ -128,7 +130,8 @@ struct Driver<S, A> {
     application: Option<A>,
     framing: Framing,
     settings: Arc<Settings>,
-    /// Messages that found no room in the inbound queue; while there are any, the socket is not read.
+    /// Messages that found no room in the inbound queue; while there are any, the socket is not
+    /// read.
     refused: Vec<Message>,
     reading: Reading,
     ping_leaving: bool,
@@ -204,11 +207,13 @@ where
     /// Tells what is on its way.
     fn tell_held(&mut self) {
         // As a rule nothing is refused.
-        let refused = self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
+        let refused =
+            self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
         self.buffered.set(self.wire.held() + refused);
     }
 
-    /// Reads what the peer had sent before it went, as far as the application makes room for it in time.
+    /// Reads what the peer had sent before it went, as far as the application makes room for it in
+    /// time.
     async fn read_rest(&mut self) -> Ending {
         self.reading = Reading::Open;
         self.end_watch = EndWatch::default();
@@ -253,7 +258,8 @@ where
         }
     }
 
-    /// Reads what has arrived, up to a turn. True when the application has got something, or the peer ended.
+    /// Reads what has arrived, up to a turn. True when the application has got something, or the
+    /// peer ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
             if !self.receiver.hear_again(cx, &mut self.refused) {
@@ -269,7 +275,8 @@ where
         let (mut batch, mut bytes, mut heard, mut waits) = (SPARE_MESSAGES.take(), 0, false, false);
         let (most_bytes, most) = self.settings.read_ahead;
         for _ in 0..TURN {
-            if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most {
+            if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most
+            {
                 break;
             }
             let Poll::Ready(packet) = self.wire.poll_packet(cx) else {
@@ -305,14 +312,16 @@ where
     /// If the peer has broken a limit, it is told so behind all that is queued.
     fn refuse(&mut self) {
         if let Reading::Refused(reason) = &self.reading {
-            // What came before in order is the application's still; room or not, for it is the last.
+            // What came before in order is the application's still; room or not, for it is the
+            // last.
             self.receiver.push_last(&mut self.refused);
             self.receiver.close(reason.clone());
             self.reading = Reading::Stopped;
         }
     }
 
-    /// Ready when a message that has begun has not ended in time. One that is there in one read takes no timer.
+    /// Ready when a message that has begun has not ended in time. One that is there in one read
+    /// takes no timer.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.wire.take_ended() || !self.wire.has_begun() {
             self.message_deadline.clear();
@@ -323,7 +332,8 @@ where
         self.message_deadline.poll(cx)
     }
 
-    /// Reads a little behind messages that found no room, for the peer's end may lie there. True when reading has ended.
+    /// Reads a little behind messages that found no room, for the peer's end may lie there. True
+    /// when reading has ended.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         let mut bytes = self.refused.iter().map(Message::len).sum::<usize>();
         for _ in 0..TURN {
@@ -346,8 +356,8 @@ where
         false
     }
 
-    /// For as long as the socket is not read, whatever the reason: no time counts against the peer, but its end is watched for. True when
-    /// it has gone.
+    /// For as long as the socket is not read, whatever the reason: no time counts against the peer,
+    /// but its end is watched for. True when it has gone.
     fn poll_paused(&mut self, cx: &mut Context<'_>) -> bool {
         self.message_deadline.clear();
         let gone = matches!(self.reading, Reading::Open) && self.end_watch.poll(cx).is_ready();
@@ -357,16 +367,24 @@ where
         gone
     }
 
-    fn accept(&mut self, packet: Result<Packet, Error>, batch: &mut Vec<Message>) -> Result<(), Reading> {
+    fn accept(
+        &mut self,
+        packet: Result<Packet, Error>,
+        batch: &mut Vec<Message>,
+    ) -> Result<(), Reading> {
         let ended = |ending| Err(Reading::Ended(ending));
         match packet {
             Ok(Packet::Text(text)) => match self.framing {
                 Framing::Raw => batch.push(Message::text(text.as_str())),
-                Framing::SockJs => match payload::parse_frame(text.as_str(), &self.settings.payload, batch) {
-                    Ok(()) => {}
-                    Err(error) if error.is_limit() => return Err(Reading::Refused(CloseReason::TOO_LARGE)),
-                    Err(_) => return ended(Ending::Aborted(CloseReason::BROKEN_FRAMING)),
-                },
+                Framing::SockJs => {
+                    match payload::parse_frame(text.as_str(), &self.settings.payload, batch) {
+                        Ok(()) => {}
+                        Err(error) if error.is_limit() => {
+                            return Err(Reading::Refused(CloseReason::TOO_LARGE));
+                        }
+                        Err(_) => return ended(Ending::Aborted(CloseReason::BROKEN_FRAMING)),
+                    }
+                }
             },
             Ok(Packet::Binary(bytes)) => {
                 if self.framing == Framing::SockJs || !self.settings.binary {
@@ -376,14 +394,17 @@ where
             }
             Ok(Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_)) => {}
             Ok(Packet::Close(frame)) => {
-                let frame = frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+                let frame =
+                    frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
                 return ended(Ending::ByPeer(frame));
             }
             Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
                 return Err(Reading::Refused(CloseReason::TOO_LARGE));
             }
             Err(Error::Utf8(_)) => return ended(Ending::Aborted(CloseReason::NOT_UTF8)),
-            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => return ended(Ending::Lost),
+            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                return ended(Ending::Lost);
+            }
             Err(Error::Protocol(_)) => return ended(Ending::Aborted(CloseReason::PROTOCOL_ERROR)),
             Err(_) => return ended(Ending::Lost),
         }
@@ -420,7 +441,11 @@ where
             self.receiver.poll_steps(cx, |step| {
                 bytes += size(&step);
                 steps.push(step);
-                if bytes < WRITE_THRESHOLD { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if bytes < WRITE_THRESHOLD {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             });
             for step in steps.drain(..) {
                 match step {
@@ -459,7 +484,9 @@ where
         match (self.framing, frame) {
             (Framing::SockJs, frame) => frame.with_bytes(|bytes| self.wire.put_text(bytes)),
             (Framing::Raw, Frame::Message(message)) => self.put_raw(&message),
-            (Framing::Raw, Frame::Messages(messages)) => messages.iter().for_each(|message| self.put_raw(message)),
+            (Framing::Raw, Frame::Messages(messages)) => {
+                messages.iter().for_each(|message| self.put_raw(message))
+            }
             // No frames at all on a raw WebSocket.
             (Framing::Raw, Frame::Open | Frame::Heartbeat | Frame::Close(_)) => {}
         }
@@ -492,9 +519,14 @@ where
     }
 }
 
-/// Says goodbye and ends with FIN, never RST, which could destroy what the peer has not read yet: after our last byte the connection is
-/// read until the peer's end.
-async fn finish<S>(mut wire: Wire<S>, ending: Ending, framing: Framing, patience: Patience) -> io::Result<()>
+/// Says goodbye and ends with FIN, never RST, which could destroy what the peer has not read yet:
+/// after our last byte the connection is read until the peer's end.
+async fn finish<S>(
+    mut wire: Wire<S>,
+    ending: Ending,
+    framing: Framing,
+    patience: Patience,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -509,8 +541,12 @@ where
         }
         (Ending::Closed(reason) | Ending::Aborted(reason), _) => {
             let code = CloseCode::from(reason.code());
-            // An application's code that may not stand on the wire (1005, say) is that application's error.
-            wire.put_close(close(if code.is_allowed() { code } else { CloseCode::Error }, reason.reason()));
+            // An application's code that may not stand on the wire (1005, say) is that
+            // application's error.
+            wire.put_close(close(
+                if code.is_allowed() { code } else { CloseCode::Error },
+                reason.reason(),
+            ));
         }
     }
     flush_last(wire.pending(), &patience, |cx| (wire.poll_flush(cx), wire.pending())).await?;

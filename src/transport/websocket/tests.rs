@@ -33,14 +33,18 @@ async fn poll_once(wire: &mut Wire<DuplexStream>) -> Option<Packet> {
     .await
 }
 
-/// A client that pings and never reads must not fill our memory with answers; the last ping is answered when it reads again.
+/// A client that pings and never reads must not fill our memory with answers; the last ping is
+/// answered when it reads again.
 #[tokio::test(start_paused = true)]
 async fn answers_to_pings_are_bounded() {
     let (ours, mut theirs) = duplex(1024);
     let mut wire = Wire::new(ours, Vec::new(), 1024);
     let mut most = 0;
     for count in 0..10_000_u32 {
-        theirs.write_all(&from_client(9, &count.to_be_bytes().repeat(25))).await.expect("room for one frame");
+        theirs
+            .write_all(&from_client(9, &count.to_be_bytes().repeat(25)))
+            .await
+            .expect("room for one frame");
         while poll_once(&mut wire).await.is_some() {}
         let _: Poll<_> = poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await;
         most = most.max(wire.pending());
@@ -53,13 +57,16 @@ async fn answers_to_pings_are_bounded() {
         tokio::task::yield_now().await;
         let mut piece = [0; 4096];
         let read = tokio::time::timeout(Duration::from_secs(1), theirs.read(&mut piece)).await;
-        last.extend_from_slice(&piece[..read.expect("an answer to the last ping").expect("connected")]);
+        last.extend_from_slice(
+            &piece[..read.expect("an answer to the last ping").expect("connected")],
+        );
         while poll_once(&mut wire).await.is_some() {}
         let _: Poll<_> = poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await;
     }
 }
 
-/// A client that reads a little now and then never lets the line run empty. What has left must not stay in memory all the same.
+/// A client that reads a little now and then never lets the line run empty. What has left must not
+/// stay in memory all the same.
 #[tokio::test(start_paused = true)]
 async fn what_has_left_is_forgotten_while_the_rest_waits() {
     let (ours, mut theirs) = duplex(1024);
@@ -87,7 +94,10 @@ async fn a_close_is_answered_behind_answers_that_wait() {
         }
         let ending = match close {
             Some(ending) => {
-                theirs.write_all(&from_client(8, &1000_u16.to_be_bytes())).await.expect("room for one frame");
+                theirs
+                    .write_all(&from_client(8, &1000_u16.to_be_bytes()))
+                    .await
+                    .expect("room for one frame");
                 while !matches!(poll_once(&mut wire).await, Some(Packet::Close(_))) {}
                 ending
             }
@@ -131,7 +141,8 @@ async fn room_for_output_is_given_back() {
     assert_eq!(frame[..4], [0x81, 126, 0x4e, 0x20]);
 }
 
-/// An idle session must not pay for a large message that it once got. What has been read ahead of a packet stays, of course.
+/// An idle session must not pay for a large message that it once got. What has been read ahead of a
+/// packet stays, of course.
 #[tokio::test(start_paused = true)]
 async fn room_for_input_is_given_back_between_packets() {
     let (ours, mut theirs) = duplex(64 * 1024);
@@ -175,11 +186,16 @@ async fn room_for_a_burst_is_given_back() {
             }
         });
         assert_eq!(read, count);
-        assert!(memory.bytes_current < 256, "{} bytes more after {count} packets of {size}", memory.bytes_current);
+        assert!(
+            memory.bytes_current < 256,
+            "{} bytes more after {count} packets of {size}",
+            memory.bytes_current
+        );
     }
 }
 
-/// Nor for one that came in fragments, as browsers send what is large, with whatever lengths and with pings in between.
+/// Nor for one that came in fragments, as browsers send what is large, with whatever lengths and
+/// with pings in between.
 #[tokio::test(start_paused = true)]
 async fn room_for_fragments_is_given_back_after_the_last() {
     let (ours, mut theirs) = duplex(64 * 1024);
@@ -206,8 +222,9 @@ async fn room_for_fragments_is_given_back_after_the_last() {
     assert_eq!(poll_once(&mut wire).await, Some(Packet::text("more")));
 }
 
-/// What has been handed to the transport counts as delivered, so a slow client gets all of it, also when that takes longer than the
-/// disconnect delay: the delay is for each step that the client makes.
+/// What has been handed to the transport counts as delivered, so a slow client gets all of it, also
+/// when that takes longer than the disconnect delay: the delay is for each step that the client
+/// makes.
 #[tokio::test(start_paused = true)]
 async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
     let (ours, mut theirs) = duplex(1024);
@@ -227,7 +244,15 @@ async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
         }
         session.close(3000, "done");
     });
-    let server = tokio::spawn(run(ours, Vec::new(), None, receiver, application, Framing::Raw, Arc::new(settings)));
+    let server = tokio::spawn(run(
+        ours,
+        Vec::new(),
+        None,
+        receiver,
+        application,
+        Framing::Raw,
+        Arc::new(settings),
+    ));
     let mut read = 0;
     let mut last = Vec::new();
     loop {

@@ -16,8 +16,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 
 /// The server's end of a WebSocket.
 ///
-/// tungstenite reads, checks and answers what the protocol wants answered. It is driven without tokio-tungstenite, which puts two wakers
-/// in place for each packet, and what is sent does not go through its buffer, which would be kept for as long as the connection lives.
+/// tungstenite reads, checks and answers what the protocol wants answered. It is driven without
+/// tokio-tungstenite, which puts two wakers in place for each packet, and what is sent does not go
+/// through its buffer, which would be kept for as long as the connection lives.
 pub(super) struct Wire<S> {
     stream: S,
     codec: WebSocketContext,
@@ -40,13 +41,15 @@ pub(super) struct Wire<S> {
     answering: bool,
 }
 
-/// Allocated for as long as the connection lives, so small; larger messages, and many at once, grow it while they are read.
+/// Allocated for as long as the connection lives, so small; larger messages, and many at once, grow
+/// it while they are read.
 const READ_BUFFER: usize = 2 * 1024;
-/// While no more than this waits in the read buffer, it has room for the packet that is read, wherever in the buffer that begins: what waits
-/// is moved to the front when it fits in front of itself, and the room for a packet is asked for on top of it.
+/// While no more than this waits in the read buffer, it has room for the packet that is read,
+/// wherever in the buffer that begins: what waits is moved to the front when it fits in front of
+/// itself, and the room for a packet is asked for on top of it.
 const UNGROWN: u64 = READ_BUFFER as u64 / 3;
-/// Answers to pings are not added to output beyond this, so that a client that only pings and never reads costs no memory. The latest
-/// ping is answered when there is room (RFC 6455, Pong).
+/// Answers to pings are not added to output beyond this, so that a client that only pings and never
+/// reads costs no memory. The latest ping is answered when there is room (RFC 6455, Pong).
 const ROOM_FOR_ANSWERS: usize = 32 * 1024;
 /// tungstenite holds back one answer while there is no room for it.
 const ONE_ANSWER: usize = 256;
@@ -59,11 +62,13 @@ thread_local! {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Takes a connection after its handshake, with what has been read behind that. A message may have up to `largest` bytes.
+    /// Takes a connection after its handshake, with what has been read behind that. A message may
+    /// have up to `largest` bytes.
     pub(super) fn new(stream: S, read: Vec<u8>, largest: usize) -> Self {
         let mut intake = Intake::default();
         intake.take(&read);
-        let codec = WebSocketContext::from_partially_read(read, Role::Server, Some(config(largest)));
+        let codec =
+            WebSocketContext::from_partially_read(read, Role::Server, Some(config(largest)));
         Self {
             stream,
             codec,
@@ -82,7 +87,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// The next packet. What answers it is put in line by itself.
     pub(super) fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Result<Packet, Error>> {
-        let mut socket = Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
+        let mut socket =
+            Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
         let packet = self.codec.read(&mut socket);
         if self.intake.arrived {
             self.ahead = 0;
@@ -116,18 +122,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         !self.intake.is_between_messages()
     }
 
-    /// tungstenite never makes its buffer smaller: a session that once got a large message, or many at once, would keep the room for them.
+    /// tungstenite never makes its buffer smaller: a session that once got a large message, or many
+    /// at once, would keep the room for them.
     fn give_input_back(&mut self) {
-        if self.intake.has_grown && self.intake.is_between_messages() && !self.answering && self.codec.can_write() {
+        if self.intake.has_grown
+            && self.intake.is_between_messages()
+            && !self.answering
+            && self.codec.can_write()
+        {
             self.codec = WebSocketContext::new(Role::Server, Some(config(self.largest)));
             (self.intake.has_grown, self.intake.most) = (false, 0);
         }
     }
 
     fn answer(&mut self, cx: &mut Context<'_>) {
-        let mut socket = Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
-        // Twice, for the first makes room in tungstenite itself for an answer that it still holds. Failures other than a lack of room say
-        // that this is the end of a closing, the first also while the answer to the close is still held.
+        let mut socket =
+            Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
+        // Twice, for the first makes room in tungstenite itself for an answer that it still holds.
+        // Failures other than a lack of room say that this is the end of a closing, the first also
+        // while the answer to the close is still held.
         self.answering = (0..2).any(|_| match self.codec.flush(&mut socket) {
             Err(Error::Io(error)) => error.kind() == ErrorKind::WouldBlock,
             _ => false,
@@ -161,7 +174,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.output = SPARE_OUTPUT.take();
         }
         let header = FrameHeader { opcode, ..FrameHeader::default() };
-        header.format(payload.len() as u64, &mut self.output).expect("a `Vec` takes all that is written to it");
+        header
+            .format(payload.len() as u64, &mut self.output)
+            .expect("a `Vec` takes all that is written to it");
         self.output.extend_from_slice(payload);
     }
 
@@ -175,7 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.output.len() - self.written
     }
 
-    /// Whether the socket takes nothing now. A task that has spent its budget says nothing about that.
+    /// Whether the socket takes nothing now. A task that has spent its budget says nothing about
+    /// that.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
@@ -185,8 +201,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         std::mem::take(&mut self.taken)
     }
 
-    /// Whether it took some after it had been full, since this was asked before. What goes into room that was there
-    /// is no sign of the peer.
+    /// Whether it took some after it had been full, since this was asked before. What goes into
+    /// room that was there is no sign of the peer.
     pub(super) fn take_takes_again(&mut self) -> bool {
         std::mem::take(&mut self.takes_again)
     }
@@ -210,7 +226,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Ready when the socket has taken everything.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.pending() > 0 {
-            let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, &self.output[self.written..]) else {
+            let Poll::Ready(written) =
+                Pin::new(&mut self.stream).poll_write(cx, &self.output[self.written..])
+            else {
                 self.full |= has_budget_remaining();
                 self.forget_what_has_left();
                 return Poll::Pending;
@@ -242,8 +260,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// For a line that is never empty: a peer that always leaves some of it waiting would else have all of it kept. Nothing is moved before
-    /// more than that has left, so that moving costs no more than writing.
+    /// For a line that is never empty: a peer that always leaves some of it waiting would else have
+    /// all of it kept. Nothing is moved before more than that has left, so that moving costs no
+    /// more than writing.
     fn forget_what_has_left(&mut self) {
         if self.written > self.pending() {
             self.output.drain(..self.written);
@@ -262,7 +281,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-/// Hands room to the next connection of the thread that needs some, so that none keeps it while it is idle.
+/// Hands room to the next connection of the thread that needs some, so that none keeps it while it
+/// is idle.
 pub(super) fn give_back<T>(spare: &'static LocalKey<Cell<Vec<T>>>, room: &mut Vec<T>, most: usize) {
     let mut room = std::mem::take(room);
     if room.capacity() <= most {
@@ -280,8 +300,9 @@ fn config(largest: usize) -> WebSocketConfig {
         .max_frame_size(Some(largest))
 }
 
-/// Where in the client's frames the reading stands, told from the bytes as they come: tungstenite does not say whether it holds any. Frames
-/// that are not sound are its to find; nothing is read after them.
+/// Where in the client's frames the reading stands, told from the bytes as they come: tungstenite
+/// does not say whether it holds any. Frames that are not sound are its to find; nothing is read
+/// after them.
 #[derive(Default)]
 struct Intake {
     /// The frame's beginning, up to its length.
@@ -311,7 +332,8 @@ impl Intake {
         // As a rule whole frames come.
         while self.begun == 0
             && let Some(whole) = frame_size(bytes)
-            && let Some((frame, rest)) = usize::try_from(whole).ok().and_then(|whole| bytes.split_at_checked(whole))
+            && let Some((frame, rest)) =
+                usize::try_from(whole).ok().and_then(|whole| bytes.split_at_checked(whole))
         {
             self.end_frame(frame[0], whole);
             bytes = rest;
@@ -340,10 +362,13 @@ impl Intake {
         self.has_grown |= bytes > UNGROWN;
     }
 
-    /// What tungstenite holds more than when it was made, in bytes; it takes no frame and no message over `largest`.
+    /// What tungstenite holds more than when it was made, in bytes; it takes no frame and no
+    /// message over `largest`.
     fn held(&self, largest: usize) -> usize {
         let buffer = if self.has_grown { self.most } else { 0 };
-        let at_most = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).min(largest.saturating_add(READ_BUFFER));
+        let at_most = |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX).min(largest.saturating_add(READ_BUFFER))
+        };
         at_most(buffer).saturating_add(at_most(self.fragments))
     }
 
@@ -364,7 +389,8 @@ impl Intake {
     }
 }
 
-/// Bytes of a frame that begins so: head, mask, which all frames of clients have, and payload. `None` while its length has not come.
+/// Bytes of a frame that begins so: head, mask, which all frames of clients have, and payload.
+/// `None` while its length has not come.
 fn frame_size(head: &[u8]) -> Option<u64> {
     let (length, extended) = match head.get(1)? & 0x7f {
         126 => (0, head.get(2..4)?),
@@ -375,7 +401,8 @@ fn frame_size(head: &[u8]) -> Option<u64> {
     Some(payload.saturating_add(2 + extended.len() as u64 + 4))
 }
 
-/// The socket as tungstenite wants it: one whose reads would block while nothing has arrived, and whose writes only join the line.
+/// The socket as tungstenite wants it: one whose reads would block while nothing has arrived, and
+/// whose writes only join the line.
 struct Polled<'a, 'cx, S> {
     stream: &'a mut S,
     intake: &'a mut Intake,

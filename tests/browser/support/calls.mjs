@@ -1,4 +1,5 @@
-// What tests of calls need: a camera that isn't there, media that stays on this host, and pages in rooms.
+// What tests of calls need: a camera that isn't there, media that stays on this host, and pages in
+// rooms.
 
 import { newContext, newPage } from './chromium.mjs';
 
@@ -7,7 +8,8 @@ export const FAKE_MEDIA = {
   args: [
     '--use-fake-device-for-media-stream=fps=10', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
   ],
-  // Nobody here answers for the names by which Chromium hides addresses from pages without a camera.
+  // Nobody here answers for the names by which Chromium hides addresses from pages without a
+  // camera.
   disabled: ['WebRtcHideLocalIpsWithMdns'],
 };
 

@@ -12,7 +12,8 @@ export function launch({ args = [], disabled = [] } = {}) {
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      // Pages that a test serves by itself come from no network that Chromium knows: it asks before they may reach this host.
+      // Pages that a test serves by itself come from no network that Chromium knows: it asks before
+      // they may reach this host.
       `--disable-features=${['LocalNetworkAccessChecks', ...disabled].join(',')}`,
       ...args,
     ],

@@ -1,4 +1,5 @@
-// Somebody to look at in pictures of the call page. Sent to the browser as source: it uses nothing from outside.
+// Somebody to look at in pictures of the call page. Sent to the browser as source: it uses nothing
+// from outside.
 
 /** Replaces the camera by a painted person, and the microphone by silence. */
 export function paintedCamera(name) {

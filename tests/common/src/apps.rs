@@ -15,7 +15,9 @@ pub async fn echo(mut session: Session) {
 }
 
 /// Sends every message to every session, the sender's included.
-pub fn broadcast(hub: &Hub) -> impl Fn(Session) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static {
+pub fn broadcast(
+    hub: &Hub,
+) -> impl Fn(Session) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static {
     let topic = hub.topic("broadcast");
     move |mut session| {
         let topic = topic.clone();

@@ -1,4 +1,5 @@
-//! One client for every transport: what differs between them is in here, so that a scenario need not know of it.
+//! One client for every transport: what differs between them is in here, so that a scenario need
+//! not know of it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -71,7 +72,10 @@ impl Client {
     /// Opens a session; the open frame has come, where there is one.
     pub async fn open(addr: SocketAddr, prefix: &str, transport: Transport) -> Self {
         let mut client = Self::new(addr, prefix, transport);
-        client.try_open().await.unwrap_or_else(|status| panic!("{transport:?} answers with {status}"));
+        client
+            .try_open()
+            .await
+            .unwrap_or_else(|status| panic!("{transport:?} answers with {status}"));
         client
     }
 
@@ -81,7 +85,11 @@ impl Client {
         if self.transport.is_raw() {
             return Ok(());
         }
-        let frame = if self.transport.is_socket() { self.socket_frame().await } else { self.http_frame().await? };
+        let frame = if self.transport.is_socket() {
+            self.socket_frame().await
+        } else {
+            self.http_frame().await?
+        };
         assert_eq!(frame, Frame::Open, "{:?}", self.transport);
         Ok(())
     }
@@ -91,7 +99,8 @@ impl Client {
         &self.session
     }
 
-    /// Sends the request that attaches a receiver. A poll's answer is not waited for; of the others the status is looked at.
+    /// Sends the request that attaches a receiver. A poll's answer is not waited for; of the others
+    /// the status is looked at.
     pub async fn attach(&mut self) -> Result<(), u16> {
         let Down::Idle(connection) = &mut self.down else { return Ok(()) };
         let mut connection = match connection.take() {
@@ -154,9 +163,12 @@ impl Client {
                         continue;
                     }
                 },
-                Down::Idle(_) | Down::Socket(_) => unreachable!("an HTTP receiver has just been attached"),
+                Down::Idle(_) | Down::Socket(_) => {
+                    unreachable!("an HTTP receiver has just been attached")
+                }
             };
-            self.last = self.transport.unwrap(std::str::from_utf8(&wrapped).expect("frames are UTF-8"));
+            self.last =
+                self.transport.unwrap(std::str::from_utf8(&wrapped).expect("frames are UTF-8"));
             return Ok(Frame::parse(&self.last));
         }
     }
@@ -176,7 +188,9 @@ impl Client {
             let text = || String::from_utf8(frame.payload.to_vec()).expect("text is UTF-8");
             assert!(frame.last, "{frame:?} is a fragment");
             match frame.opcode {
-                websocket::Frame::TEXT if self.transport.is_raw() => return Frame::Messages(vec![text()]),
+                websocket::Frame::TEXT if self.transport.is_raw() => {
+                    return Frame::Messages(vec![text()]);
+                }
                 websocket::Frame::TEXT => {
                     assert!(!self.closed, "{frame:?} follows the close frame");
                     self.last = text();
@@ -184,20 +198,28 @@ impl Client {
                 }
                 websocket::Frame::BINARY => return Frame::Binary(frame.payload),
                 websocket::Frame::PING => {
-                    socket.write(&websocket::Frame::new(websocket::Frame::PONG, frame.payload)).await;
+                    socket
+                        .write(&websocket::Frame::new(websocket::Frame::PONG, frame.payload))
+                        .await;
                     if self.transport.is_raw() {
                         return Frame::Heartbeat;
                     }
                 }
                 websocket::Frame::CLOSE => {
                     let (code, reason) = close_of(&frame);
-                    socket.write(&websocket::Frame::new(websocket::Frame::CLOSE, frame.payload)).await;
+                    socket
+                        .write(&websocket::Frame::new(websocket::Frame::CLOSE, frame.payload))
+                        .await;
                     socket.connection.ends().await;
                     self.down = Down::Idle(None);
                     if !self.closed {
                         return Frame::Close(code, reason);
                     }
-                    assert_eq!((code, &*reason), (1000, "Normal closure"), "what follows a close frame");
+                    assert_eq!(
+                        (code, &*reason),
+                        (1000, "Normal closure"),
+                        "what follows a close frame"
+                    );
                     return Frame::End;
                 }
                 _ => panic!("{frame:?} is nothing that a server sends"),
@@ -231,7 +253,9 @@ impl Client {
                 match self.recv().await {
                     Event::Message(text) => return text,
                     Event::Heartbeat => {}
-                    other => panic!("{caller}: a message is due on {:?}, not {other:?}", self.transport),
+                    other => {
+                        panic!("{caller}: a message is due on {:?}, not {other:?}", self.transport)
+                    }
                 }
             }
         }
@@ -289,17 +313,22 @@ impl Client {
 
     /// Writes a WebSocket frame.
     pub async fn write(&mut self, frame: &websocket::Frame) {
-        let Down::Socket(socket) = &mut self.down else { panic!("{:?} is no open WebSocket", self.transport) };
+        let Down::Socket(socket) = &mut self.down else {
+            panic!("{:?} is no open WebSocket", self.transport)
+        };
         socket.write(frame).await;
     }
 
     /// Writes WebSocket frames at once.
     pub async fn write_all(&mut self, frames: &[websocket::Frame]) {
-        let Down::Socket(socket) = &mut self.down else { panic!("{:?} is no open WebSocket", self.transport) };
+        let Down::Socket(socket) = &mut self.down else {
+            panic!("{:?} is no open WebSocket", self.transport)
+        };
         socket.write_all(frames).await;
     }
 
-    /// Leaves as a client does that was told to close: with code and reason on a WebSocket, without a word on the others.
+    /// Leaves as a client does that was told to close: with code and reason on a WebSocket, without
+    /// a word on the others.
     pub async fn leave(mut self, code: u16, reason: &str) {
         let Down::Socket(socket) = &mut self.down else { return };
         let payload = [&code.to_be_bytes(), reason.as_bytes()].concat();

@@ -18,7 +18,8 @@ pub struct Connection {
 
 impl Connection {
     pub async fn open(addr: SocketAddr) -> Self {
-        let stream = within("a connection", TcpStream::connect(addr)).await.expect("the server listens");
+        let stream =
+            within("a connection", TcpStream::connect(addr)).await.expect("the server listens");
         stream.set_nodelay(true).expect("the socket is fresh");
         Self { stream, unread: BytesMut::new() }
     }
@@ -57,7 +58,8 @@ impl Connection {
         Response { head, framing, body }
     }
 
-    /// Sends the request and reads the head of an answer whose body the test goes through by itself.
+    /// Sends the request and reads the head of an answer whose body the test goes through by
+    /// itself.
     pub async fn start(&mut self, request: &Request) -> Head {
         self.write(request.to_bytes()).await;
         self.head().await
@@ -69,7 +71,11 @@ impl Connection {
             if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
             }
-            assert!(self.fill("a response head").await, "the connection ended before a whole head: {:?}", self.unread);
+            assert!(
+                self.fill("a response head").await,
+                "the connection ended before a whole head: {:?}",
+                self.unread
+            );
         };
         Head::parse(&self.unread.split_to(end))
     }
@@ -80,10 +86,15 @@ impl Connection {
             if let Some(at) = self.unread.windows(2).position(|window| window == b"\r\n") {
                 break self.unread.split_to(at + 2);
             }
-            assert!(self.fill("a chunk").await, "the connection ended inside a chunked body: {:?}", self.unread);
+            assert!(
+                self.fill("a chunk").await,
+                "the connection ended inside a chunked body: {:?}",
+                self.unread
+            );
         };
         let digits = std::str::from_utf8(&line[..line.len() - 2]).expect("a chunk length is ASCII");
-        let length = usize::from_str_radix(digits, 16).unwrap_or_else(|_| panic!("{digits:?} is no chunk length"));
+        let length = usize::from_str_radix(digits, 16)
+            .unwrap_or_else(|_| panic!("{digits:?} is no chunk length"));
         let mut chunk = self.take(length + 2).await;
         assert_eq!(&chunk[length..], b"\r\n", "a chunk ends with CR LF");
         chunk.truncate(length);
@@ -115,7 +126,11 @@ impl Connection {
         let caller = std::panic::Location::caller();
         async move {
             let rest = self.rest().await;
-            assert!(rest.is_empty(), "{caller}: {} bytes before the end of the connection: {rest:?}", rest.len());
+            assert!(
+                rest.is_empty(),
+                "{caller}: {} bytes before the end of the connection: {rest:?}",
+                rest.len()
+            );
         }
     }
 
@@ -140,7 +155,9 @@ impl Connection {
     async fn fill(&mut self, what: &str) -> bool {
         match within(what, self.stream.read_buf(&mut self.unread)).await {
             Ok(count) => count > 0,
-            Err(error) => panic!("waiting for {what}, the connection broke: {error} (a server ends with FIN)"),
+            Err(error) => {
+                panic!("waiting for {what}, the connection broke: {error} (a server ends with FIN)")
+            }
         }
     }
 }
@@ -255,7 +272,10 @@ impl Head {
         let mut lines = text.trim_end_matches("\r\n").split("\r\n");
         let mut start = lines.next().unwrap_or_default().splitn(3, ' ');
         let version = start.next().unwrap_or_default().to_owned();
-        let status = start.next().and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status in {text:?}"));
+        let status = start
+            .next()
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_else(|| panic!("no status in {text:?}"));
         assert!(version == "HTTP/1.1" || version == "HTTP/1.0", "no HTTP/1.x answer: {text:?}");
         let headers = lines
             .map(|line| line.split_once(':').unwrap_or_else(|| panic!("{line:?} is no header")))
@@ -267,13 +287,15 @@ impl Head {
     /// The value of a header that may be given once at most.
     pub fn header(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();
-        let mut values = self.headers.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_str());
+        let mut values =
+            self.headers.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         let value = values.next();
         assert!(values.next().is_none(), "{name} is given twice: {self:?}");
         value
     }
 
-    /// Names and values, names in lower case, sorted, without those that differ from answer to answer anyway.
+    /// Names and values, names in lower case, sorted, without those that differ from answer to
+    /// answer anyway.
     pub fn stable_headers(&self) -> Vec<(String, String)> {
         let mut headers = self.headers.clone();
         headers.retain(|(name, _)| name != "date" && name != "expires");
@@ -285,7 +307,8 @@ impl Head {
         if to_head || matches!(self.status, 101 | 204 | 304) {
             return Framing::NoBody;
         }
-        let length = self.header("Content-Length").map(|value| value.parse().expect("a length is a number"));
+        let length =
+            self.header("Content-Length").map(|value| value.parse().expect("a length is a number"));
         match (length, self.header("Transfer-Encoding")) {
             (Some(length), None) => Framing::Length(length),
             (None, Some(coding)) => {
@@ -294,7 +317,9 @@ impl Head {
                 Framing::Chunked
             }
             (None, None) => {
-                let closes = self.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+                let closes = self
+                    .header("Connection")
+                    .is_some_and(|value| value.eq_ignore_ascii_case("close"));
                 assert!(closes, "the end of this body can't be known: {self:?}");
                 Framing::UntilEnd
             }

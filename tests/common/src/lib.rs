@@ -1,7 +1,9 @@
-//! Byte-level clients of the tests' own, on a plain `TcpStream`: what they accept is what the tests accept.
+//! Byte-level clients of the tests' own, on a plain `TcpStream`: what they accept is what the tests
+//! accept.
 //!
-//! They share no code with the server and forgive nothing: a response whose length can't be known, a header given twice, a
-//! fragmented or masked WebSocket frame, a reset where an orderly end is due, each ends the test.
+//! They share no code with the server and forgive nothing: a response whose length can't be known,
+//! a header given twice, a fragmented or masked WebSocket frame, a reset where an orderly end is
+//! due, each ends the test.
 
 #![allow(missing_docs, unreachable_pub, reason = "for tests, which are read with it")]
 

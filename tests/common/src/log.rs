@@ -26,7 +26,8 @@ pub struct Line {
 pub fn log() -> &'static Log {
     static LOG: LazyLock<Log> = LazyLock::new(|| {
         let lines = Lines::default();
-        tracing::subscriber::set_global_default(Capture(Arc::clone(&lines))).expect("nobody else listens");
+        tracing::subscriber::set_global_default(Capture(Arc::clone(&lines)))
+            .expect("nobody else listens");
         // Another thread may have found just before that nobody does, and would remember it.
         tracing::callsite::rebuild_interest_cache();
         Log { lines }
@@ -43,7 +44,9 @@ impl Log {
     /// The lines about this session whose text begins so.
     pub fn lines_of(&self, session: SessionId, text: &str) -> Vec<Line> {
         let session = session.to_string();
-        self.find(|line| line.field("session") == session && line.field("message").starts_with(text))
+        self.find(|line| {
+            line.field("session") == session && line.field("message").starts_with(text)
+        })
     }
 
     /// The lines that tell of the end of this session.
@@ -52,7 +55,13 @@ impl Log {
     }
 
     fn find(&self, wanted: impl Fn(&Line) -> bool) -> Vec<Line> {
-        self.lines.lock().expect("no panic under this lock").iter().filter(|line| wanted(line)).cloned().collect()
+        self.lines
+            .lock()
+            .expect("no panic under this lock")
+            .iter()
+            .filter(|line| wanted(line))
+            .cloned()
+            .collect()
     }
 }
 

@@ -21,11 +21,13 @@ pub fn gateway() -> SocketAddr {
     let addr = listener.local_addr().expect("bound");
     listener.set_nonblocking(true).expect("a socket that can wait");
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let config = EndpointConfig { short_poll: true, ..EndpointConfig::default() };
-            let mut gateway =
-                Gateway::new().endpoint_with("/echo", config, echo).endpoint("/broadcast", broadcast(&Hub::new()));
+            let mut gateway = Gateway::new()
+                .endpoint_with("/echo", config, echo)
+                .endpoint("/broadcast", broadcast(&Hub::new()));
             for sin in Sin::ALL {
                 gateway = gateway.endpoint(sin.prefix(), move |session| commit(session, vec![sin]));
             }
@@ -41,7 +43,8 @@ async fn serve(listener: TcpListener, gateway: Gateway) {
     loop {
         let (stream, _) = listener.accept().await.expect("connections can be accepted");
         stream.set_nodelay(true).expect("the socket is fresh");
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
         tokio::spawn(connection.with_upgrades());
     }
 }
@@ -110,8 +113,8 @@ pub fn half_dead() -> SocketAddr {
     silent_from(0).0
 }
 
-/// A server that answers who asks for info, refuses the first `refused` other requests, and then says nothing more; and what is told when
-/// that begins.
+/// A server that answers who asks for info, refuses the first `refused` other requests, and then
+/// says nothing more; and what is told when that begins.
 pub fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
     let (tell, told) = mpsc::channel();
     let left = Arc::new(AtomicUsize::new(refused));
@@ -121,7 +124,10 @@ pub fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
             let body = "{\"websocket\":true}";
             let answer = if request.starts_with(b"GET /echo/info") {
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-            } else if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            } else if left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                .is_ok()
+            {
                 "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned()
             } else {
                 // Not everybody wants to know.

@@ -44,8 +44,14 @@ pub fn record(text: &str) -> Vec<u8> {
     for unit in text.encode_utf16() {
         match unit {
             1..=0x7F => bytes.push(unit as u8),
-            0 | 0x80..=0x7FF => bytes.extend([0xC0 | (unit >> 6) as u8, 0x80 | (unit & 0x3F) as u8]),
-            _ => bytes.extend([0xE0 | (unit >> 12) as u8, 0x80 | (unit >> 6 & 0x3F) as u8, 0x80 | (unit & 0x3F) as u8]),
+            0 | 0x80..=0x7FF => {
+                bytes.extend([0xC0 | (unit >> 6) as u8, 0x80 | (unit & 0x3F) as u8])
+            }
+            _ => bytes.extend([
+                0xE0 | (unit >> 12) as u8,
+                0x80 | (unit >> 6 & 0x3F) as u8,
+                0x80 | (unit & 0x3F) as u8,
+            ]),
         }
     }
     let length = u16::try_from(bytes.len()).expect("a short text");
@@ -56,7 +62,10 @@ pub fn record(text: &str) -> Vec<u8> {
 pub trait Client: AsyncRead + Unpin {
     async fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        timeout(EVER, self.read_exact(&mut bytes)).await.expect("an answer").expect("as many bytes");
+        timeout(EVER, self.read_exact(&mut bytes))
+            .await
+            .expect("an answer")
+            .expect("as many bytes");
         bytes
     }
 

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-/// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is an `async fn` of a
-/// [`Transport`](super::transport::Transport) in the module of that name at the root of the test.
+/// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is
+/// an `async fn` of a [`Transport`](super::transport::Transport) in the module of that name at the
+/// root of the test.
 #[macro_export]
 #[allow(clippy::crate_in_macro_def, reason = "the scenarios are the caller's")]
 macro_rules! on_every_transport {

@@ -11,8 +11,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use sockeye::{Body, Gateway, PeerAddr, WatchedStream};
 use tokio::net::TcpListener;
 
-/// Serves the gateway on a loopback port for as long as the test's runtime lives, in the way that is recommended: connections are
-/// watched for their clients' ends.
+/// Serves the gateway on a loopback port for as long as the test's runtime lives, in the way that
+/// is recommended: connections are watched for their clients' ends.
 pub async fn serve(gateway: Gateway) -> SocketAddr {
     serve_service(gateway).await
 }
@@ -20,7 +20,10 @@ pub async fn serve(gateway: Gateway) -> SocketAddr {
 /// The same, for what has been put around a gateway.
 pub async fn serve_service<S>(service: S) -> SocketAddr
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
     let (listener, addr) = listen().await;
@@ -49,7 +52,8 @@ pub async fn serve_plainly(gateway: Gateway) -> SocketAddr {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.expect("connections can be accepted");
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
+            let connection =
+                http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
             tokio::spawn(connection.with_upgrades());
         }
     });

@@ -65,7 +65,9 @@ impl Transport {
     /// The request that attaches a receiver.
     pub fn request(self, session: &str) -> Request {
         match self {
-            Self::WebSocket | Self::RawWebSocket => websocket::handshake(&format!("{session}/websocket")),
+            Self::WebSocket | Self::RawWebSocket => {
+                websocket::handshake(&format!("{session}/websocket"))
+            }
             Self::BareWebSocket => websocket::handshake(session),
             Self::Xhr => Request::post(format!("{session}/xhr")),
             Self::XhrStreaming => Request::post(format!("{session}/xhr_streaming")),
@@ -88,9 +90,13 @@ impl Transport {
     pub fn unwrap(self, wrapped: &str) -> String {
         let between = |start: &str, end: &str| {
             let inner = wrapped.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
-            inner.unwrap_or_else(|| panic!("{self:?}: {wrapped:?} is not wrapped as it should be")).to_owned()
+            inner
+                .unwrap_or_else(|| panic!("{self:?}: {wrapped:?} is not wrapped as it should be"))
+                .to_owned()
         };
-        let unquote = |quoted: String| serde_json::from_str(&quoted).expect("the frame is a string of the script's");
+        let unquote = |quoted: String| {
+            serde_json::from_str(&quoted).expect("the frame is a string of the script's")
+        };
         match self {
             Self::WebSocket | Self::RawWebSocket | Self::BareWebSocket => wrapped.to_owned(),
             Self::Xhr | Self::XhrStreaming => between("", "\n"),
@@ -123,7 +129,8 @@ impl Frame {
             Some(b'o') if json.is_empty() => Self::Open,
             Some(b'h') if json.is_empty() => Self::Heartbeat,
             Some(b'a') => {
-                let messages: Vec<String> = serde_json::from_str(json).expect("messages are an array of strings");
+                let messages: Vec<String> =
+                    serde_json::from_str(json).expect("messages are an array of strings");
                 assert!(!messages.is_empty(), "a frame without messages");
                 Self::Messages(messages)
             }
@@ -140,7 +147,10 @@ impl Frame {
 fn decode_uri(text: &str) -> String {
     for (at, _) in text.match_indices('%') {
         let digits = text.get(at + 1..at + 3).unwrap_or_default();
-        assert!(digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "malformed URI: {text:?}");
+        assert!(
+            digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()),
+            "malformed URI: {text:?}"
+        );
     }
     percent_decode_str(text).decode_utf8().expect("what was escaped is UTF-8").into_owned()
 }

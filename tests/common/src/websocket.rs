@@ -51,17 +51,24 @@ impl WebSocket {
         self.connection.write(frames.iter().flat_map(Frame::masked).collect::<Vec<_>>()).await;
     }
 
-    /// The next frame, whatever it is. A server's frames are neither masked nor marked by an extension.
+    /// The next frame, whatever it is. A server's frames are neither masked nor marked by an
+    /// extension.
     pub async fn frame(&mut self) -> Frame {
         let head = self.connection.take(2).await;
         assert_eq!(head[0] & 0x70, 0, "a reserved bit is set");
         assert_eq!(head[1] & 0x80, 0, "a server's frame is not masked");
         let length = match head[1] {
             126 => usize::from(u16::from_be_bytes(self.array().await)),
-            127 => u64::from_be_bytes(self.array().await).try_into().expect("a frame fits into memory"),
+            127 => {
+                u64::from_be_bytes(self.array().await).try_into().expect("a frame fits into memory")
+            }
             short => usize::from(short),
         };
-        Frame { last: head[0] & 0x80 != 0, opcode: head[0] & 0x0f, payload: self.connection.take(length).await }
+        Frame {
+            last: head[0] & 0x80 != 0,
+            opcode: head[0] & 0x0f,
+            payload: self.connection.take(length).await,
+        }
     }
 
     /// The text of the next frame, which must be one unfragmented text message.
@@ -70,19 +77,30 @@ impl WebSocket {
         let caller = std::panic::Location::caller();
         async move {
             let frame = self.frame().await;
-            assert!(frame.last && frame.opcode == Frame::TEXT, "{caller}: {frame:?} is no whole text message");
+            assert!(
+                frame.last && frame.opcode == Frame::TEXT,
+                "{caller}: {frame:?} is no whole text message"
+            );
             String::from_utf8(frame.payload.into()).expect("text is UTF-8")
         }
     }
 
-    /// The next frame is a close frame: its code, if it has one, and reason. The client answers it, as RFC 6455 asks.
+    /// The next frame is a close frame: its code, if it has one, and reason. The client answers it,
+    /// as RFC 6455 asks.
     #[track_caller]
     pub fn closed(&mut self) -> impl Future<Output = (Option<u16>, String)> + '_ {
         let caller = std::panic::Location::caller();
         async move {
             let frame = self.frame().await;
-            assert!(frame.last && frame.opcode == Frame::CLOSE, "{caller}: {frame:?} is no close frame");
-            self.write(&Frame { payload: frame.payload.slice(..frame.payload.len().min(2)), ..Frame::close() }).await;
+            assert!(
+                frame.last && frame.opcode == Frame::CLOSE,
+                "{caller}: {frame:?} is no close frame"
+            );
+            self.write(&Frame {
+                payload: frame.payload.slice(..frame.payload.len().min(2)),
+                ..Frame::close()
+            })
+            .await;
             match frame.payload.split_at_checked(2) {
                 None => (None, String::new()),
                 Some((code, reason)) => (
@@ -93,14 +111,19 @@ impl WebSocket {
         }
     }
 
-    /// The server has ended the connection with FIN, and goes on reading what is still on its way to it: closing the socket then would
-    /// be answered with RST, which can destroy what the client has not read yet.
+    /// The server has ended the connection with FIN, and goes on reading what is still on its way
+    /// to it: closing the socket then would be answered with RST, which can destroy what the client
+    /// has not read yet.
     #[track_caller]
     pub fn ends(mut self) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
             let rest = self.connection.rest().await;
-            assert!(rest.is_empty(), "{caller}: {} bytes before the end of the connection: {rest:?}", rest.len());
+            assert!(
+                rest.is_empty(),
+                "{caller}: {} bytes before the end of the connection: {rest:?}",
+                rest.len()
+            );
             // The first one is what brings the RST on, the next one meets it.
             for _ in 0..3 {
                 let sent = self.connection.try_write(Frame::text("late").masked()).await;

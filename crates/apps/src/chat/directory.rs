@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::protocol::Label;
 
-/// The rooms by name, with how many sessions are in each; generic over what a room is, which is nothing to it.
+/// The rooms by name, with how many sessions are in each; generic over what a room is, which is
+/// nothing to it.
 ///
-/// The first room is always there: it is not counted against the limit and never refused, but its content is forgotten as any
-/// other's is.
+/// The first room is always there: it is not counted against the limit and never refused, but its
+/// content is forgotten as any other's is.
 pub(super) struct Directory<R> {
     first: Label,
     rooms: HashMap<Label, Slot<R>>,
@@ -36,15 +37,22 @@ impl<R> Directory<R> {
         Self { first, rooms: HashMap::new(), empty: BTreeMap::new(), sequence: 0 }
     }
 
-    /// Counts a session into a room, which is made where there is none. Each `enter` needs its [`leave`](Self::leave).
+    /// Counts a session into a room, which is made where there is none. Each `enter` needs its
+    /// [`leave`](Self::leave).
     ///
     /// When `limit` rooms exist, the one that has been empty for the longest time gives way.
-    pub(super) fn enter(&mut self, name: &Label, limit: usize, make: impl FnOnce() -> R) -> Result<Arc<R>, Crowded> {
+    pub(super) fn enter(
+        &mut self,
+        name: &Label,
+        limit: usize,
+        make: impl FnOnce() -> R,
+    ) -> Result<Arc<R>, Crowded> {
         if !self.rooms.contains_key(name) && *name != self.first {
             self.make_room(limit)?;
         }
         let slot = self.rooms.entry(name.clone());
-        let slot = slot.or_insert_with(|| Slot { room: Arc::new(make()), people: 0, emptied: None });
+        let slot =
+            slot.or_insert_with(|| Slot { room: Arc::new(make()), people: 0, emptied: None });
         slot.people += 1;
         if let Some(emptied) = slot.emptied.take() {
             self.empty.remove(&emptied);
@@ -83,7 +91,8 @@ impl<R> Directory<R> {
         if counted < limit {
             return Ok(());
         }
-        let oldest = self.empty.iter().find(|(_, name)| **name != self.first).map(|(emptied, _)| *emptied);
+        let oldest =
+            self.empty.iter().find(|(_, name)| **name != self.first).map(|(emptied, _)| *emptied);
         let name = oldest.and_then(|emptied| self.empty.remove(&emptied)).ok_or(Crowded)?;
         self.rooms.remove(&name);
         Ok(())

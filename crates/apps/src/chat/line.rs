@@ -1,8 +1,8 @@
 //! The chat in lines, for clients that know no JSON: those of Java's socket tutorials.
 //!
-//! The first line is the client's name, each later one is said in the lobby. (`quit` is such a client's own affair: it closes its
-//! connection without a word.) It is told `[NAME]text`, `#NAME join!` and `#NAME exit!`; a line that begins with `#` is never
-//! anybody's text.
+//! The first line is the client's name, each later one is said in the lobby. (`quit` is such a
+//! client's own affair: it closes its connection without a word.) It is told `[NAME]text`, `#NAME
+//! join!` and `#NAME exit!`; a line that begins with `#` is never anybody's text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,12 +13,14 @@ use super::{Chat, Serving, Shared};
 use sockeye::{Message, Session, TcpEndpoint};
 
 impl Chat {
-    /// Serves a session that speaks in lines until it ends; it meets the sessions of [`serve`](Self::serve) in the lobby.
+    /// Serves a session that speaks in lines until it ends; it meets the sessions of
+    /// [`serve`](Self::serve) in the lobby.
     ///
-    /// The first line is the client's name. A name that is taken, or none, or one with a `]` in it, is answered with two lines, and the session is closed. Each
-    /// further line is said in the lobby, without the `[NAME]` that such a client puts before its text. The client hears
-    /// `[NAME]text` for what is said, its own lines included, `#NAME join!` and `#NAME exit!`. Breaks within a text become spaces,
-    /// so that nobody can make a line up.
+    /// The first line is the client's name. A name that is taken, or none, or one with a `]` in it,
+    /// is answered with two lines, and the session is closed. Each further line is said in the
+    /// lobby, without the `[NAME]` that such a client puts before its text. The client hears
+    /// `[NAME]text` for what is said, its own lines included, `#NAME join!` and `#NAME exit!`.
+    /// Breaks within a text become spaces, so that nobody can make a line up.
     ///
     /// # Cancel safety
     ///
@@ -39,7 +41,8 @@ impl Chat {
         drop(first);
         while let Some(line) = session.recv().await {
             let text = without_name(text(&line), seat.name());
-            let done = Request::say(text, &self.shared.config).and_then(|request| seat.act(request));
+            let done =
+                Request::say(text, &self.shared.config).and_then(|request| seat.act(request));
             if let Err(refusal) = done
                 && session.send(seat.refuse(&refusal)).await.is_err()
             {
@@ -48,7 +51,8 @@ impl Chat {
         }
     }
 
-    /// A handler to mount for clients that speak in lines, as a rule on a [`TcpEndpoint`](sockeye::TcpEndpoint).
+    /// A handler to mount for clients that speak in lines, as a rule on a
+    /// [`TcpEndpoint`](sockeye::TcpEndpoint).
     pub fn line_handler(&self) -> impl Fn(Session) -> Serving + Clone + Send + Sync + 'static {
         let chat = self.clone();
         move |session| {
@@ -60,7 +64,8 @@ impl Chat {
 
 /// A seat under that name, or what the client is answered.
 fn sit_down(chat: &Arc<Shared>, session: &Session, name: &Message) -> Result<Seat, String> {
-    let name = Label::of_person(text(name), &chat.config).map_err(|refusal| format!("#Bad name : {}", refusal.text))?;
+    let name = Label::of_person(text(name), &chat.config)
+        .map_err(|refusal| format!("#Bad name : {}", refusal.text))?;
     let seat = Seat::take_named(Arc::clone(chat), session.sender(), Form::Line, name.clone());
     // As the clients' own server spells it.
     seat.map_err(|NameTaken| format!("#Aleady exist name : {name}"))
@@ -73,7 +78,13 @@ fn text(line: &Message) -> &str {
 
 /// What the client's user has typed: the client itself puts its name before it, as it was typed.
 fn without_name<'l>(line: &'l str, name: &Label) -> &'l str {
-    let typed = || line.strip_prefix('[')?.trim_start().strip_prefix(name.as_str())?.trim_start().strip_prefix(']');
+    let typed = || {
+        line.strip_prefix('[')?
+            .trim_start()
+            .strip_prefix(name.as_str())?
+            .trim_start()
+            .strip_prefix(']')
+    };
     typed().unwrap_or(line)
 }
 
@@ -83,7 +94,8 @@ pub(super) fn write(event: &Event<'_>, headline: &str) -> String {
         Event::Said { name, message, .. } => {
             let line = format!("[{name}]{}", unbroken(message));
             let bytes = TcpEndpoint::record_len(&line);
-            // Possible only where `message_chars` is far above its default; then it shall not pass in silence.
+            // Possible only where `message_chars` is far above its default; then it shall not pass
+            // in silence.
             if bytes <= TcpEndpoint::LONGEST_RECORD {
                 line
             } else {
@@ -93,7 +105,10 @@ pub(super) fn write(event: &Event<'_>, headline: &str) -> String {
         Event::Joined { name } => format!("#{name} join!"),
         Event::Left { name } => format!("#{name} exit!"),
         Event::Refused(refusal) => format!("#Not sent : {}", refusal.text),
-        Event::Renamed { .. } | Event::Welcome { .. } | Event::Roster { .. } | Event::Pong { .. } => {
+        Event::Renamed { .. }
+        | Event::Welcome { .. }
+        | Event::Roster { .. }
+        | Event::Pong { .. } => {
             format!("#{headline}")
         }
     }
@@ -101,8 +116,13 @@ pub(super) fn write(event: &Event<'_>, headline: &str) -> String {
 
 /// The text with spaces for line breaks.
 fn unbroken(text: &str) -> Cow<'_, str> {
-    let is_break = |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    if text.contains(is_break) { text.replace("\r\n", " ").replace(is_break, " ").into() } else { text.into() }
+    let is_break =
+        |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    if text.contains(is_break) {
+        text.replace("\r\n", " ").replace(is_break, " ").into()
+    } else {
+        text.into()
+    }
 }
 
 #[cfg(test)]

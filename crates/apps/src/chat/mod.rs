@@ -36,17 +36,20 @@ pub struct ChatConfig {
     pub history: usize,
     /// Bytes of memory that these messages may take; the oldest go first. Default: 64 KiB.
     pub history_bytes: usize,
-    /// Rooms at the same time, besides the lobby. When there are so many, the one that has been empty for the longest time
-    /// gives way to a new one; while somebody is in each, a new one is refused. Default: 1,000.
+    /// Rooms at the same time, besides the lobby. When there are so many, the one that has been
+    /// empty for the longest time gives way to a new one; while somebody is in each, a new one is
+    /// refused. Default: 1,000.
     pub rooms: usize,
-    /// How long a room is remembered, with its history, after the last one has left. Default: 10 minutes.
+    /// How long a room is remembered, with its history, after the last one has left. Default: 10
+    /// minutes.
     pub forget_after: Duration,
     /// Names that a roster lists; it always tells how many there are. Default: 500.
     pub roster_names: usize,
-    /// Ids of messages that a room remembers, so that a message which comes again is said once; the oldest go first.
-    /// Each takes 16 bytes. Default: 1,000.
+    /// Ids of messages that a room remembers, so that a message which comes again is said once; the
+    /// oldest go first. Each takes 16 bytes. Default: 1,000.
     pub message_ids: usize,
-    /// The least time between two rosters of a room; what changes in between is told by the next one. Default: 500 ms.
+    /// The least time between two rosters of a room; what changes in between is told by the next
+    /// one. Default: 500 ms.
     pub roster_interval: Duration,
 }
 
@@ -70,18 +73,21 @@ impl Default for ChatConfig {
 /// Rooms in which sessions talk; cheap to clone, all clones are the same chat.
 ///
 /// Messages are JSON objects. A client says `{"message": "hello"}`, and everybody in its room gets
-/// `{"name": "guest-1", "message": "hello"}`, itself included. With `name` it takes a name, with `room` it moves from the
-/// lobby to another room, with `"roster": true` it asks who is there. Who has sent a name or a room is told more of each
-/// event: its `type`, the `room`, the time `at`, and on arrival what was said before. A request that can't be done is answered
-/// to its sender alone, with the type `error`, and nothing of it is done.
+/// `{"name": "guest-1", "message": "hello"}`, itself included. With `name` it takes a name, with
+/// `room` it moves from the lobby to another room, with `"roster": true` it asks who is there. Who
+/// has sent a name or a room is told more of each event: its `type`, the `room`, the time `at`, and
+/// on arrival what was said before. A request that can't be done is answered to its sender alone,
+/// with the type `error`, and nothing of it is done.
 ///
-/// A connection can be lost without a sign, and what was said on it may have arrived or not. So a client may give a message an
-/// `id` of 16 to 64 random characters, with which everybody sees it. A message whose id the room remembers was said already:
-/// when it comes again, also from another session, only its sender gets it, with the time of the first. `{"ping": "text"}`
-/// is answered to its sender alone, with the type `pong` and the same `ping`, for clients that want to know whether the
-/// connection lives. And a server may take long to miss a session whose connection died: a client that gave a `key` of
-/// 16 to 64 random characters with its `name` takes the name from that session when it gives the same key again. The
-/// session of before is closed with 4001, and the others are told nothing, for to them nobody has come or gone.
+/// A connection can be lost without a sign, and what was said on it may have arrived or not. So a
+/// client may give a message an `id` of 16 to 64 random characters, with which everybody sees it. A
+/// message whose id the room remembers was said already: when it comes again, also from another
+/// session, only its sender gets it, with the time of the first. `{"ping": "text"}` is answered to
+/// its sender alone, with the type `pong` and the same `ping`, for clients that want to know
+/// whether the connection lives. And a server may take long to miss a session whose connection
+/// died: a client that gave a `key` of 16 to 64 random characters with its `name` takes the name
+/// from that session when it gives the same key again. The session of before is closed with 4001,
+/// and the others are told nothing, for to them nobody has come or gone.
 ///
 /// Names, rosters and histories are this process's own, also when its hub is joined to others.
 ///
@@ -95,16 +101,17 @@ impl Default for ChatConfig {
 ///
 /// # Ordering
 ///
-/// Everybody in a room gets what is said and who comes and goes in the same order. The history that a newcomer gets ends where
-/// its own hearing begins: nothing is missing in between, and nothing comes twice.
+/// Everybody in a room gets what is said and who comes and goes in the same order. The history that
+/// a newcomer gets ends where its own hearing begins: nothing is missing in between, and nothing
+/// comes twice.
 #[derive(Clone)]
 pub struct Chat {
     shared: Arc<Shared>,
 }
 
 impl Chat {
-    /// A chat without rooms but the lobby. It publishes under topics that begin with `chat/`, and sessions that don't read are
-    /// closed by the hub as slow consumers.
+    /// A chat without rooms but the lobby. It publishes under topics that begin with `chat/`, and
+    /// sessions that don't read are closed by the hub as slow consumers.
     pub fn new(hub: &Hub, config: ChatConfig) -> Self {
         let lobby = Label::own("lobby");
         let directory = Mutex::new(Directory::new(lobby.clone()));
@@ -124,7 +131,8 @@ impl Chat {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes the session out of its room, as if its client had gone, and ends it with 1000.
+    /// Dropping the future takes the session out of its room, as if its client had gone, and ends
+    /// it with 1000.
     pub async fn serve(&self, mut session: Session) {
         let mut seat = Seat::take(Arc::clone(&self.shared), session.sender());
         while let Some(message) = session.recv().await {
@@ -133,7 +141,8 @@ impl Chat {
                 seat.introduce();
             }
             let done = asked.request.and_then(|request| seat.act(request));
-            // Here the sender itself waits if it doesn't read what it is told, as any other session would.
+            // Here the sender itself waits if it doesn't read what it is told, as any other session
+            // would.
             if let Err(refusal) = done
                 && session.send(seat.refuse(&refusal)).await.is_err()
             {

@@ -15,7 +15,8 @@ use sockeye::Message;
 
 /// The name under which the chat itself speaks, so that a page which prints names has one to print.
 const NOTICES: &str = "*";
-/// Characters in the id of a message and in a key. Fewer could be a counter, which two clients would have in common.
+/// Characters in the id of a message and in a key. Fewer could be a counter, which two clients
+/// would have in common.
 const RANDOM_CHARS: RangeInclusive<usize> = 16..=64;
 /// Characters in a `ping`.
 const LONGEST_PING: usize = 64;
@@ -42,7 +43,8 @@ pub(super) struct Request {
 /// A client's message, as far as it makes sense.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// It has a `name`, a `room` or an `id`, whatever these are worth: the client is one that wants to be told more.
+    /// It has a `name`, a `room` or an `id`, whatever these are worth: the client is one that wants
+    /// to be told more.
     pub(super) introduces: bool,
     pub(super) request: Result<Request, Refusal>,
 }
@@ -50,10 +52,13 @@ pub(super) struct Asked {
 impl Asked {
     /// Reads a message; members that are `null` or unknown count as absent.
     pub(super) fn parse(message: &Message, limits: &ChatConfig) -> Self {
-        let members = message.as_text().ok_or_else(|| Refusal::new(Code::BadJson, "a request is text"));
+        let members =
+            message.as_text().ok_or_else(|| Refusal::new(Code::BadJson, "a request is text"));
         match members.and_then(Members::parse) {
             Ok(members) => Self {
-                introduces: members.name.is_some() || members.room.is_some() || members.id.is_some(),
+                introduces: members.name.is_some()
+                    || members.room.is_some()
+                    || members.id.is_some(),
                 request: Request::new(members, limits),
             },
             Err(refusal) => Self { introduces: false, request: Err(refusal) },
@@ -64,7 +69,9 @@ impl Asked {
 impl Request {
     fn new(members: Members, limits: &ChatConfig) -> Result<Self, Refusal> {
         let request = Self {
-            name: string("name", members.name)?.map(|name| Label::of_person(&name, limits)).transpose()?,
+            name: string("name", members.name)?
+                .map(|name| Label::of_person(&name, limits))
+                .transpose()?,
             room: string("room", members.room)?
                 .map(|room| Label::parse("room", &room, limits.room_chars))
                 .transpose()?,
@@ -114,11 +121,18 @@ impl Label {
     pub(super) fn of_person(text: &str, limits: &ChatConfig) -> Result<Self, Refusal> {
         let name = Self::parse("name", text, limits.name_chars)?;
         if name.as_str() == NOTICES {
-            return Err(Refusal::new(Code::BadRequest, "`*` is the name of notices, choose another"));
+            return Err(Refusal::new(
+                Code::BadRequest,
+                "`*` is the name of notices, choose another",
+            ));
         }
-        // A client that speaks in lines is told `[NAME]text`: `ann]hello` would let its owner speak as ann.
+        // A client that speaks in lines is told `[NAME]text`: `ann]hello` would let its owner speak
+        // as ann.
         if name.as_str().contains(']') {
-            return Err(Refusal::new(Code::BadRequest, "`]` ends a name where the chat is in lines, choose another"));
+            return Err(Refusal::new(
+                Code::BadRequest,
+                "`]` ends a name where the chat is in lines, choose another",
+            ));
         }
         Ok(name)
     }
@@ -128,7 +142,10 @@ impl Label {
         not_blank(member, text)?;
         not_longer(member, text, limit)?;
         if text.chars().any(is_unseen) {
-            return Err(Refusal::new(Code::BadRequest, format!("`{member}` has control characters in it")));
+            return Err(Refusal::new(
+                Code::BadRequest,
+                format!("`{member}` has control characters in it"),
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -229,12 +246,16 @@ pub(super) struct Said {
 impl Said {
     /// The memory it takes, roughly.
     pub(super) fn size(&self) -> usize {
-        size_of::<Self>() + self.name.as_str().len() + self.message.len() + self.id.as_deref().map_or(0, str::len)
+        size_of::<Self>()
+            + self.name.as_str().len()
+            + self.message.len()
+            + self.id.as_deref().map_or(0, str::len)
     }
 }
 
 impl Event<'_> {
-    /// The event as members see it who are written to in this form; `at` is in milliseconds since 1970.
+    /// The event as members see it who are written to in this form; `at` is in milliseconds since
+    /// 1970.
     ///
     /// Whatever it is, in JSON it has a `name` and a `message`.
     pub(super) fn write(&self, form: Form, room: &Label, at: u64) -> Message {
@@ -255,7 +276,9 @@ impl Event<'_> {
     /// Type, name and message.
     fn headline(&self, room: &Label) -> (&'static str, &str, Cow<'_, str>) {
         let (kind, text) = match self {
-            Self::Said { name, message, .. } => return ("message", name.as_str(), Cow::Borrowed(message)),
+            Self::Said { name, message, .. } => {
+                return ("message", name.as_str(), Cow::Borrowed(message));
+            }
             Self::Refused(refusal) => return ("error", NOTICES, Cow::Borrowed(&refusal.text)),
             Self::Joined { name } => ("join", format!("{name} joined")),
             Self::Left { name } => ("leave", format!("{name} left")),
@@ -385,7 +408,8 @@ fn check_random(member: &str, value: &str, owner: &str, has_owner: bool) -> Resu
         return Ok(());
     }
     let (least, most) = (RANDOM_CHARS.start(), RANDOM_CHARS.end());
-    let expected = format!("`{member}` is not {least} to {most} visible ASCII characters, chosen at random");
+    let expected =
+        format!("`{member}` is not {least} to {most} visible ASCII characters, chosen at random");
     Err(Refusal::new(Code::BadRequest, expected))
 }
 
@@ -403,8 +427,9 @@ fn not_longer(member: &str, text: &str, limit: usize) -> Result<(), Refusal> {
     Err(Refusal::new(Code::TooLong, format!("`{member}` is longer than {limit} characters")))
 }
 
-/// Characters that a name could hide behind, or that would turn the text around it: controls, line separators, marks of
-/// direction and of no width. Joiners (U+200C, U+200D) are not among them, since scripts and emoji need them.
+/// Characters that a name could hide behind, or that would turn the text around it: controls, line
+/// separators, marks of direction and of no width. Joiners (U+200C, U+200D) are not among them,
+/// since scripts and emoji need them.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -24,8 +24,9 @@ pub(super) struct Room {
     /// Where events are published, in the order of [`Form::ALL`].
     events: [Topic; Form::ALL.len()],
     rosters: Topic,
-    // Held while an event is published, so that all members hear of events in the same order, and a newcomer's history ends
-    // exactly where its own hearing begins. The hub's locks are taken inside this one.
+    // Held while an event is published, so that all members hear of events in the same order, and a
+    // newcomer's history ends exactly where its own hearing begins. The hub's locks are taken
+    // inside this one.
     state: Mutex<State>,
 }
 
@@ -104,7 +105,8 @@ impl Floor<'_> {
 
     /// Gives a name back; false when it belongs to another session by now.
     pub(super) fn release(&mut self, name: &Label, session: SessionId) -> bool {
-        let is_held = self.state.names.get(name).is_some_and(|holder| holder.sender.id() == session);
+        let is_held =
+            self.state.names.get(name).is_some_and(|holder| holder.sender.id() == session);
         if is_held {
             self.state.names.remove(name);
         }
@@ -121,11 +123,20 @@ impl Floor<'_> {
         self.room.rosters.join(sender.clone())
     }
 
-    /// Says something to everybody, and keeps it. What was said before under the same id is told to its sender alone, which
-    /// has asked because it doesn't know.
-    pub(super) fn say(&mut self, sender: &Sender, form: Form, name: &Label, message: Box<str>, id: Option<Box<str>>) {
+    /// Says something to everybody, and keeps it. What was said before under the same id is told to
+    /// its sender alone, which has asked because it doesn't know.
+    pub(super) fn say(
+        &mut self,
+        sender: &Sender,
+        form: Form,
+        name: &Label,
+        message: Box<str>,
+        id: Option<Box<str>>,
+    ) {
         let event = Event::Said { name, message: &message, id: id.as_deref() };
-        let known = id.as_deref().and_then(|id| self.state.said.remember(id, self.at, self.config.message_ids));
+        let known = id
+            .as_deref()
+            .and_then(|id| self.state.said.remember(id, self.at, self.config.message_ids));
         if let Some(at) = known {
             self.room.hub.send_to(sender, event.write(form, &self.room.name, at));
             return;
@@ -156,7 +167,8 @@ impl Floor<'_> {
         self.with_roster(|roster| self.tell(sender, Form::Full, roster));
     }
 
-    /// Tells those who follow the roster that it has changed: at once, or with other changes when the last is too fresh.
+    /// Tells those who follow the roster that it has changed: at once, or with other changes when
+    /// the last is too fresh.
     pub(super) fn roster_changed(&mut self) {
         if self.room.rosters.members() == 0 {
             return;
@@ -224,8 +236,9 @@ impl History {
 
 /// The ids under which something was said, and when, bounded by count.
 ///
-/// They outlive the history, which a busy room forgets faster than a client notices that its connection was lost. A hash
-/// stands for an id: its key is this room's own, so that no client can make two ids meet.
+/// They outlive the history, which a busy room forgets faster than a client notices that its
+/// connection was lost. A hash stands for an id: its key is this room's own, so that no client can
+/// make two ids meet.
 #[derive(Default)]
 struct SaidIds {
     key: RandomState,
@@ -247,7 +260,8 @@ impl SaidIds {
     }
 }
 
-/// When rosters are published: a crowd that comes in at once would otherwise be sent its own growing list at each arrival.
+/// When rosters are published: a crowd that comes in at once would otherwise be sent its own
+/// growing list at each arrival.
 #[derive(Default)]
 struct RosterPace {
     last: Option<Instant>,

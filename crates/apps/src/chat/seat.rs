@@ -37,7 +37,12 @@ impl Seat {
     }
 
     /// A seat in the lobby for somebody who comes with a name: those who are there are told.
-    pub(super) fn take_named(chat: Arc<Shared>, sender: Sender, form: Form, name: Label) -> Result<Self, NameTaken> {
+    pub(super) fn take_named(
+        chat: Arc<Shared>,
+        sender: Sender,
+        form: Form,
+        name: Label,
+    ) -> Result<Self, NameTaken> {
         let mut place = Place::new(chat.enter_lobby());
         let mut floor = place.room.floor(&chat.config);
         if floor.claim(&name, Holder { sender: sender.clone(), key: None }).is_none() {
@@ -71,19 +76,25 @@ impl Seat {
         let key = key.map(|key| self.chat.key(&key)).or(self.key.filter(|_| name.is_none()));
         let target = room.as_ref().filter(|room| *room != self.place.room.name());
         let target = target.map(|target| self.chat.enter(target)).transpose()?;
-        let (wanted, claimed) = self.claim(target.as_ref(), name.as_ref(), key).inspect_err(|_| {
-            if let Some(target) = &target {
-                self.chat.leave(target);
-            }
-        })?;
+        let (wanted, claimed) =
+            self.claim(target.as_ref(), name.as_ref(), key).inspect_err(|_| {
+                if let Some(target) = &target {
+                    self.chat.leave(target);
+                }
+            })?;
 
         // From here on nothing can be refused.
         let before = mem::replace(&mut self.name, wanted);
         self.key = key;
         let moved = target.is_some();
         if let Some(target) = target {
-            // Left first, so that the session hears nothing of the old room after it was welcomed in the new one.
-            mem::replace(&mut self.place, Place::new(target)).leave(&self.chat, &self.sender, &before);
+            // Left first, so that the session hears nothing of the old room after it was welcomed
+            // in the new one.
+            mem::replace(&mut self.place, Place::new(target)).leave(
+                &self.chat,
+                &self.sender,
+                &before,
+            );
         }
         let renamed = self.name != before;
         let shows_itself = name.is_some() || room.is_some();
@@ -97,7 +108,8 @@ impl Seat {
         }
         place.events.get_or_insert_with(|| floor.admit(sender, self.form));
         if claimed == Claimed::TakenBack {
-            // The others know that this name is here; only another that the session has shown before is gone.
+            // The others know that this name is here; only another that the session has shown
+            // before is gone.
             if mem::replace(&mut place.announced, true) {
                 floor.announce(&Event::Left { name: &before }, sender.id());
             }
@@ -132,7 +144,8 @@ impl Seat {
         Event::Refused(refusal).write(self.form, self.place.room.name(), clock::unix_millis())
     }
 
-    /// Reserves the name that the session will have in the room where it will be; whatever it was called before stays its own.
+    /// Reserves the name that the session will have in the room where it will be; whatever it was
+    /// called before stays its own.
     fn claim(
         &self,
         target: Option<&Arc<Room>>,

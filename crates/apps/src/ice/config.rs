@@ -30,17 +30,19 @@ use super::url::{IceUrl, IceUrlError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct IceConfig {
-    /// The servers, in the order in which clients get them. `iceServers` in a file. Default: none, which is enough for peers that reach each
-    /// other directly.
+    /// The servers, in the order in which clients get them. `iceServers` in a file. Default: none,
+    /// which is enough for peers that reach each other directly.
     pub servers: Vec<IceServer>,
-    /// How long credentials that are made from a shared secret are valid, and how long a client may use an answer; 1 s to 7 days, in a file in
-    /// seconds. Default: 1 h.
+    /// How long credentials that are made from a shared secret are valid, and how long a client may
+    /// use an answer; 1 s to 7 days, in a file in seconds. Default: 1 h.
     pub ttl: Duration,
     /// What a client must send as `Authorization: Bearer …`. Default: none, everybody is answered.
     pub token: Option<String>,
-    /// Requests answered for one address in a minute; for IPv6, one network of 64 bits. `requestsPerMinute` in a file. Default: 60.
+    /// Requests answered for one address in a minute; for IPv6, one network of 64 bits.
+    /// `requestsPerMinute` in a file. Default: 60.
     pub requests_per_minute: NonZeroU32,
-    /// Addresses that are told apart at the same time. When there are more, all start with a clean slate. Not in a file. Default: 100,000.
+    /// Addresses that are told apart at the same time. When there are more, all start with a clean
+    /// slate. Not in a file. Default: 100,000.
     pub addresses: usize,
 }
 
@@ -63,7 +65,8 @@ pub enum Credentials {
         /// `credential`.
         password: String,
     },
-    /// With a name and password made for each answer from a secret that the TURN server knows as well: coturn's `use-auth-secret`.
+    /// With a name and password made for each answer from a secret that the TURN server knows as
+    /// well: coturn's `use-auth-secret`.
     Shared {
         /// `static-auth-secret` in `turnserver.conf`.
         secret: String,
@@ -75,10 +78,12 @@ impl IceConfig {
     ///
     /// # Errors
     ///
-    /// [`IceConfigError`] names the member that is wrong. Members that mean nothing are errors: they are misspelled ones.
+    /// [`IceConfigError`] names the member that is wrong. Members that mean nothing are errors:
+    /// they are misspelled ones.
     pub fn from_json(text: &str) -> Result<Self, IceConfigError> {
         let mut json = serde_json::Deserializer::from_str(text);
-        let file: File = serde_path_to_error::deserialize(&mut json).map_err(IceConfigError::from_serde)?;
+        let file: File =
+            serde_path_to_error::deserialize(&mut json).map_err(IceConfigError::from_serde)?;
         json.end().map_err(IceConfigError::Json)?;
         file.check()
     }
@@ -101,13 +106,16 @@ impl IceServer {
     ///
     /// # Errors
     ///
-    /// When there is no URL, or a TURN server's without credentials, or credentials for STUN servers alone.
+    /// When there is no URL, or a TURN server's without credentials, or credentials for STUN
+    /// servers alone.
     pub fn new(urls: Vec<IceUrl>, credentials: Credentials) -> Result<Self, IceServerError> {
         let has_turn = urls.iter().any(IceUrl::is_turn);
         match &credentials {
             _ if urls.is_empty() => Err(IceServerError::NoUrl),
             Credentials::None if has_turn => Err(IceServerError::NoCredentials),
-            Credentials::Fixed { .. } | Credentials::Shared { .. } if !has_turn => Err(IceServerError::NoTurn),
+            Credentials::Fixed { .. } | Credentials::Shared { .. } if !has_turn => {
+                Err(IceServerError::NoTurn)
+            }
             Credentials::Shared { secret } if secret.is_empty() => Err(IceServerError::EmptySecret),
             _ => Ok(Self { urls, credentials }),
         }
@@ -172,7 +180,11 @@ impl IceConfigError {
     fn from_serde(error: serde_path_to_error::Error<serde_json::Error>) -> Self {
         let field = error.path().to_string();
         let error = error.into_inner();
-        if error.is_data() { Self::Field { field, problem: error.to_string() } } else { Self::Json(error) }
+        if error.is_data() {
+            Self::Field { field, problem: error.to_string() }
+        } else {
+            Self::Json(error)
+        }
     }
 
     fn field(field: impl Into<String>, problem: impl fmt::Display) -> Self {
@@ -206,7 +218,9 @@ impl File {
         let defaults = IceConfig::default();
         let servers = self.ice_servers.into_iter().enumerate();
         let servers = servers.map(|(index, entry)| {
-            entry.check().map_err(|problem| IceConfigError::field(format!("iceServers[{index}]"), problem))
+            entry
+                .check()
+                .map_err(|problem| IceConfigError::field(format!("iceServers[{index}]"), problem))
         });
         let servers = servers.collect::<Result<_, _>>()?;
         if self.ttl.is_some_and(|ttl| !(1..=WEEK).contains(&ttl)) {
@@ -238,7 +252,9 @@ impl Entry {
             (None, None, Some(secret)) => Credentials::Shared { secret },
             (Some(_), None, None) => return Err("username stands without credential".to_owned()),
             (None, Some(_), None) => return Err("credential stands without username".to_owned()),
-            (_, _, Some(_)) => return Err("secret replaces username and credential: leave them out".to_owned()),
+            (_, _, Some(_)) => {
+                return Err("secret replaces username and credential: leave them out".to_owned());
+            }
         };
         IceServer::new(self.urls, credentials).map_err(|error| error.to_string())
     }
@@ -274,7 +290,10 @@ mod tests {
     #[test]
     fn a_file_has_defaults() {
         let config = IceConfig::from_json(r#"{"iceServers": []}"#).expect("enough");
-        assert_eq!((config.servers.len(), config.ttl, config.token), (0, Duration::from_secs(3600), None));
+        assert_eq!(
+            (config.servers.len(), config.ttl, config.token),
+            (0, Duration::from_secs(3600), None)
+        );
         assert_eq!(config.requests_per_minute.get(), 60);
     }
 
@@ -288,7 +307,8 @@ mod tests {
             ], "ttl": 60, "token": "t", "requestsPerMinute": 5}"#,
         )
         .expect("fine");
-        let credentials: Vec<_> = config.servers.iter().map(|server| server.credentials().clone()).collect();
+        let credentials: Vec<_> =
+            config.servers.iter().map(|server| server.credentials().clone()).collect();
         let (username, password, secret) = ("u".to_owned(), "p".to_owned(), "s".to_owned());
         let fixed = Credentials::Fixed { username, password };
         assert_eq!(credentials, [Credentials::None, fixed, Credentials::Shared { secret }]);
@@ -296,7 +316,9 @@ mod tests {
             (config.ttl.as_secs(), config.token.as_deref(), config.requests_per_minute.get()),
             (60, Some("t"), 5)
         );
-        assert!(!format!("{config:?}").contains("\"s\"") && !format!("{config:?}").contains("\"p\""));
+        assert!(
+            !format!("{config:?}").contains("\"s\"") && !format!("{config:?}").contains("\"p\"")
+        );
     }
 
     #[test]
@@ -308,13 +330,19 @@ mod tests {
             ("{}", ".: missing field `iceServers`"),
             ("[]", ".: invalid length 0"),
             (r#"{"iceServers": {}}"#, "iceServers: invalid type: map, expected a sequence"),
-            (r#"{"iceServers": [], "tll": 5}"#, "tll: unknown field `tll`, expected one of `iceServers`, `ttl`"),
+            (
+                r#"{"iceServers": [], "tll": 5}"#,
+                "tll: unknown field `tll`, expected one of `iceServers`, `ttl`",
+            ),
             (r#"{"iceServers": [], "ttl": "1h"}"#, "ttl: invalid type: string \"1h\""),
             (r#"{"iceServers": [], "ttl": 0}"#, "ttl: 1 to 604800 seconds"),
             (r#"{"iceServers": [], "ttl": 604801}"#, "ttl: 1 to 604800 seconds"),
             (r#"{"iceServers": [], "token": ""}"#, "token: a token is"),
             (r#"{"iceServers": [], "token": "a b"}"#, "token: a token is"),
-            (r#"{"iceServers": [], "requestsPerMinute": 0}"#, "requestsPerMinute: invalid value: integer `0`"),
+            (
+                r#"{"iceServers": [], "requestsPerMinute": 0}"#,
+                "requestsPerMinute: invalid value: integer `0`",
+            ),
             (
                 r#"{"iceServers": [{"url": "stun:a"}]}"#,
                 "iceServers[0].url: unknown field `url`, expected one of `urls`",
@@ -325,19 +353,31 @@ mod tests {
                 "iceServers[0].urls: invalid type: integer `7`, expected a URL or an array of URLs",
             ),
             (r#"{"iceServers": [{"urls": []}]}"#, "iceServers[0]: urls is empty"),
-            (r#"{"iceServers": [{"urls": "http://a"}]}"#, "iceServers[0].urls: \"http://a\" is no STUN or TURN URL"),
+            (
+                r#"{"iceServers": [{"urls": "http://a"}]}"#,
+                "iceServers[0].urls: \"http://a\" is no STUN or TURN URL",
+            ),
             (
                 r#"{"iceServers": [{"urls": "stun:a"}, {"urls": ["stun:b", "stun:"]}]}"#,
                 "iceServers[1].urls[1]: \"stun:\" is no",
             ),
             (r#"{"iceServers": [{"urls": "turn:a"}]}"#, "iceServers[0]: a TURN server needs"),
-            (r#"{"iceServers": [{"urls": "turn:a", "username": "u"}]}"#, "iceServers[0]: username stands without"),
-            (r#"{"iceServers": [{"urls": "turn:a", "credential": "u"}]}"#, "iceServers[0]: credential stands without"),
+            (
+                r#"{"iceServers": [{"urls": "turn:a", "username": "u"}]}"#,
+                "iceServers[0]: username stands without",
+            ),
+            (
+                r#"{"iceServers": [{"urls": "turn:a", "credential": "u"}]}"#,
+                "iceServers[0]: credential stands without",
+            ),
             (
                 r#"{"iceServers": [{"urls": "turn:a", "username": "u", "secret": "s"}]}"#,
                 "iceServers[0]: secret replaces",
             ),
-            (r#"{"iceServers": [{"urls": "turn:a", "secret": ""}]}"#, "iceServers[0]: secret is empty"),
+            (
+                r#"{"iceServers": [{"urls": "turn:a", "secret": ""}]}"#,
+                "iceServers[0]: secret is empty",
+            ),
             (
                 r#"{"iceServers": [{"urls": "stun:a", "secret": "s"}]}"#,
                 "iceServers[0]: username, credential and secret are",

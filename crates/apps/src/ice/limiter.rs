@@ -20,12 +20,17 @@ pub(super) struct Limiter {
     limiter: Mutex<ByNetwork>,
 }
 
-type ByNetwork = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, RuntimeClock, NoOpMiddleware<Instant>>;
+type ByNetwork =
+    RateLimiter<IpAddr, HashMapStateStore<IpAddr>, RuntimeClock, NoOpMiddleware<Instant>>;
 
 impl Limiter {
     pub(super) fn new(requests_per_minute: NonZeroU32, addresses: usize) -> Self {
         let quota = Quota::per_minute(requests_per_minute);
-        Self { quota, addresses, limiter: Mutex::new(ByNetwork::hashmap_with_clock(quota, RuntimeClock)) }
+        Self {
+            quota,
+            addresses,
+            limiter: Mutex::new(ByNetwork::hashmap_with_clock(quota, RuntimeClock)),
+        }
     }
 
     /// Counts a request. The error is how long to wait for the next.
@@ -35,7 +40,8 @@ impl Limiter {
             limiter.retain_recent();
         }
         if limiter.len() >= self.addresses {
-            // Who asks from that many networks is not held up by a limit for each; all others would be, if new ones were turned away.
+            // Who asks from that many networks is not held up by a limit for each; all others would
+            // be, if new ones were turned away.
             tracing::warn!(
                 addresses = self.addresses,
                 "more addresses ask for ICE servers than are told apart: the count starts anew"

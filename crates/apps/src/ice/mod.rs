@@ -38,8 +38,9 @@ use sockeye::PeerAddr;
 /// # }
 /// ```
 ///
-/// A TURN server relays what peers send, so whoever has credentials can spend its bandwidth: that is why they expire, and why an answer can be
-/// made to need a token and is limited for each address. The address is that of the connection ([`PeerAddr`]); behind a proxy it is the proxy's,
+/// A TURN server relays what peers send, so whoever has credentials can spend its bandwidth: that
+/// is why they expire, and why an answer can be made to need a token and is limited for each
+/// address. The address is that of the connection ([`PeerAddr`]); behind a proxy it is the proxy's,
 /// and the limit had better be the proxy's as well.
 pub struct Ice {
     config: IceConfig,
@@ -55,32 +56,45 @@ impl Ice {
 
     /// Answers a request, whatever its path.
     ///
-    /// 200 with `{"iceServers": […], "ttl": seconds}`; 401 without the right token; 405; 429 with `Retry-After` when the address has asked
-    /// too often. Nothing of it may be stored.
+    /// 200 with `{"iceServers": […], "ttl": seconds}`; 401 without the right token; 405; 429 with
+    /// `Retry-After` when the address has asked too often. Nothing of it may be stored.
     pub fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
-            let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET and HEAD only");
+            let mut response =
+                refusal(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET and HEAD only");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         // Before the token: guessing is limited as well.
-        let from = request.extensions().get::<PeerAddr>().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+        let from = request
+            .extensions()
+            .get::<PeerAddr>()
+            .map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
         if let Err(wait) = self.limiter.check(from) {
             return self.too_many(wait);
         }
         if !self.is_allowed(request.headers()) {
-            let mut response = refusal(StatusCode::UNAUTHORIZED, "send the token as `Authorization: Bearer TOKEN`");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let mut response = refusal(
+                StatusCode::UNAUTHORIZED,
+                "send the token as `Authorization: Bearer TOKEN`",
+            );
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return response;
         }
-        json(StatusCode::OK, &self.servers(clock::unix_millis() / 1000, &format!("{:08x}", rand::random::<u32>())))
+        json(
+            StatusCode::OK,
+            &self.servers(clock::unix_millis() / 1000, &format!("{:08x}", rand::random::<u32>())),
+        )
     }
 
     fn too_many(&self, wait: Duration) -> Response<Full<Bytes>> {
         let limit = self.config.requests_per_minute;
         let seconds = wait.as_secs_f64().ceil() as u64;
-        let problem =
-            format!("too many requests from this address: requestsPerMinute is {limit}; try again in {seconds} s");
+        let problem = format!(
+            "too many requests from this address: requestsPerMinute is {limit}; try again in {seconds} s"
+        );
         let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, &problem);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         response
@@ -89,7 +103,9 @@ impl Ice {
     fn is_allowed(&self, headers: &HeaderMap) -> bool {
         let Some(token) = &self.config.token else { return true };
         let Some(value) = headers.get(header::AUTHORIZATION) else { return false };
-        let Some((scheme, sent)) = value.as_bytes().split_at_checked("Bearer ".len()) else { return false };
+        let Some((scheme, sent)) = value.as_bytes().split_at_checked("Bearer ".len()) else {
+            return false;
+        };
         // In a time that tells nothing of how much of it was right.
         scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(sent.ct_eq(token.as_bytes()))
     }
@@ -100,7 +116,9 @@ impl Ice {
         let entry = |server: &'_ IceServer| -> (Option<String>, Option<String>) {
             match server.credentials() {
                 Credentials::None => (None, None),
-                Credentials::Fixed { username, password } => (Some(username.clone()), Some(password.clone())),
+                Credentials::Fixed { username, password } => {
+                    (Some(username.clone()), Some(password.clone()))
+                }
                 Credentials::Shared { secret } => {
                     let username = format!("{}:{user}", now + ttl);
                     let password = password(secret, &username);
@@ -122,9 +140,11 @@ impl fmt::Debug for Ice {
     }
 }
 
-/// The password that a TURN server with the same secret computes for that name: the base64 of its HMAC-SHA1.
+/// The password that a TURN server with the same secret computes for that name: the base64 of its
+/// HMAC-SHA1.
 fn password(secret: &str, username: &str) -> String {
-    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac =
+        Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(username.as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
 }
@@ -177,7 +197,9 @@ mod tests {
     }
 
     fn get(headers: &[(&str, &str)]) -> Request<()> {
-        let request = headers.iter().fold(Request::get("/ice"), |request, (name, value)| request.header(*name, *value));
+        let request = headers
+            .iter()
+            .fold(Request::get("/ice"), |request, (name, value)| request.header(*name, *value));
         request.body(()).expect("a request")
     }
 
@@ -214,8 +236,10 @@ mod tests {
             (StatusCode::OK, &HeaderValue::from_static("no-store"))
         );
         let answer = body(response).await;
-        let (expiry, user) =
-            answer["iceServers"][0]["username"].as_str().and_then(|name| name.split_once(':')).expect("expiry:user");
+        let (expiry, user) = answer["iceServers"][0]["username"]
+            .as_str()
+            .and_then(|name| name.split_once(':'))
+            .expect("expiry:user");
         let lives = expiry.parse::<u64>().expect("seconds") - clock::unix_millis() / 1000;
         assert!((59..=60).contains(&lives) && user.len() == 8, "{answer}");
         let again = body(ice.answer(&get(&[]))).await;
@@ -244,7 +268,11 @@ mod tests {
         }
         assert_eq!(ice.answer(&get(&[])).status(), StatusCode::UNAUTHORIZED);
         for sent in ["Bearer opensesame", "bearer opensesame"] {
-            assert_eq!(ice.answer(&get(&[("authorization", sent)])).status(), StatusCode::OK, "{sent}");
+            assert_eq!(
+                ice.answer(&get(&[("authorization", sent)])).status(),
+                StatusCode::OK,
+                "{sent}"
+            );
         }
     }
 
@@ -258,7 +286,10 @@ mod tests {
         };
         // Without the token as well: guessing is limited.
         for port in ["1", "2"] {
-            assert_eq!(ice.answer(&from(&format!("192.0.2.1:{port}"))).status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(
+                ice.answer(&from(&format!("192.0.2.1:{port}"))).status(),
+                StatusCode::UNAUTHORIZED
+            );
         }
         let response = ice.answer(&from("192.0.2.1:3"));
         assert_eq!(

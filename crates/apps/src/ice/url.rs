@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The URL of a STUN server (RFC 7064) or a TURN server (RFC 7065): `stun:host`, `turn:host:3478?transport=udp`, and with `stuns:` or
-/// `turns:` over TLS.
+/// The URL of a STUN server (RFC 7064) or a TURN server (RFC 7065): `stun:host`,
+/// `turn:host:3478?transport=udp`, and with `stuns:` or `turns:` over TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct IceUrl {
@@ -32,17 +32,21 @@ impl FromStr for IceUrl {
 
     fn from_str(text: &str) -> Result<Self, IceUrlError> {
         let error = |problem| IceUrlError { url: text.chars().take(200).collect(), problem };
-        let (scheme, rest) = text.split_once(':').ok_or(error("it begins with stun:, stuns:, turn: or turns:"))?;
+        let (scheme, rest) =
+            text.split_once(':').ok_or(error("it begins with stun:, stuns:, turn: or turns:"))?;
         let is_turn = match scheme {
             "stun" | "stuns" => false,
             "turn" | "turns" => true,
             _ => return Err(error("it begins with stun:, stuns:, turn: or turns:")),
         };
-        let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
+        let (address, query) =
+            rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
         match query {
             None => {}
             Some("transport=udp" | "transport=tcp") if is_turn => {}
-            Some(_) if is_turn => return Err(error("after ? stands transport=udp or transport=tcp")),
+            Some(_) if is_turn => {
+                return Err(error("after ? stands transport=udp or transport=tcp"));
+            }
             Some(_) => return Err(error("a STUN server's URL has no ?")),
         }
         if address.starts_with("//") {
@@ -66,13 +70,18 @@ fn is_address(address: &str) -> bool {
             None => (is_name(address), None),
         },
     };
-    let is_port =
-        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
     is_host && port.is_none_or(is_port)
 }
 
 fn is_name(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
 impl TryFrom<String> for IceUrl {

@@ -17,7 +17,8 @@ use sockeye::{Message, Sender, Session, SessionId};
 
 /// Serves a session to its end.
 pub(super) async fn serve(directory: Arc<Directory>, mut session: Session) {
-    let alone_at = Instant::from_std(clock::now()) + directory.config().join_wait.min(clock::LONGEST_DELAY);
+    let alone_at =
+        Instant::from_std(clock::now()) + directory.config().join_wait.min(clock::LONGEST_DELAY);
     let mut conversation = Conversation::new(directory, session.sender());
     loop {
         let received = match conversation.awaits_join() {
@@ -47,7 +48,8 @@ struct Conversation {
 }
 
 enum Dialect {
-    /// Nothing valid was said yet. A page of the event relay that waits to be called stays so, and must hear the call.
+    /// Nothing valid was said yet. A page of the event relay that waits to be called stays so, and
+    /// must hear the call.
     Undecided(Membership),
     Event(Membership),
     One,
@@ -70,7 +72,8 @@ impl Conversation {
         outgoing::join_one(false)
     }
 
-    /// Does what a message asks for, and returns what its sender is to be told. All else has been sent by then.
+    /// Does what a message asks for, and returns what its sender is to be told. All else has been
+    /// sent by then.
     fn handle(&mut self, message: &Message) -> Option<Message> {
         let incoming = self.check_size(message).and_then(Incoming::parse);
         let reference = match &incoming {
@@ -91,7 +94,11 @@ impl Conversation {
         message.as_text().ok_or(Refusal::Binary)
     }
 
-    fn act(&mut self, incoming: Incoming<'_>, message: &Message) -> Result<Option<Message>, Refusal> {
+    fn act(
+        &mut self,
+        incoming: Incoming<'_>,
+        message: &Message,
+    ) -> Result<Option<Message>, Refusal> {
         match incoming {
             Incoming::Event => self.relay(message),
             Incoming::JoinOne { name, room } => self.join_one(name, room),
@@ -104,7 +111,9 @@ impl Conversation {
 
     fn relay(&mut self, message: &Message) -> Result<Option<Message>, Refusal> {
         self.dialect = match std::mem::replace(&mut self.dialect, Dialect::One) {
-            Dialect::Undecided(membership) | Dialect::Event(membership) => Dialect::Event(membership),
+            Dialect::Undecided(membership) | Dialect::Event(membership) => {
+                Dialect::Event(membership)
+            }
             other @ (Dialect::One | Dialect::Two) => {
                 self.dialect = other;
                 return Err(self.wrong_dialect());
@@ -122,7 +131,9 @@ impl Conversation {
         }
         self.check_standing()?;
         let (line, told) = (self.directory.wire(self.sender.clone()), self.told);
-        let place = self.directory.enter(room, |room, now| room.join_one(Identity::random(), name, line, told, now))?;
+        let place = self
+            .directory
+            .enter(room, |room, now| room.join_one(Identity::random(), name, line, told, now))?;
         self.told = true;
         self.sit_down(place);
         Ok(None)
@@ -137,11 +148,13 @@ impl Conversation {
         self.check_standing()?;
         let line = self.directory.wire(self.sender.clone());
         let place = match way {
-            Way::New { name } => {
-                self.directory.enter(room, |room, now| room.join_two(Identity::random(), name, line, now))?
-            }
+            Way::New { name } => self
+                .directory
+                .enter(room, |room, now| room.join_two(Identity::random(), name, line, now))?,
             Way::Back { id, token, fresh, seen } => {
-                self.directory.enter_existing(room, |room, now| room.come_back(&id, token, fresh, seen, line, now))?
+                self.directory.enter_existing(room, |room, now| {
+                    room.come_back(&id, token, fresh, seen, line, now)
+                })?
             }
         };
         self.sit_down(place);
@@ -152,7 +165,9 @@ impl Conversation {
         if let Dialect::Event(_) = self.dialect {
             return Err(self.wrong_dialect());
         }
-        let Some(Seat { directory, cell, id, session }) = &self.seat else { return Err(Refusal::NotJoined) };
+        let Some(Seat { directory, cell, id, session }) = &self.seat else {
+            return Err(Refusal::NotJoined);
+        };
         directory.within(cell, |room, now| room.signal(id, session, signal, now))?;
         Ok(None)
     }
@@ -161,7 +176,9 @@ impl Conversation {
         if let Dialect::Event(_) = self.dialect {
             return Err(self.wrong_dialect());
         }
-        let Some(Seat { directory, cell, id, session }) = &self.seat else { return Err(Refusal::NotJoined) };
+        let Some(Seat { directory, cell, id, session }) = &self.seat else {
+            return Err(Refusal::NotJoined);
+        };
         let number = cell.number();
         let is_one = matches!(self.dialect, Dialect::One);
         if let Some(other) = room.filter(|room| is_one && *room != number) {
@@ -172,7 +189,8 @@ impl Conversation {
         Ok((!is_one).then(|| outgoing::left(number)))
     }
 
-    /// Answers whether in a room or not, and without a place in the numbering: what is asked for is a sign of life.
+    /// Answers whether in a room or not, and without a place in the numbering: what is asked for is
+    /// a sign of life.
     fn answer(&self, reference: Option<&RawValue>) -> Result<Option<Message>, Refusal> {
         match self.dialect {
             Dialect::Undecided(_) | Dialect::Two => Ok(Some(outgoing::pong(reference))),

@@ -18,14 +18,16 @@ use sockeye::{CloseReason, Message, Sender, SessionId};
 pub(super) struct Directory {
     config: RoomsConfig,
     hub: Hub,
-    // Held to find a room and to lock it, not while the room works. Order: directory, room, session.
+    // Held to find a room and to lock it, not while the room works. Order: directory, room,
+    // session.
     index: Mutex<Index>,
 }
 
 #[derive(Default)]
 struct Index {
     rooms: BTreeMap<RoomNumber, Arc<Cell>>,
-    /// The empty ones, and since when. They are forgotten when somebody asks for a room: until then they harm nobody.
+    /// The empty ones, and since when. They are forgotten when somebody asks for a room: until then
+    /// they harm nobody.
     empty: BTreeSet<(Instant, RoomNumber)>,
 }
 
@@ -128,7 +130,11 @@ impl Directory {
     }
 
     /// Does something in a room.
-    pub(super) fn within<T>(self: &Arc<Self>, cell: &Arc<Cell>, work: impl FnOnce(&mut Room<Wire>, Instant) -> T) -> T {
+    pub(super) fn within<T>(
+        self: &Arc<Self>,
+        cell: &Arc<Cell>,
+        work: impl FnOnce(&mut Room<Wire>, Instant) -> T,
+    ) -> T {
         let now = clock::now();
         let mut state = cell.lock();
         let result = work(&mut state.room, now);
@@ -214,13 +220,19 @@ impl Directory {
 }
 
 impl Index {
-    /// The room of that number. A new one may take the place of the one that has been empty longest.
-    fn open(&mut self, number: RoomNumber, config: &RoomsConfig) -> Result<Arc<Cell>, TooManyRooms> {
+    /// The room of that number. A new one may take the place of the one that has been empty
+    /// longest.
+    fn open(
+        &mut self,
+        number: RoomNumber,
+        config: &RoomsConfig,
+    ) -> Result<Arc<Cell>, TooManyRooms> {
         if let Some(cell) = self.rooms.get(&number) {
             return Ok(Arc::clone(cell));
         }
         if self.rooms.len() >= config.rooms {
-            let (since, longest) = self.empty.first().copied().ok_or(TooManyRooms { limit: config.rooms })?;
+            let (since, longest) =
+                self.empty.first().copied().ok_or(TooManyRooms { limit: config.rooms })?;
             self.forget(since, longest);
         }
         let state = State { room: Room::new(number, config), empty_since: None, is_timed: false };
@@ -238,7 +250,8 @@ impl Index {
         }
     }
 
-    /// What is in the set of empty rooms is empty: whoever enters takes it out first, under the same lock.
+    /// What is in the set of empty rooms is empty: whoever enters takes it out first, under the
+    /// same lock.
     fn forget(&mut self, since: Instant, number: RoomNumber) {
         self.empty.remove(&(since, number));
         self.rooms.remove(&number);
@@ -256,7 +269,8 @@ impl Cell {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under this lock but a bug in the room, which is better off with a wrong roster than closed for ever.
+        // Nothing panics under this lock but a bug in the room, which is better off with a wrong
+        // roster than closed for ever.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -44,7 +44,9 @@ pub(super) enum Refusal {
     NoSuchParticipant,
     #[error("the receiver has started anew: its incarnation is {0}")]
     Stale(u64),
-    #[error("not kept for those who are away: mailbox_messages is {messages}, mailbox_bytes is {bytes}")]
+    #[error(
+        "not kept for those who are away: mailbox_messages is {messages}, mailbox_bytes is {bytes}"
+    )]
     MailboxFull { messages: usize, bytes: usize },
 }
 

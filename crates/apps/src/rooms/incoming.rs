@@ -1,4 +1,5 @@
-//! What clients say: JSON text to typed messages, with an error that names the member that is wrong.
+//! What clients say: JSON text to typed messages, with an error that names the member that is
+//! wrong.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -91,7 +92,8 @@ impl<'m> Incoming<'m> {
         if !text.trim_start().starts_with('{') {
             return Err(Refusal::NoObject("it does not begin with {".to_owned()));
         }
-        let object: Object<'m> = serde_json::from_str(text).map_err(|error| Refusal::NoObject(error.to_string()))?;
+        let object: Object<'m> =
+            serde_json::from_str(text).map_err(|error| Refusal::NoObject(error.to_string()))?;
         object.interpret()
     }
 }
@@ -137,7 +139,11 @@ struct Object<'m> {
 impl<'m> Object<'m> {
     fn interpret(self) -> Result<Incoming<'m>, Refusal> {
         let Some(name) = member::<String>("type", self.r#type, "a string")? else {
-            return if self.event.is_some() { Ok(Incoming::Event) } else { Err(wanted("type", "a string")) };
+            return if self.event.is_some() {
+                Ok(Incoming::Event)
+            } else {
+                Err(wanted("type", "a string"))
+            };
         };
         let kind = match &*name {
             "join" => return self.join(),
@@ -180,9 +186,12 @@ impl<'m> Object<'m> {
         let name = member::<Box<str>>("name", self.name, "a string")?;
         match (id, token) {
             // A token of the wrong form is a wrong token like any other.
-            (Some(id), Some(token)) => {
-                Ok(Way::Back { id, token: Token::parse(&token), fresh: fresh.unwrap_or(false), seen })
-            }
+            (Some(id), Some(token)) => Ok(Way::Back {
+                id,
+                token: Token::parse(&token),
+                fresh: fresh.unwrap_or(false),
+                seen,
+            }),
             (None, None) => Ok(Way::New { name: name.map(named).transpose()? }),
             (Some(_), None) => Err(wanted("token", "what `welcome` gave with the id")),
             (None, Some(_)) => Err(wanted("id", "what `welcome` gave with the token")),
@@ -194,9 +203,12 @@ impl<'m> Object<'m> {
     }
 
     fn signal(self, kind: Kind) -> Result<Signal<'m>, Refusal> {
-        let is_object = |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('{'));
+        let is_object =
+            |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('{'));
         match kind {
-            Kind::Offer | Kind::Answer if !is_object(self.sdp) => return Err(wanted("sdp", "an object")),
+            Kind::Offer | Kind::Answer if !is_object(self.sdp) => {
+                return Err(wanted("sdp", "an object"));
+            }
             Kind::Ice if self.candidate.is_some() && !is_object(self.candidate) => {
                 return Err(wanted("candidate", "an object or null"));
             }
@@ -231,7 +243,8 @@ fn member<T: DeserializeOwned>(
     value: Option<&RawValue>,
     expected: &'static str,
 ) -> Result<Option<T>, Refusal> {
-    let parse = |value: &RawValue| serde_json::from_str(value.get()).map_err(|_| wanted(member, expected));
+    let parse =
+        |value: &RawValue| serde_json::from_str(value.get()).map_err(|_| wanted(member, expected));
     value.map(parse).transpose()
 }
 
@@ -266,18 +279,23 @@ mod tests {
     fn joins_of_both_protocols() {
         for room in ["7", "\"7\"", "\"007\""] {
             let one = format!(r#"{{"from":"u","type":"join","data":{room}}}"#);
-            let Ok(Incoming::JoinOne { name, room: number }) = Incoming::parse(&one) else { panic!("{one}") };
+            let Ok(Incoming::JoinOne { name, room: number }) = Incoming::parse(&one) else {
+                panic!("{one}")
+            };
             assert_eq!((&*name, number), ("u", RoomNumber::from(7)));
             let two = format!(r#"{{"type":"join","protocol":2,"room":{room},"name":null}}"#);
-            let Ok(Incoming::JoinTwo { room: number, way: Way::New { name: None } }) = Incoming::parse(&two) else {
+            let Ok(Incoming::JoinTwo { room: number, way: Way::New { name: None } }) =
+                Incoming::parse(&two)
+            else {
                 panic!("{two}")
             };
             assert_eq!(number, RoomNumber::from(7));
         }
-        let back =
-            r#"{"type":"join","protocol":2,"room":7,"id":"a","token":"0123456789abcdef0123456789abcdef","seen":9}"#;
-        let Ok(Incoming::JoinTwo { way: Way::Back { id, token: Some(_), fresh: false, seen: Some(9) }, .. }) =
-            Incoming::parse(back)
+        let back = r#"{"type":"join","protocol":2,"room":7,"id":"a","token":"0123456789abcdef0123456789abcdef","seen":9}"#;
+        let Ok(Incoming::JoinTwo {
+            way: Way::Back { id, token: Some(_), fresh: false, seen: Some(9) },
+            ..
+        }) = Incoming::parse(back)
         else {
             panic!("{back}")
         };
@@ -298,7 +316,10 @@ mod tests {
     fn an_event_is_no_type() {
         assert!(matches!(Incoming::parse(r#" {"event":"offer","data":{}}"#), Ok(Incoming::Event)));
         assert!(matches!(Incoming::parse(r#"{"event":7,"type":null}"#), Ok(Incoming::Event)));
-        assert!(matches!(Incoming::parse(r#"{"event":"offer","type":"leave"}"#), Ok(Incoming::Leave { room: None })));
+        assert!(matches!(
+            Incoming::parse(r#"{"event":"offer","type":"leave"}"#),
+            Ok(Incoming::Leave { room: None })
+        ));
     }
 
     #[test]
@@ -334,8 +355,14 @@ mod tests {
             (r#"{"type":"join","protocol":2,"room":1,"name":""}"#, "bad_message a name"),
             (r#"{"type":"join","protocol":2,"room":1,"id":"a"}"#, "bad_message token:"),
             (r#"{"type":"join","protocol":2,"room":1,"token":"a"}"#, "bad_message id:"),
-            (r#"{"type":"join","protocol":2,"room":1,"id":"a","token":"a","fresh":"yes"}"#, "bad_message fresh:"),
-            (r#"{"type":"join","protocol":2,"room":1,"id":"a","token":"a","seen":-1}"#, "bad_message seen:"),
+            (
+                r#"{"type":"join","protocol":2,"room":1,"id":"a","token":"a","fresh":"yes"}"#,
+                "bad_message fresh:",
+            ),
+            (
+                r#"{"type":"join","protocol":2,"room":1,"id":"a","token":"a","seen":-1}"#,
+                "bad_message seen:",
+            ),
             (r#"{"type":"offer"}"#, "bad_message sdp:"),
             (r#"{"type":"answer","sdp":"v=0"}"#, "bad_message sdp:"),
             (r#"{"type":"ice","candidate":"candidate:1"}"#, "bad_message candidate:"),
@@ -343,7 +370,10 @@ mod tests {
             (r#"{"type":"text","data":7}"#, "bad_message data:"),
             (r#"{"type":"text","data":"","to":7}"#, "bad_message to:"),
             (r#"{"type":"text","data":"","toIncarnation":1}"#, "bad_message to:"),
-            (r#"{"type":"text","data":"","to":"a","toIncarnation":"1"}"#, "bad_message toIncarnation:"),
+            (
+                r#"{"type":"text","data":"","to":"a","toIncarnation":"1"}"#,
+                "bad_message toIncarnation:",
+            ),
             (r#"{"type":"text","data":"","ref":{}}"#, "bad_message ref:"),
             (r#"{"type":"text","data":"","ref":true}"#, "bad_message ref:"),
             (&long_ref, "bad_message ref:"),
@@ -358,7 +388,11 @@ mod tests {
 
     #[test]
     fn depth_alone_breaks_nothing() {
-        let deep = format!(r#"{{"type":"offer","sdp":{{"a":{}{}}}}}"#, "[".repeat(200_000), "]".repeat(200_000));
+        let deep = format!(
+            r#"{{"type":"offer","sdp":{{"a":{}{}}}}}"#,
+            "[".repeat(200_000),
+            "]".repeat(200_000)
+        );
         assert!(matches!(Incoming::parse(&deep), Ok(Incoming::Signal(_))));
         assert!(refused(&"[".repeat(1_000_000)).starts_with("bad_json"));
         assert!(refused(&"{\"a\":".repeat(200_000)).starts_with("bad_json"));

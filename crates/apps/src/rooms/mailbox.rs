@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use sockeye::Message;
 
-/// The messages for one participant: first those that were handed to its session, which may not have reached it, then those that
-/// wait because it is away.
+/// The messages for one participant: first those that were handed to its session, which may not
+/// have reached it, then those that wait because it is away.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     letters: VecDeque<Letter>,
@@ -18,7 +18,8 @@ pub(super) struct Mailbox {
     last_seq: u64,
     /// The `seq` of the last one handed over.
     last_handed: u64,
-    /// The `seq` of the last one before the incarnation of now: what is missing up to there is not missed.
+    /// The `seq` of the last one before the incarnation of now: what is missing up to there is not
+    /// missed.
     renewed_at: u64,
 }
 
@@ -70,7 +71,11 @@ impl Mailbox {
 
     /// Keeps a letter that the session has taken, in place of older ones.
     pub(super) fn keep_handed(&mut self, message: Message, subject: Subject, limits: Limits) {
-        debug_assert_eq!(self.handed, self.letters.len(), "nothing is handed over before what waits");
+        debug_assert_eq!(
+            self.handed,
+            self.letters.len(),
+            "nothing is handed over before what waits"
+        );
         self.last_seq += 1;
         self.last_handed = self.last_seq;
         if self.make_room(message.len(), limits) {
@@ -87,7 +92,8 @@ impl Mailbox {
         limits: Limits,
     ) -> Result<(), MailboxFull> {
         if !self.make_room(message.len(), limits) {
-            // A receipt has a number all the same: the gap tells that it is missing. Of all else the sender hears.
+            // A receipt has a number all the same: the gap tells that it is missing. Of all else
+            // the sender hears.
             self.last_seq += u64::from(matches!(subject, Subject::Receipt));
             return Err(MailboxFull);
         }
@@ -96,8 +102,8 @@ impl Mailbox {
         Ok(())
     }
 
-    /// The client is back and has got everything up to `seen`, if it says so: drops that, and takes all else for waiting.
-    /// Returns how many are missing.
+    /// The client is back and has got everything up to `seen`, if it says so: drops that, and takes
+    /// all else for waiting. Returns how many are missing.
     pub(super) fn rewind(&mut self, seen: Option<u64>) -> u64 {
         // Nobody can have seen what has no number yet.
         let seen = seen.unwrap_or(self.last_handed).min(self.last_seq);
@@ -111,7 +117,8 @@ impl Mailbox {
         self.last_seq - since - there as u64
     }
 
-    /// A new incarnation is back: drops all that it must not get, and returns the receipts that are due for it.
+    /// A new incarnation is back: drops all that it must not get, and returns the receipts that are
+    /// due for it.
     pub(super) fn renew(&mut self) -> Vec<Requested> {
         let mut expired = Vec::new();
         let waiting = self.letters.split_off(self.handed);
@@ -130,7 +137,8 @@ impl Mailbox {
         expired
     }
 
-    /// Hands over what waits, in order, for as long as `offer` takes it. Returns the receipts that are due for it.
+    /// Hands over what waits, in order, for as long as `offer` takes it. Returns the receipts that
+    /// are due for it.
     pub(super) fn hand_over(&mut self, mut offer: impl FnMut(Message) -> bool) -> Vec<Requested> {
         let mut delivered = Vec::new();
         while let Some(letter) = self.letters.get_mut(self.handed) {
@@ -161,7 +169,8 @@ impl Mailbox {
     /// Drops what was handed over as far as needed; false when that is not enough.
     fn make_room(&mut self, bytes: usize, limits: Limits) -> bool {
         let fits = |mailbox: &Self| {
-            mailbox.letters.len() < limits.messages && mailbox.bytes.saturating_add(bytes) <= limits.bytes
+            mailbox.letters.len() < limits.messages
+                && mailbox.bytes.saturating_add(bytes) <= limits.bytes
         };
         while !fits(self) && self.handed > 0 {
             self.drop_front();

@@ -31,8 +31,8 @@ use sockeye::Session;
 
 /// Signaling for calls: rooms, and who is in them. Cheap to clone, all clones are the same rooms.
 ///
-/// It relays what pages need to agree on a call and sees no media. What it says and takes is in [`protocol`]: a protocol for
-/// calls of two and more, and two older dialects for pages that exist.
+/// It relays what pages need to agree on a call and sees no media. What it says and takes is in
+/// [`protocol`]: a protocol for calls of two and more, and two older dialects for pages that exist.
 ///
 /// ```
 /// use sockeye::Gateway;
@@ -88,7 +88,8 @@ impl Rooms {
         self.directory.random_free()
     }
 
-    /// Takes a participant of protocol 1 whose transport is gone out of its room. False: nobody of that name is there, or it is connected.
+    /// Takes a participant of protocol 1 whose transport is gone out of its room. False: nobody of
+    /// that name is there, or it is connected.
     pub fn leave(&self, room: RoomNumber, name: &str) -> bool {
         self.directory.leave_by_name(room, name)
     }

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The number of a room: 0 to 9007199254740991, which is what a JSON number holds in every language.
+/// The number of a room: 0 to 9007199254740991, which is what a JSON number holds in every
+/// language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct RoomNumber(u64);
@@ -85,10 +86,23 @@ mod tests {
 
     #[test]
     fn numbers_are_digits_up_to_what_json_carries() {
-        for (text, number) in [("0", 0), ("99", 99), ("007", 7), ("9007199254740991", 9_007_199_254_740_991)] {
+        for (text, number) in
+            [("0", 0), ("99", 99), ("007", 7), ("9007199254740991", 9_007_199_254_740_991)]
+        {
             assert_eq!(text.parse(), RoomNumber::new(number), "{text}");
         }
-        for text in ["", " 1", "-1", "+1", "1.0", "1e3", "9007199254740992", "99999999999999999999", "５", "one"] {
+        for text in [
+            "",
+            " 1",
+            "-1",
+            "+1",
+            "1.0",
+            "1e3",
+            "9007199254740992",
+            "99999999999999999999",
+            "５",
+            "one",
+        ] {
             assert_eq!(text.parse::<RoomNumber>(), Err(RoomNumberError), "{text}");
         }
     }

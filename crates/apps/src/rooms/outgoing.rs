@@ -107,7 +107,8 @@ pub(super) fn signal_two(seq: u64, from: Origin<'_>, signal: &Signal<'_>) -> Mes
     })
 }
 
-/// A signal for participants of protocol 1; `None` for the end of candidates, which those pages can't take.
+/// A signal for participants of protocol 1; `None` for the end of candidates, which those pages
+/// can't take.
 pub(super) fn signal_one(from: &str, signal: &Signal<'_>) -> Option<Message> {
     if signal.kind == Kind::Ice && signal.candidate.is_none() {
         return None;
@@ -119,7 +120,14 @@ pub(super) fn signal_one(from: &str, signal: &Signal<'_>) -> Option<Message> {
 /// The `join` that a session of protocol 1 is told once.
 pub(super) fn join_one(somebody_is_there: bool) -> Message {
     let data = if somebody_is_there { "true" } else { "false" };
-    json(&One { from: SERVER, r#type: "join", data: Some(data), candidate: None::<()>, sdp: None::<()>, code: None })
+    json(&One {
+        from: SERVER,
+        r#type: "join",
+        data: Some(data),
+        candidate: None::<()>,
+        sdp: None::<()>,
+        code: None,
+    })
 }
 
 /// What became of a message that asked for it.
@@ -165,7 +173,11 @@ pub(super) fn pong(reference: Option<&RawValue>) -> Message {
 }
 
 /// An error for a session that speaks protocol 2.
-pub(super) fn error_two(refusal: &Refusal, reference: Option<&RawValue>, to: Option<&[&str]>) -> Message {
+pub(super) fn error_two(
+    refusal: &Refusal,
+    reference: Option<&RawValue>,
+    to: Option<&[&str]>,
+) -> Message {
     #[derive(Serialize)]
     #[serde(tag = "type", rename = "error")]
     struct Error<'r> {

@@ -49,7 +49,12 @@ fn join_one(name: &str, room: u32) -> Value {
 #[tokio::test(start_paused = true)]
 async fn delays_may_be_for_ever() {
     let ever = Duration::MAX;
-    let rooms = Rooms::new(RoomsConfig { grace: ever, join_wait: ever, empty_room: ever, ..RoomsConfig::default() });
+    let rooms = Rooms::new(RoomsConfig {
+        grace: ever,
+        join_wait: ever,
+        empty_room: ever,
+        ..RoomsConfig::default()
+    });
     let (mut ann, mut bob) = (visit(&rooms), visit(&rooms));
     for client in [&mut ann, &mut bob] {
         say(client, join_two(1)).await;
@@ -146,22 +151,30 @@ async fn a_page_that_reloads_keeps_its_name() {
 #[tokio::test(start_paused = true)]
 async fn events_go_to_all_who_have_not_chosen_otherwise() {
     let rooms = Rooms::default();
-    let (mut caller, mut callee, mut page, mut modern) = (visit(&rooms), visit(&rooms), visit(&rooms), visit(&rooms));
+    let (mut caller, mut callee, mut page, mut modern) =
+        (visit(&rooms), visit(&rooms), visit(&rooms), visit(&rooms));
     say(&page, join_one("a", 1)).await;
     say(&modern, join_two(1)).await;
     all(&mut page).await;
     all(&mut modern).await;
     let offer = r#"{"event":"offer",  "data":{"type":"offer","sdp":"v=0"}}"#;
     caller.send(offer).await;
-    assert_eq!(callee.texts().await, [offer], "it has said nothing, as a page that waits to be called");
+    assert_eq!(
+        callee.texts().await,
+        [offer],
+        "it has said nothing, as a page that waits to be called"
+    );
     callee.send(r#"{ "event":"answer"}"#).await;
     assert_eq!(caller.texts().await, [r#"{ "event":"answer"}"#]);
     assert!(all(&mut page).await.is_empty() && all(&mut modern).await.is_empty());
 
     // What is no event is answered in the dialect's own form, and relayed to nobody.
-    for text in
-        ["nonsense", r#"{"type":"offer","sdp":{}}"#, r#"{"type":"join","protocol":2,"room":1}"#, r#"{"type":"leave"}"#]
-    {
+    for text in [
+        "nonsense",
+        r#"{"type":"offer","sdp":{}}"#,
+        r#"{"type":"join","protocol":2,"room":1}"#,
+        r#"{"type":"leave"}"#,
+    ] {
         caller.send(text).await;
         assert_eq!(one(&mut caller).await["event"], "error", "{text}");
     }
@@ -197,8 +210,9 @@ async fn a_session_speaks_one_dialect() {
     }
 }
 
-/// A page that has slept asks whether its connection still lives: in the room and before, and without a number, for the
-/// answer is nothing that a client could miss. Pages of the older dialects know no such message.
+/// A page that has slept asks whether its connection still lives: in the room and before, and
+/// without a number, for the answer is nothing that a client could miss. Pages of the older
+/// dialects know no such message.
 #[tokio::test(start_paused = true)]
 async fn a_ping_is_answered_to_its_sender_alone() {
     let rooms = Rooms::new(RoomsConfig::default());
@@ -240,7 +254,11 @@ async fn a_call_survives_five_seconds_without_signaling() {
 
     let mut ann = visit(&rooms);
     let (id, token) = (&welcome["id"], &welcome["token"]);
-    say(&ann, json!({"type": "join", "protocol": 2, "room": 1, "id": id, "token": token, "seen": 0})).await;
+    say(
+        &ann,
+        json!({"type": "join", "protocol": 2, "room": 1, "id": id, "token": token, "seen": 0}),
+    )
+    .await;
     let heard = all(&mut ann).await;
     assert_eq!((&heard[0]["id"], &heard[0]["returned"]), (id, &json!(true)));
     assert_eq!((&heard[1]["type"], heard.len()), (&json!("ice"), 2));
@@ -297,7 +315,10 @@ async fn who_leaves_is_told_so_and_may_join_another_room() {
     assert_eq!(one(&mut page).await["code"], "not_joined");
     say(&page, json!({"from": "a", "type": "leave", "data": "1"})).await;
     say(&page, join_one("a", 2)).await;
-    assert!(all(&mut page).await.is_empty(), "a `leave` is not answered, and there is one `join` in a session");
+    assert!(
+        all(&mut page).await.is_empty(),
+        "a `leave` is not answered, and there is one `join` in a session"
+    );
     let rooms: Vec<_> = rooms.list().iter().map(|room| room.participants).collect();
     assert_eq!(rooms, [0, 2]);
 }
@@ -334,7 +355,8 @@ async fn refusals_make_no_rooms() {
     let rooms = Rooms::default();
     let mut eve = visit(&rooms);
     for room in 0..50 {
-        say(&eve, json!({"type": "join", "protocol": 2, "room": room, "id": "a", "token": "b"})).await;
+        say(&eve, json!({"type": "join", "protocol": 2, "room": room, "id": "a", "token": "b"}))
+            .await;
     }
     let errors = all(&mut eve).await;
     assert!(errors.len() == 50 && errors.iter().all(|error| error["code"] == "wrong_token"));
@@ -361,11 +383,15 @@ async fn bad_input_is_answered_and_disturbs_nobody() {
         ("too_large", format!(r#"{{"type":"{megabyte}"}}"#)),
     ];
     for (code, text) in nasty {
-        // Inbound queues of the tests are small: what is too large for them is not what this is about.
+        // Inbound queues of the tests are small: what is too large for them is not what this is
+        // about.
         ann.send(text.clone()).await;
         let error = one(&mut ann).await;
         assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!(code)));
-        assert!(error["message"].as_str().is_some_and(|message| message.len() < 300), "an error is short: {error}");
+        assert!(
+            error["message"].as_str().is_some_and(|message| message.len() < 300),
+            "an error is short: {error}"
+        );
         stranger.send(text).await;
         let error = one(&mut stranger).await;
         assert_eq!((&error["from"], &error["code"]), (&json!("Server"), &json!(code)));
@@ -396,7 +422,9 @@ async fn ten_thousand_joins() {
             say(&bob, join_two(room)).await;
         }
         let errors = all(&mut bob).await;
-        assert!(errors.len() == 100 && errors.iter().all(|error| error["code"] == "already_joined"));
+        assert!(
+            errors.len() == 100 && errors.iter().all(|error| error["code"] == "already_joined")
+        );
     }
     let (mut welcome, mut full) = (0, 0);
     for _ in 0..9_000 {
@@ -415,7 +443,8 @@ async fn ten_thousand_joins() {
     assert_eq!(rooms.summary(2.into()).map(|room| room.participants), Some(0));
 }
 
-/// Its queue fills, the room closes it and goes on; it may come back with its token and has missed nothing that fits the mailbox.
+/// Its queue fills, the room closes it and goes on; it may come back with its token and has missed
+/// nothing that fits the mailbox.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_never_reads_is_away() {
     let rooms = Rooms::default();
@@ -432,7 +461,8 @@ async fn a_peer_that_never_reads_is_away() {
         say(&ann, json!({"type": "text", "data": n.to_string(), "ref": n})).await;
     }
     let heard = all(&mut ann).await;
-    let fates: Vec<_> = heard.iter().filter_map(|it| it["type"].as_str()).filter(|it| *it != "roster").collect();
+    let fates: Vec<_> =
+        heard.iter().filter_map(|it| it["type"].as_str()).filter(|it| *it != "roster").collect();
     assert_eq!((fates.iter().filter(|it| **it == "delivered").count(), fates.len()), (4, 10));
     assert!(fates.ends_with(&["queued"; 6]));
     let mut seen = 0;
@@ -444,7 +474,11 @@ async fn a_peer_that_never_reads_is_away() {
 
     let mut back = visit(&rooms);
     let (id, token) = (&welcome["id"], &welcome["token"]);
-    say(&back, json!({"type": "join", "protocol": 2, "room": 1, "id": id, "token": token, "seen": seen})).await;
+    say(
+        &back,
+        json!({"type": "join", "protocol": 2, "room": 1, "id": id, "token": token, "seen": seen}),
+    )
+    .await;
     let heard = all(&mut back).await;
     assert_eq!((&heard[0]["missed"], &heard[1]["data"], heard.len()), (&json!(0), &json!("4"), 7));
 }

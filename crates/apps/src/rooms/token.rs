@@ -13,7 +13,8 @@ impl Token {
 
     /// From its 32 hexadecimal digits, in lower case.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let digits = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let digits =
+            text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if digits { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
     }
 }
@@ -41,7 +42,14 @@ mod tests {
         assert_eq!(Token::parse(&token.to_string()), Some(token));
         assert_eq!(format!("{token:?}"), "Token(…)");
         assert_eq!(Token(1).to_string().len(), 32);
-        for wrong in ["", "1", &"g".repeat(32), &"A".repeat(32), &"1".repeat(33), &format!("+{}", "1".repeat(31))] {
+        for wrong in [
+            "",
+            "1",
+            &"g".repeat(32),
+            &"A".repeat(32),
+            &"1".repeat(33),
+            &format!("+{}", "1".repeat(31)),
+        ] {
             assert_eq!(Token::parse(wrong), None, "{wrong}");
         }
     }

@@ -31,7 +31,9 @@ use sockeye::ConnectInfo;
 #[non_exhaustive]
 pub enum UpstreamError {
     /// Not a WebSocket's URL.
-    #[error("{0:?} is no URL of a WebSocket: write ws://host:port/path, or wss://host:port/path for TLS")]
+    #[error(
+        "{0:?} is no URL of a WebSocket: write ws://host:port/path, or wss://host:port/path for TLS"
+    )]
     Url(String),
     /// A URL with `user:password@`.
     #[error("the URL holds a user name, which a WebSocket's can't: leave it out")]
@@ -65,7 +67,8 @@ pub enum UpstreamError {
     Tls(#[source] rustls::Error),
 }
 
-/// Why a session has no backend. The text goes to the client, so it names no hosts; the sources go to the log.
+/// Why a session has no backend. The text goes to the client, so it names no hosts; the sources go
+/// to the log.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
     #[error("backend down: its name is not found")]
@@ -99,7 +102,8 @@ pub(super) struct Connector {
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     config: UpstreamConfig,
-    /// Whether the backend answered last time, so that the log tells of a change and not of each session.
+    /// Whether the backend answered last time, so that the log tells of a change and not of each
+    /// session.
     answers: AtomicBool,
 }
 
@@ -144,7 +148,10 @@ impl Connector {
     }
 
     /// Opens a WebSocket to the backend with a [`request`](Self::request).
-    pub(super) async fn connect(&self, request: Result<Request, WebSocketError>) -> Result<Socket, ConnectError> {
+    pub(super) async fn connect(
+        &self,
+        request: Result<Request, WebSocketError>,
+    ) -> Result<Socket, ConnectError> {
         let limit = self.config.connect_timeout;
         let connected = match tokio::time::timeout(limit, self.open(request)).await {
             Ok(connected) => connected,
@@ -156,14 +163,19 @@ impl Connector {
 
     async fn open(&self, request: Result<Request, WebSocketError>) -> Result<Socket, ConnectError> {
         let request = request.map_err(ConnectError::Request)?;
-        let addrs: Vec<_> = lookup_host((&*self.host, self.port)).await.map_err(ConnectError::NoAddress)?.collect();
+        let addrs: Vec<_> =
+            lookup_host((&*self.host, self.port)).await.map_err(ConnectError::NoAddress)?.collect();
         let stream = TcpStream::connect(&*addrs).await.map_err(ConnectError::Down)?;
         self.prepare(&stream).map_err(ConnectError::Down)?;
         let stream: Box<dyn Wire> = match &self.tls {
             None => Box::new(stream),
-            Some((tls, name)) => Box::new(tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?),
+            Some((tls, name)) => {
+                Box::new(tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?)
+            }
         };
-        match tokio_tungstenite::client_async_with_config(request, stream, Some(self.buffers())).await {
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(self.buffers()))
+            .await
+        {
             Ok((socket, _)) => Ok(socket),
             Err(WebSocketError::Http(response)) => Err(ConnectError::Refused(response.status())),
             Err(WebSocketError::Io(error)) => Err(ConnectError::Down(error)),
@@ -173,9 +185,10 @@ impl Connector {
 
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        // Nobody is pinged: a backend that is alive and does not read is back-pressure, and one whose host is gone is the kernel's to find.
-        // Linux takes no other values.
-        let quiet = self.config.keepalive_delay.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
+        // Nobody is pinged: a backend that is alive and does not read is back-pressure, and one
+        // whose host is gone is the kernel's to find. Linux takes no other values.
+        let quiet =
+            self.config.keepalive_delay.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
         let probes = TcpKeepalive::new().with_time(quiet).with_interval(Duration::from_secs(5));
         SockRef::from(stream).set_tcp_keepalive(&probes)
     }
@@ -195,17 +208,24 @@ impl Connector {
         let mut request = self.url_for(info.query())?.into_client_request()?;
         let headers = request.headers_mut();
         for name in &self.config.headers {
-            let mut values = info.headers().filter(|(kept, _)| *kept == name).map(|(_, value)| value.clone());
+            let mut values =
+                info.headers().filter(|(kept, _)| *kept == name).map(|(_, value)| value.clone());
             if name == header::COOKIE {
-                // Over HTTP/2 a client may send them one by one, which HTTP/1.1 does not know (RFC 9113, the cookie header field).
+                // Over HTTP/2 a client may send them one by one, which HTTP/1.1 does not know (RFC
+                // 9113, the cookie header field).
                 append(headers, name, joined(values, b"; "));
             } else {
-                values.try_for_each(|value| headers.try_append(name, value).map(drop)).map_err(http::Error::from)?;
+                values
+                    .try_for_each(|value| headers.try_append(name, value).map(drop))
+                    .map_err(http::Error::from)?;
             }
         }
         let forwarded = HeaderName::from_static(FORWARDED_FOR);
-        let on_the_way = info.headers().filter(|(kept, _)| *kept == forwarded).map(|(_, value)| value.clone());
-        let client = info.peer().and_then(|peer| HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok());
+        let on_the_way =
+            info.headers().filter(|(kept, _)| *kept == forwarded).map(|(_, value)| value.clone());
+        let client = info
+            .peer()
+            .and_then(|peer| HeaderValue::try_from(peer.ip().to_canonical().to_string()).ok());
         append(headers, &forwarded, joined(on_the_way.chain(client), b", "));
         append(
             headers,
@@ -221,9 +241,12 @@ impl Connector {
     }
 
     fn url_for(&self, query: Option<&str>) -> Result<Uri, WebSocketError> {
-        let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(self.url.clone()) };
+        let Some(query) = query.filter(|query| !query.is_empty()) else {
+            return Ok(self.url.clone());
+        };
         let and = if self.url.query().is_some() { '&' } else { '?' };
-        let target = format!("{}{and}{query}", self.url.path_and_query().map_or("/", PathAndQuery::as_str));
+        let target =
+            format!("{}{and}{query}", self.url.path_and_query().map_or("/", PathAndQuery::as_str));
         let mut parts = self.url.clone().into_parts();
         parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(http::Error::from)?);
         Ok(Uri::from_parts(parts).map_err(http::Error::from)?)
@@ -252,12 +275,25 @@ impl Connector {
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Not those of a handshake, those that concern one connection (RFC 9110, connection-specific fields), and those that are ours.
+/// Not those of a handshake, those that concern one connection (RFC 9110, connection-specific
+/// fields), and those that are ours.
 fn may_be_passed_on(name: &HeaderName) -> bool {
     let name = name.as_str();
     let ours = name == FORWARDED_FOR || name.starts_with("x-sockeye-");
-    let hop = ["connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
-    !(ours || hop.contains(&name) || name.starts_with("sec-websocket-") || name.starts_with("proxy-"))
+    let hop = [
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    !(ours
+        || hop.contains(&name)
+        || name.starts_with("sec-websocket-")
+        || name.starts_with("proxy-"))
 }
 
 fn joined(values: impl Iterator<Item = HeaderValue>, separator: &[u8]) -> Option<HeaderValue> {
@@ -274,7 +310,8 @@ fn append(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>
 }
 
 fn server_name(host: &str) -> Result<ServerName<'static>, UpstreamError> {
-    ServerName::try_from(host.to_owned()).map_err(|source| UpstreamError::Host { host: host.to_owned(), source })
+    ServerName::try_from(host.to_owned())
+        .map_err(|source| UpstreamError::Host { host: host.to_owned(), source })
 }
 
 fn connector(config: &UpstreamConfig) -> Result<TlsConnector, UpstreamError> {
@@ -297,8 +334,10 @@ fn connector(config: &UpstreamConfig) -> Result<TlsConnector, UpstreamError> {
         return Err(UpstreamError::NoAuthorities);
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut client = client.map_err(UpstreamError::Tls)?.with_root_certificates(roots).with_no_client_auth();
+    let client =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut client =
+        client.map_err(UpstreamError::Tls)?.with_root_certificates(roots).with_no_client_auth();
     // A proxy in front of the backend may speak HTTP/2 as well, and must not choose it.
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(client)))
@@ -306,7 +345,13 @@ fn connector(config: &UpstreamConfig) -> Result<TlsConnector, UpstreamError> {
 
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
     let unreadable = |source| UpstreamError::CaFile { path: path.clone(), source };
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    if certificates.is_empty() { Err(unreadable(pem::Error::NoItemsFound)) } else { Ok(certificates) }
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(unreadable)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    if certificates.is_empty() {
+        Err(unreadable(pem::Error::NoItemsFound))
+    } else {
+        Ok(certificates)
+    }
 }

@@ -17,13 +17,14 @@ use super::Serving;
 
 use sockeye::{CloseReason, Escaped, Handler, Session};
 
-/// A handler that opens a WebSocket to a backend for each session and passes messages both ways: what speaks plain WebSocket gets clients
-/// on every transport.
+/// A handler that opens a WebSocket to a backend for each session and passes messages both ways:
+/// what speaks plain WebSocket gets clients on every transport.
 ///
 /// # The request that the backend sees
 ///
-/// It goes to the URL of [`new`](Self::new). If the request that opened the session had a query, that is appended (sockjs-client adds a
-/// parameter `t` of its own on some transports, `c` on others). `Host` names the backend, and these headers come with it:
+/// It goes to the URL of [`new`](Self::new). If the request that opened the session had a query,
+/// that is appended (sockjs-client adds a parameter `t` of its own on some transports, `c` on
+/// others). `Host` names the backend, and these headers come with it:
 ///
 /// | header | value |
 /// |---|---|
@@ -34,21 +35,26 @@ use sockeye::{CloseReason, Escaped, Handler, Session};
 ///
 /// # Ordering
 ///
-/// Messages keep their order both ways. What the client sends before the backend has answered waits in the session's inbound queue.
+/// Messages keep their order both ways. What the client sends before the backend has answered waits
+/// in the session's inbound queue.
 ///
 /// # Back-pressure
 ///
-/// A backend that does not read stops its client, and a client that does not read stops the backend: between them stand the session's
-/// queues, the sockets' buffers and one message, nothing that grows.
+/// A backend that does not read stops its client, and a client that does not read stops the
+/// backend: between them stand the session's queues, the sockets' buffers and one message, nothing
+/// that grows.
 ///
 /// # Ends
 ///
-/// - The backend closes: the client gets its code and reason. Where there was no close frame or none with a code (1005, 1006, 1015), it
-///   gets 1011.
-/// - The client closes: the backend gets, behind all that the client has sent, the client's code and reason if its transport carries
-///   them (raw WebSocket), else 1001 "client gone". If a limit of the gateway's closed the session, it gets that code and reason.
-/// - The backend sends binary to a session that [carries none](Session::carries_binary): 1003 for both.
-/// - No backend, a refusal (any status but 101), no answer in time, a lost connection: 1011 with a reason that says which.
+/// - The backend closes: the client gets its code and reason. Where there was no close frame or
+///   none with a code (1005, 1006, 1015), it gets 1011.
+/// - The client closes: the backend gets, behind all that the client has sent, the client's code
+///   and reason if its transport carries them (raw WebSocket), else 1001 "client gone". If a limit
+///   of the gateway's closed the session, it gets that code and reason.
+/// - The backend sends binary to a session that [carries none](Session::carries_binary): 1003 for
+///   both.
+/// - No backend, a refusal (any status but 101), no answer in time, a lost connection: 1011 with a
+///   reason that says which.
 ///
 /// ```
 /// use sockeye::Gateway;
@@ -66,21 +72,28 @@ pub struct Upstream {
 /// How an [`Upstream`] behaves.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
-    /// How long the backend may take to answer, from the look-up of its name to the end of the handshake. Default: 10 s.
+    /// How long the backend may take to answer, from the look-up of its name to the end of the
+    /// handshake. Default: 10 s.
     pub connect_timeout: Duration,
-    /// How long the backend may take nothing of what waits for it; then the session closes with 1011. Default: 60 s.
+    /// How long the backend may take nothing of what waits for it; then the session closes with
+    /// 1011. Default: 60 s.
     pub write_timeout: Duration,
     /// How long the backend may take to finish closing. Default: 5 s.
     pub close_timeout: Duration,
-    /// How long a backend is silent before the system probes whether its host is still there (TCP keepalive). Default: 25 s.
+    /// How long a backend is silent before the system probes whether its host is still there (TCP
+    /// keepalive). Default: 25 s.
     pub keepalive_delay: Duration,
-    /// The largest message taken from the backend, in bytes; a larger one closes the session with 1009. Default: 1 MiB.
+    /// The largest message taken from the backend, in bytes; a larger one closes the session with
+    /// 1009. Default: 1 MiB.
     pub message_size: usize,
-    /// Which headers of the request that opened the session go to the backend, as far as the endpoint keeps them
-    /// ([`EndpointConfig::kept_headers`](sockeye::EndpointConfig::kept_headers)). Default: `cookie`, `origin`.
+    /// Which headers of the request that opened the session go to the backend, as far as the
+    /// endpoint keeps them
+    /// ([`EndpointConfig::kept_headers`](sockeye::EndpointConfig::kept_headers)). Default:
+    /// `cookie`, `origin`.
     pub headers: Vec<HeaderName>,
-    /// A PEM file with the certificates of the authorities to trust for `wss`. Default: none, the system's are trusted, or those in the
-    /// file that the environment variable `SSL_CERT_FILE` names.
+    /// A PEM file with the certificates of the authorities to trust for `wss`. Default: none, the
+    /// system's are trusted, or those in the file that the environment variable `SSL_CERT_FILE`
+    /// names.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -99,11 +112,13 @@ impl Default for UpstreamConfig {
 }
 
 impl Upstream {
-    /// A handler for the backend at `url`, `ws://host[:port][/path][?query]` or `wss://…`. Nothing is connected until a session comes.
+    /// A handler for the backend at `url`, `ws://host[:port][/path][?query]` or `wss://…`. Nothing
+    /// is connected until a session comes.
     ///
     /// # Errors
     ///
-    /// [`UpstreamError`]: the URL is none of a WebSocket, a header can't be passed on, or there are no certificates to trust for `wss`.
+    /// [`UpstreamError`]: the URL is none of a WebSocket, a header can't be passed on, or there are
+    /// no certificates to trust for `wss`.
     pub fn new(url: &str, config: UpstreamConfig) -> Result<Self, UpstreamError> {
         Ok(Self { connector: Arc::new(Connector::new(url, config)?) })
     }

@@ -1,4 +1,5 @@
-//! A session and its backend's WebSocket: messages both ways, and how one's end becomes the other's.
+//! A session and its backend's WebSocket: messages both ways, and how one's end becomes the
+//! other's.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -22,8 +23,14 @@ use sockeye::{CloseReason, EndedBy, Escaped, Message, SendError, Sender, Session
 /// Bytes that are gathered into one write to the backend.
 pub(super) const BATCH: usize = 16 * 1024;
 
-/// Passes messages on until one side ends, and then ends the other. `first` is a message that has been received already.
-pub(super) async fn run(mut session: Session, first: Option<Message>, socket: Socket, config: &UpstreamConfig) {
+/// Passes messages on until one side ends, and then ends the other. `first` is a message that has
+/// been received already.
+pub(super) async fn run(
+    mut session: Session,
+    first: Option<Message>,
+    socket: Socket,
+    config: &UpstreamConfig,
+) {
     let (sink, stream) = socket.split();
     let mut to_backend = ToBackend { sink, first, config };
     let mut to_client = ToClient { stream, sender: session.sender(), dropped: 0 };
@@ -38,11 +45,14 @@ pub(super) async fn run(mut session: Session, first: Option<Message>, socket: So
             Ended::Client => {
                 let end = timeout(config.close_timeout, session.ended()).await.ok();
                 let goodbye = to_backend.sink.send(Packet::Close(Some(farewell(end.as_ref()))));
-                // What the backend still sends is read and counted, or its close would not be seen behind it.
-                let _ = timeout(config.close_timeout, async { tokio::join!(goodbye, &mut down) }).await;
+                // What the backend still sends is read and counted, or its close would not be seen
+                // behind it.
+                let _ =
+                    timeout(config.close_timeout, async { tokio::join!(goodbye, &mut down) }).await;
                 None
             }
-            // Why, is still to be read. The connection is done for, so this ends as soon as the client has taken what came before.
+            // Why, is still to be read. The connection is done for, so this ends as soon as the
+            // client has taken what came before.
             Ended::Writing(error) => {
                 tracing::debug!(session = %session.id(), error = %Escaped(error), "the backend takes no more");
                 Some(down.await)
@@ -52,7 +62,8 @@ pub(super) async fn run(mut session: Session, first: Option<Message>, socket: So
     };
     if let Some(end) = ended {
         let goodbye = end.tell(&session, config);
-        let _ = timeout(config.close_timeout, leave(to_backend.sink, to_client.stream, goodbye)).await;
+        let _ =
+            timeout(config.close_timeout, leave(to_backend.sink, to_client.stream, goodbye)).await;
     }
     if to_client.dropped > 0 {
         tracing::debug!(session = %session.id(), messages = to_client.dropped, "the backend's last messages found the client gone");
@@ -82,10 +93,13 @@ enum BackendEnd {
 }
 
 impl BackendEnd {
-    /// Ends the session accordingly. Gives what the backend is told, unless it has closed or can't be told.
+    /// Ends the session accordingly. Gives what the backend is told, unless it has closed or can't
+    /// be told.
     fn tell(self, session: &Session, config: &UpstreamConfig) -> Option<CloseFrame> {
         let (code, reason, to_backend) = match &self {
-            Self::Closed(Some(frame)) if frame.code.is_allowed() => (frame.code.into(), frame.reason.to_string(), None),
+            Self::Closed(Some(frame)) if frame.code.is_allowed() => {
+                (frame.code.into(), frame.reason.to_string(), None)
+            }
             Self::Closed(_) => (1011, "backend closed without a code".to_owned(), None),
             Self::Binary => (
                 1003,
@@ -93,21 +107,28 @@ impl BackendEnd {
                 Some(CloseCode::Unsupported),
             ),
             Self::TooLarge => {
-                let reason =
-                    format!("a message of the backend is larger than message_size, {} bytes", config.message_size);
+                let reason = format!(
+                    "a message of the backend is larger than message_size, {} bytes",
+                    config.message_size
+                );
                 (1009, reason, Some(CloseCode::Size))
             }
             Self::TooLargeForClient => {
-                let reason = "a message of the backend is larger than this transport can carry".to_owned();
+                let reason =
+                    "a message of the backend is larger than this transport can carry".to_owned();
                 (1009, reason, Some(CloseCode::Size))
             }
             Self::BrokenProtocol(_) => {
                 (1011, "backend broke the WebSocket protocol".to_owned(), Some(CloseCode::Protocol))
             }
-            Self::NotReading => {
-                (1011, format!("backend does not read: write_timeout is {:?}", config.write_timeout), None)
+            Self::NotReading => (
+                1011,
+                format!("backend does not read: write_timeout is {:?}", config.write_timeout),
+                None,
+            ),
+            Self::Lost(Some(Error::Io(error))) => {
+                (1011, format!("backend gone: {}", error.kind()), None)
             }
-            Self::Lost(Some(Error::Io(error))) => (1011, format!("backend gone: {}", error.kind()), None),
             Self::Lost(_) => (1011, "backend gone: no close frame".to_owned(), None),
         };
         if let Self::BrokenProtocol(error) | Self::Lost(Some(error)) = &self {
@@ -135,7 +156,9 @@ impl ToClient {
         loop {
             let message = match self.stream.next().await {
                 Some(Ok(Packet::Text(text))) => Message::text(text.as_str()),
-                Some(Ok(Packet::Binary(bytes))) if self.sender.carries_binary() => Message::binary(bytes),
+                Some(Ok(Packet::Binary(bytes))) if self.sender.carries_binary() => {
+                    Message::binary(bytes)
+                }
                 Some(Ok(Packet::Binary(_))) => return BackendEnd::Binary,
                 Some(Ok(Packet::Close(frame))) => return BackendEnd::Closed(frame),
                 // Pings are answered where they are read.
@@ -230,7 +253,8 @@ async fn leave(
     }
     // The server closes the connection first (RFC 6455, closing the connection).
     while let Some(Ok(_)) = stream.next().await {}
-    // Behind an error nothing is understood any more, but an end with bytes unread is a reset, which could destroy the close frame.
+    // Behind an error nothing is understood any more, but an end with bytes unread is a reset,
+    // which could destroy the close frame.
     let mut stream = sink.reunite(stream).expect("both are halves of one socket").into_inner();
     stream.shutdown().await?;
     let mut rest = [0; 512];

@@ -51,7 +51,11 @@ pub(crate) async fn event(page: &mut Page) -> Value {
 /// `name` and `message`, as the old page prints them.
 pub(crate) async fn printed(page: &mut Page) -> String {
     let event = event(page).await;
-    format!("{} : {}", event["name"].as_str().expect("a name"), event["message"].as_str().expect("a message"))
+    format!(
+        "{} : {}",
+        event["name"].as_str().expect("a name"),
+        event["message"].as_str().expect("a message")
+    )
 }
 
 /// The transcript of the notes' programs, byte for byte.
@@ -86,18 +90,22 @@ async fn nobody_without_a_name_stays() {
     assert_eq!(endpoint.sessions(), 0);
 }
 
-/// In the middle of a record the client is cut off: what it had said counts, and it is gone for all.
+/// In the middle of a record the client is cut off: what it had said counts, and it is gone for
+/// all.
 #[tokio::test(start_paused = true)]
 async fn a_half_sent_line_is_not_said() {
     let chat = Chat::new(&Hub::new(), ChatConfig::default());
     let mut park = serve(chat.line_handler());
     park.write_all(&record("park")).await.expect("it reads");
     let mut lee = serve(chat.line_handler());
-    lee.write_all(&[record("lee"), record("[lee]whole"), record("[lee]half")[..6].to_vec()].concat())
-        .await
-        .expect("it reads");
+    lee.write_all(
+        &[record("lee"), record("[lee]whole"), record("[lee]half")[..6].to_vec()].concat(),
+    )
+    .await
+    .expect("it reads");
     lee.shutdown().await.expect("open");
-    let expected: Vec<u8> = ["#lee join!", "[lee]whole", "#lee exit!"].into_iter().flat_map(record).collect();
+    let expected: Vec<u8> =
+        ["#lee join!", "[lee]whole", "#lee exit!"].into_iter().flat_map(record).collect();
     assert_eq!(park.bytes(expected.len()).await, expected);
 }
 
@@ -135,7 +143,8 @@ async fn a_page_and_a_line_talk(transport: Transport) {
     assert_eq!(within(park.bytes(line.len())).await, line);
 
     // Many at once, each way: everybody hears all of it in one order.
-    let from_page: Vec<String> = (0..100).map(|n| json!({"message": format!("page {n}")}).to_string()).collect();
+    let from_page: Vec<String> =
+        (0..100).map(|n| json!({"message": format!("page {n}")}).to_string()).collect();
     let lines: Vec<u8> = (0..100).flat_map(|n| record(&format!("[park😀]line {n}"))).collect();
     for some in from_page.chunks(10) {
         page.send(&some.iter().map(String::as_str).collect::<Vec<_>>()).await;

@@ -1,5 +1,5 @@
-//! Real Java programs as clients. Without a JDK these tests say so and pass, unless `SOCKEYE_TEST_JDK` is `required`, as it is in
-//! `make test`.
+//! Real Java programs as clients. Without a JDK these tests say so and pass, unless
+//! `SOCKEYE_TEST_JDK` is `required`, as it is in `make test`.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -21,13 +21,16 @@ fn programs() -> Option<&'static PathBuf> {
     let programs = PROGRAMS.get_or_init(|| {
         let classes = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("java");
         let sources = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/java");
-        let programs = ["ChatClient.java", "EchoClient.java", "Vectors.java"].map(|name| sources.join(name));
-        let compiled = std::process::Command::new("javac").arg("-d").arg(&classes).args(programs).output();
+        let programs =
+            ["ChatClient.java", "EchoClient.java", "Vectors.java"].map(|name| sources.join(name));
+        let compiled =
+            std::process::Command::new("javac").arg("-d").arg(&classes).args(programs).output();
         match compiled {
             Ok(output) if output.status.success() => Some(classes),
             Ok(output) => panic!("javac: {}", String::from_utf8_lossy(&output.stderr)),
             Err(error) => {
-                let required = std::env::var("SOCKEYE_TEST_JDK").is_ok_and(|value| value == "required");
+                let required =
+                    std::env::var("SOCKEYE_TEST_JDK").is_ok_and(|value| value == "required");
                 assert!(!required, "javac: {error}: install a JDK (Debian: default-jdk-headless)");
                 None
             }
@@ -90,7 +93,8 @@ impl Console {
     async fn start(rooms: &Rooms, name: &str) -> Option<Self> {
         let mut command = java("ChatClient")?;
         command.args([&*rooms.lines.ip().to_string(), &*rooms.lines.port().to_string(), name]);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("java runs");
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("java runs");
         let typed = process.stdin.take().expect("piped");
         let shown = BufReader::new(process.stdout.take().expect("piped")).lines();
         let mut console = Self { process, typed, shown };
@@ -128,8 +132,11 @@ async fn java_clients_and_a_page_chat() {
     // Who is faster is open; what everybody hears is one order.
     let mut order = Vec::new();
     for _ in 0..3 {
-        let (name, text) =
-            printed(&mut page).await.split_once(" : ").map(|(a, b)| (a.to_owned(), b.to_owned())).expect("printed");
+        let (name, text) = printed(&mut page)
+            .await
+            .split_once(" : ")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .expect("printed");
         order.push(format!("[{name}]{}", text.replace('\n', " ")));
     }
     for line in &order {

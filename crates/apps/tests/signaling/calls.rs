@@ -16,7 +16,8 @@ fn ice(to: &Value, number: u32) -> Value {
     json!({"type": "ice", "to": to, "candidate": {"candidate": number.to_string()}})
 }
 
-/// Each later participant is polite towards the earlier ones, makes the first offer, and keeps its candidates behind it.
+/// Each later participant is polite towards the earlier ones, makes the first offer, and keeps its
+/// candidates behind it.
 pub(crate) async fn three_participants_make_pairs(transport: Transport) {
     let server = Server::start(transport).await;
     let mut peers = vec![server.join().await];
@@ -25,13 +26,20 @@ pub(crate) async fn three_participants_make_pairs(transport: Transport) {
         assert_eq!(welcome["participants"].as_array().map(Vec::len), Some(count));
         for (other, theirs) in &mut peers {
             let joined = other.hear().await;
-            assert_eq!((&joined["change"], &joined["revision"]), (&json!("joined"), &welcome["revision"]));
+            assert_eq!(
+                (&joined["change"], &joined["revision"]),
+                (&json!("joined"), &welcome["revision"])
+            );
             assert_eq!(joined["participant"]["id"], welcome["id"]);
             assert_eq!(
                 (&joined["participant"]["polite"], &joined["participant"]["initiate"]),
                 (&json!(false), &json!(false))
             );
-            let seen = welcome["participants"].as_array().expect("a list").iter().find(|it| it["id"] == theirs["id"]);
+            let seen = welcome["participants"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .find(|it| it["id"] == theirs["id"]);
             let seen = seen.expect("all are listed");
             assert_eq!((&seen["polite"], &seen["initiate"]), (&json!(true), &json!(true)));
 
@@ -48,7 +56,9 @@ pub(crate) async fn three_participants_make_pairs(transport: Transport) {
                 let heard = other.hear().await;
                 assert_eq!(heard["candidate"]["candidate"], number.to_string());
             }
-            other.say(&json!({"type": "answer", "to": welcome["id"], "sdp": {"type": "answer"}})).await;
+            other
+                .say(&json!({"type": "answer", "to": welcome["id"], "sdp": {"type": "answer"}}))
+                .await;
             let receipt = peer.hear().await;
             assert_eq!(
                 (&receipt["type"], &receipt["ref"], &receipt["to"]),
@@ -63,7 +73,8 @@ pub(crate) async fn three_participants_make_pairs(transport: Transport) {
     }
 }
 
-/// Ann's transport has broken, and an offer of Bob's waits for her: what both were welcomed with, and Bob.
+/// Ann's transport has broken, and an offer of Bob's waits for her: what both were welcomed with,
+/// and Bob.
 async fn called_while_away(server: &Server) -> (Value, Peer, Value) {
     let (ann, anns) = server.join().await;
     let (mut bob, bobs) = server.join().await;
@@ -84,7 +95,10 @@ pub(crate) async fn a_participant_returns_with_its_token(transport: Transport) {
 
     let mut ann = server.come_back(&anns, json!({"seen": 0})).await;
     let welcome = ann.hear().await;
-    assert_eq!((&welcome["id"], &welcome["returned"], &welcome["missed"]), (&anns["id"], &json!(true), &json!(0)));
+    assert_eq!(
+        (&welcome["id"], &welcome["returned"], &welcome["missed"]),
+        (&anns["id"], &json!(true), &json!(0))
+    );
     assert_eq!((&welcome["incarnation"], &welcome["token"]), (&json!(1), &anns["token"]));
     assert_eq!(welcome["participants"][0]["id"], bobs["id"]);
     assert_eq!(ann.hear().await["type"], "offer");
@@ -115,7 +129,10 @@ pub(crate) async fn what_was_lost_with_the_connection_comes_again(transport: Tra
     assert_eq!(ann.hear().await["missed"], 0);
     for number in 3..8 {
         let heard = ann.hear().await;
-        assert_eq!((&heard["seq"], &heard["candidate"]["candidate"]), (&json!(number + 1), &json!(number.to_string())));
+        assert_eq!(
+            (&heard["seq"], &heard["candidate"]["candidate"]),
+            (&json!(number + 1), &json!(number.to_string()))
+        );
     }
     ann.has_heard_all().await;
 }
@@ -128,7 +145,10 @@ pub(crate) async fn a_reloaded_page_is_a_new_incarnation(transport: Transport) {
     assert_eq!((&welcome["id"], &welcome["incarnation"]), (&anns["id"], &json!(2)));
     assert_eq!(welcome["participants"][0]["polite"], true, "the new one is the later to join");
     let renewed = bob.hear().await;
-    assert_eq!((&renewed["change"], &renewed["participant"]["incarnation"]), (&json!("renewed"), &json!(2)));
+    assert_eq!(
+        (&renewed["change"], &renewed["participant"]["incarnation"]),
+        (&json!("renewed"), &json!(2))
+    );
     assert_eq!(renewed["participant"]["polite"], false);
     let receipt = bob.hear().await;
     assert_eq!((&receipt["type"], &receipt["ref"]), (&json!("expired"), &json!("offer")));
@@ -176,13 +196,23 @@ pub(crate) async fn an_old_page_and_a_new_one_call_each_other(transport: Transpo
     page.say(&json!({"from": "page", "type": "join", "data": "1"})).await;
     assert_eq!(page.hear().await["data"], "true");
     let joined = ann.hear().await["participant"].clone();
-    assert_eq!((&joined["protocol"], &joined["name"], &joined["initiate"]), (&json!(1), &json!("page"), &json!(false)));
-    page.say(&json!({"from": "page", "type": "offer", "sdp": {"type": "offer", "sdp": "v=0"}})).await;
+    assert_eq!(
+        (&joined["protocol"], &joined["name"], &joined["initiate"]),
+        (&json!(1), &json!("page"), &json!(false))
+    );
+    page.say(&json!({"from": "page", "type": "offer", "sdp": {"type": "offer", "sdp": "v=0"}}))
+        .await;
     page.say(&json!({"from": "page", "type": "ice", "candidate": {"candidate": "c"}})).await;
     let heard = ann.hear().await;
-    assert_eq!((&heard["type"], &heard["from"], &heard["sdp"]["sdp"]), (&json!("offer"), &joined["id"], &json!("v=0")));
+    assert_eq!(
+        (&heard["type"], &heard["from"], &heard["sdp"]["sdp"]),
+        (&json!("offer"), &joined["id"], &json!("v=0"))
+    );
     assert_eq!(ann.hear().await["candidate"]["candidate"], "c");
-    ann.say(&json!({"type": "answer", "to": joined["id"], "sdp": {"type": "answer", "sdp": "v=0"}})).await;
+    ann.say(
+        &json!({"type": "answer", "to": joined["id"], "sdp": {"type": "answer", "sdp": "v=0"}}),
+    )
+    .await;
     ann.say(&json!({"type": "ice", "to": joined["id"], "candidate": {"candidate": "d"}})).await;
     let answer = json!({"from": anns["id"], "type": "answer", "data": null, "candidate": null, "sdp": {"type": "answer", "sdp": "v=0"}});
     assert_eq!(page.hear().await, answer);

@@ -40,7 +40,12 @@ pub(crate) async fn bad_messages_are_answered_and_disturb_nobody(transport: Tran
                     break heard;
                 }
             };
-            assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!(code)), "{:.100}", text);
+            assert_eq!(
+                (&error["type"], &error["code"]),
+                (&json!("error"), &json!(code)),
+                "{:.100}",
+                text
+            );
             assert!(error.to_string().len() < 500);
         }
     }
@@ -49,7 +54,9 @@ pub(crate) async fn bad_messages_are_answered_and_disturb_nobody(transport: Tran
     assert_eq!(bob.hear().await["data"], "still here");
 }
 
-pub(crate) async fn a_message_over_the_endpoint_s_limit_costs_its_session_only(transport: Transport) {
+pub(crate) async fn a_message_over_the_endpoint_s_limit_costs_its_session_only(
+    transport: Transport,
+) {
     let server = Server::with(transport, RoomsConfig::default(), EndpointConfig::default()).await;
     let (mut ann, anns) = server.join().await;
     let (mut bob, _) = server.join().await;
@@ -72,8 +79,9 @@ pub(crate) async fn a_thousand_joins(transport: Transport) {
     let (mut bob, _) = server.join().await;
     assert_eq!(ann.hear_change().await, "joined");
     for round in 0..10 {
-        let joins: Vec<_> =
-            (0..100).map(|n| json!({"type": "join", "protocol": 2, "room": round * 100 + n}).to_string()).collect();
+        let joins: Vec<_> = (0..100)
+            .map(|n| json!({"type": "join", "protocol": 2, "room": round * 100 + n}).to_string())
+            .collect();
         ann.client.send(&joins.iter().map(String::as_str).collect::<Vec<_>>()).await;
         for _ in 0..100 {
             assert_eq!(ann.hear().await["code"], "already_joined");
@@ -89,11 +97,16 @@ pub(crate) async fn a_room_is_full(transport: Transport) {
     let (mut ann, _) = server.join().await;
     let (mut bob, _) = server.join().await;
     assert_eq!(ann.hear_change().await, "joined");
-    let error = |heard: &Value| (heard["code"].as_str().unwrap_or("none").to_owned(), heard["message"].to_string());
+    let error = |heard: &Value| {
+        (heard["code"].as_str().unwrap_or("none").to_owned(), heard["message"].to_string())
+    };
     let mut eve = server.visit().await;
     eve.say(&json!({"type": "join", "protocol": 2, "room": 1})).await;
     let (code, message) = error(&eve.hear().await);
-    assert!(code == "room_full" && message.contains("participants_per_room is 2"), "{code} {message}");
+    assert!(
+        code == "room_full" && message.contains("participants_per_room is 2"),
+        "{code} {message}"
+    );
     eve.say(&json!({"type": "join", "protocol": 2, "room": 2})).await;
     let (code, message) = error(&eve.hear().await);
     assert!(code == "too_many_rooms" && message.contains("rooms is 1"), "{code} {message}");

@@ -1,4 +1,5 @@
-//! Clients written call for call after the pages that people have: two that send `event`s, and one that knows rooms.
+//! Clients written call for call after the pages that people have: two that send `event`s, and one
+//! that knows rooms.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use common::server::serve;
 use common::transport::{Frame, Transport};
 use common::within;
 
-/// The page of both relays: `conn.onmessage` with its switch over `event`, and what its functions send.
+/// The page of both relays: `conn.onmessage` with its switch over `event`, and what its functions
+/// send.
 struct EventPage {
     peer: Peer,
     name: &'static str,
@@ -22,8 +24,10 @@ struct EventPage {
 impl EventPage {
     /// `createOffer` and the `icecandidate` events that follow it.
     async fn create_offer(&mut self) -> Vec<String> {
-        let candidate =
-            format!(r#"{{"candidate":"candidate:1 1 udp 1 {} 9 typ host","sdpMid":"0","sdpMLineIndex":0}}"#, self.name);
+        let candidate = format!(
+            r#"{{"candidate":"candidate:1 1 udp 1 {} 9 typ host","sdpMid":"0","sdpMLineIndex":0}}"#,
+            self.name
+        );
         let sent = [
             r#"{"event":"offer","data":{"type":"offer","sdp":"v=0\r\n"}}"#.to_owned(),
             format!(r#"{{"event":"candidate","data":{candidate}}}"#),
@@ -51,7 +55,8 @@ async fn relayed() -> (Hub, std::net::SocketAddr) {
     (hub, addr)
 }
 
-/// Waits until the relay has so many members: a session is one a moment after its client knows that it is open.
+/// Waits until the relay has so many members: a session is one a moment after its client knows that
+/// it is open.
 async fn members(hub: &Hub, count: usize) {
     within("the relay's members", async {
         while hub.topic("relay").members() != count {
@@ -63,8 +68,12 @@ async fn members(hub: &Hub, count: usize) {
 
 pub(crate) async fn two_pages_of_the_plain_relay_call_each_other(transport: Transport) {
     let (hub, addr) = relayed().await;
-    let page = async |name| EventPage { peer: Peer { client: Client::open(addr, "/socket", transport).await }, name };
-    let (mut caller, mut callee, mut third) = (page("caller").await, page("callee").await, page("third").await);
+    let page = async |name| EventPage {
+        peer: Peer { client: Client::open(addr, "/socket", transport).await },
+        name,
+    };
+    let (mut caller, mut callee, mut third) =
+        (page("caller").await, page("callee").await, page("third").await);
     members(&hub, 3).await;
     let offered = caller.create_offer().await;
     let answered = callee.answer(&offered).await;
@@ -140,8 +149,11 @@ impl RoomPage {
     /// `handlePeerConnection`: whether it is to negotiate.
     async fn told(&mut self) -> bool {
         let text = self.peer.hear_text().await;
-        let data = ["true", "false"]
-            .map(|data| format!(r#"{{"from":"Server","type":"join","data":"{data}","candidate":null,"sdp":null}}"#));
+        let data = ["true", "false"].map(|data| {
+            format!(
+                r#"{{"from":"Server","type":"join","data":"{data}","candidate":null,"sdp":null}}"#
+            )
+        });
         let told = data.iter().position(|expected| *expected == text);
         self.peer_connections += 1;
         assert_eq!(self.peer_connections, 1, "a second `join` opens a second connection");
@@ -152,15 +164,20 @@ impl RoomPage {
     async fn offer(&mut self) {
         let user = self.user;
         self.peer
-            .say_text(&format!(r#"{{"from":"{user}","type":"offer","sdp":{{"type":"offer","sdp":"v=0\r\n"}}}}"#))
+            .say_text(&format!(
+                r#"{{"from":"{user}","type":"offer","sdp":{{"type":"offer","sdp":"v=0\r\n"}}}}"#
+            ))
             .await;
         self.ice().await;
     }
 
     async fn ice(&mut self) {
         let user = self.user;
-        let candidate = r#"{"candidate":"candidate:1 1 udp 1 ::1 9 typ host","sdpMid":"0","sdpMLineIndex":0}"#;
-        self.peer.say_text(&format!(r#"{{"from":"{user}","type":"ice","candidate":{candidate}}}"#)).await;
+        let candidate =
+            r#"{"candidate":"candidate:1 1 udp 1 ::1 9 typ host","sdpMid":"0","sdpMLineIndex":0}"#;
+        self.peer
+            .say_text(&format!(r#"{{"from":"{user}","type":"ice","candidate":{candidate}}}"#))
+            .await;
     }
 
     /// `handleOfferMessage`, `handleNewICECandidateMessage`: hears both, and answers.
@@ -174,7 +191,9 @@ impl RoomPage {
         self.hear_ice(from).await;
         let user = self.user;
         self.peer
-            .say_text(&format!(r#"{{"from":"{user}","type":"answer","sdp":{{"type":"answer","sdp":"v=0\r\n"}}}}"#))
+            .say_text(&format!(
+                r#"{{"from":"{user}","type":"answer","sdp":{{"type":"answer","sdp":"v=0\r\n"}}}}"#
+            ))
             .await;
     }
 
@@ -208,7 +227,10 @@ pub(crate) async fn two_pages_with_rooms_call_each_other(transport: Transport) {
     second.hear_ice("5e0a3c9c-1111").await;
     first.peer.say_text(r#"{"from":"5e0a3c9c-1111","type":"text","data":"hello"}"#).await;
     let text = second.peer.hear().await;
-    assert_eq!(text, json!({"from": "5e0a3c9c-1111", "type": "text", "data": "hello", "candidate": null, "sdp": null}));
+    assert_eq!(
+        text,
+        json!({"from": "5e0a3c9c-1111", "type": "text", "data": "hello", "candidate": null, "sdp": null})
+    );
 
     second.stop().await;
     within("the room to be left", async {
@@ -281,7 +303,11 @@ pub(crate) async fn a_page_that_never_joins_is_told_that_it_is_alone(transport: 
     silent.say_text(r#"{"from":"late","type":"join","data":1}"#).await;
     let joined = watcher.hear_of("roster").await;
     let late: &Value = &joined["participant"];
-    assert_eq!((&late["name"], &late["initiate"]), (&json!("late"), &json!(true)), "it waits for an offer");
+    assert_eq!(
+        (&late["name"], &late["initiate"]),
+        (&json!("late"), &json!(true)),
+        "it waits for an offer"
+    );
     silent.has_heard_all().await;
 }
 
@@ -289,7 +315,8 @@ pub(crate) async fn a_page_that_never_joins_is_told_that_it_is_alone(transport: 
 async fn a_closed_session_is_closed_for_the_relay_at_once() {
     // With a long disconnect delay: nobody waits for it.
     let hub = Hub::new();
-    let config = EndpointConfig { disconnect_delay: Duration::from_secs(3600), ..EndpointConfig::default() };
+    let config =
+        EndpointConfig { disconnect_delay: Duration::from_secs(3600), ..EndpointConfig::default() };
     let addr = serve(Gateway::new().endpoint_with("/socket", config, relay(&hub))).await;
     let client = Client::open(addr, "/socket", Transport::WebSocket).await;
     members(&hub, 1).await;

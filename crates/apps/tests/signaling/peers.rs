@@ -13,7 +13,8 @@ use common::within;
 
 pub(crate) const SIGNAL: &str = "/signal";
 
-/// A server with rooms. The endpoint takes larger messages than the rooms do: then the rooms say what is wrong.
+/// A server with rooms. The endpoint takes larger messages than the rooms do: then the rooms say
+/// what is wrong.
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) rooms: Rooms,
@@ -25,7 +26,11 @@ impl Server {
         Self::with(transport, RoomsConfig::default(), roomy()).await
     }
 
-    pub(crate) async fn with(transport: Transport, rooms: RoomsConfig, endpoint: EndpointConfig) -> Self {
+    pub(crate) async fn with(
+        transport: Transport,
+        rooms: RoomsConfig,
+        endpoint: EndpointConfig,
+    ) -> Self {
         let rooms = Rooms::new(rooms);
         let addr = serve(Gateway::new().endpoint_with(SIGNAL, endpoint, rooms.handler())).await;
         Self { addr, rooms, transport }

@@ -33,7 +33,11 @@ impl Rig {
         Self::with(transport, UpstreamConfig::default(), EndpointConfig::default()).await
     }
 
-    pub(crate) async fn with(transport: Transport, upstream: UpstreamConfig, config: EndpointConfig) -> Self {
+    pub(crate) async fn with(
+        transport: Transport,
+        upstream: UpstreamConfig,
+        config: EndpointConfig,
+    ) -> Self {
         let (backend, at) = listener().await;
         let upstream = Upstream::new(&format!("ws://{at}/backend"), upstream).expect("a good URL");
         let gateway = Gateway::new().endpoint_with(PREFIX, config, upstream);
@@ -62,11 +66,18 @@ impl Rig {
 
     /// The next connection of the gateway's, on which nothing has been answered.
     pub(crate) async fn connection(&self) -> TcpStream {
-        within("a connection from the gateway", self.backend.accept()).await.expect("a connection").0
+        within("a connection from the gateway", self.backend.accept())
+            .await
+            .expect("a connection")
+            .0
     }
 }
 
-pub(crate) async fn gateway(url: &str, upstream: UpstreamConfig, config: EndpointConfig) -> SocketAddr {
+pub(crate) async fn gateway(
+    url: &str,
+    upstream: UpstreamConfig,
+    config: EndpointConfig,
+) -> SocketAddr {
     let upstream = Upstream::new(url, upstream).expect("a good URL");
     serve(Gateway::new().endpoint_with(PREFIX, config, upstream)).await
 }
@@ -84,7 +95,9 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Back
         request = Some(asked.clone());
         Ok(answer)
     };
-    let socket = within("a handshake", tokio_tungstenite::accept_hdr_async(stream, keep)).await.expect("a handshake");
+    let socket = within("a handshake", tokio_tungstenite::accept_hdr_async(stream, keep))
+        .await
+        .expect("a handshake");
     Backend { request: request.expect("seen in the handshake"), socket }
 }
 
@@ -96,7 +109,12 @@ pub(crate) struct Backend<S = TcpStream> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Backend<S> {
     pub(crate) fn header(&self, name: &str) -> Vec<&str> {
-        self.request.headers().get_all(name).iter().map(|value| value.to_str().expect("ASCII")).collect()
+        self.request
+            .headers()
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().expect("ASCII"))
+            .collect()
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
@@ -139,7 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Backend<S> {
     }
 }
 
-/// Attaches a client that is about to send for a while and not to receive: else its session would expire between two polls.
+/// Attaches a client that is about to send for a while and not to receive: else its session would
+/// expire between two polls.
 pub(crate) async fn stay(client: &mut Client) {
     client.attach().await.expect("a receiver is attached");
 }

@@ -20,7 +20,9 @@ use common::within;
 pub(crate) async fn the_backend_closes(transport: Transport) {
     let rig = Rig::start(transport).await;
     let longest = "é".repeat(61);
-    for (code, reason) in [(1000, ""), (1001, "going away"), (1013, "later"), (3000, "안녕"), (4999, &*longest)] {
+    for (code, reason) in
+        [(1000, ""), (1001, "going away"), (1013, "later"), (3000, "안녕"), (4999, &*longest)]
+    {
         let (mut client, mut backend) = rig.open().await;
         backend.send("last words").await;
         backend.close(code, reason).await;
@@ -67,7 +69,8 @@ pub(crate) async fn the_client_closes(transport: Transport) {
 
 /// Nobody is bothered with a client that has said nothing.
 pub(crate) async fn the_client_is_gone_before_the_backend_answers(transport: Transport) {
-    let patient = UpstreamConfig { connect_timeout: Duration::from_secs(3600), ..UpstreamConfig::default() };
+    let patient =
+        UpstreamConfig { connect_timeout: Duration::from_secs(3600), ..UpstreamConfig::default() };
     let rig = Rig::with(transport, patient, brief()).await;
     let client = Client::open(rig.addr, PREFIX, transport).await;
     let mut connection = rig.connection().await;
@@ -77,7 +80,9 @@ pub(crate) async fn the_client_is_gone_before_the_backend_answers(transport: Tra
 }
 
 /// But what it has said is not lost.
-pub(crate) async fn the_client_says_something_and_is_gone_before_the_backend_answers(transport: Transport) {
+pub(crate) async fn the_client_says_something_and_is_gone_before_the_backend_answers(
+    transport: Transport,
+) {
     let rig = Rig::start(transport).await;
     let mut client = Client::open(rig.addr, PREFIX, transport).await;
     let connection = rig.connection().await;
@@ -123,8 +128,9 @@ pub(crate) async fn a_limit_of_the_gateway_closes(transport: Transport) {
     assert_eq!(backend.closed().await, (1009, "Message too large".to_owned()));
 }
 
-/// The client vanishes while the backend's messages wait for it, and the backend goes on sending. What it sends is read and dropped: an end with bytes unread would be a reset,
-/// which can destroy the close frame.
+/// The client vanishes while the backend's messages wait for it, and the backend goes on sending.
+/// What it sends is read and dropped: an end with bytes unread would be a reset, which can destroy
+/// the close frame.
 #[tokio::test]
 async fn a_backend_that_does_not_stop_sending_sees_the_end() {
     for _ in 0..10 {
@@ -153,8 +159,8 @@ async fn a_backend_that_does_not_stop_sending_sees_the_end() {
     }
 }
 
-/// The backend closes and is gone at once, with messages of the client's unread: our writes fail, with EPIPE or a reset, and may do so
-/// before the close frame is read. It counts all the same.
+/// The backend closes and is gone at once, with messages of the client's unread: our writes fail,
+/// with EPIPE or a reset, and may do so before the close frame is read. It counts all the same.
 #[tokio::test]
 async fn a_close_counts_when_writing_fails_first() {
     for _ in 0..100 {

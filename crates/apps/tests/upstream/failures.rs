@@ -11,7 +11,8 @@ use common::transport::Transport;
 pub(crate) async fn nobody_listens(transport: Transport) {
     let (backend, at) = listener().await;
     drop(backend);
-    let addr = gateway(&format!("ws://{at}"), UpstreamConfig::default(), EndpointConfig::default()).await;
+    let addr =
+        gateway(&format!("ws://{at}"), UpstreamConfig::default(), EndpointConfig::default()).await;
     let mut client = Client::open(addr, PREFIX, transport).await;
     assert_eq!(client.closed().await, (1011, "backend down: connection refused".to_owned()));
 }
@@ -53,8 +54,12 @@ pub(crate) async fn the_backend_speaks_something_else(transport: Transport) {
             connection.write_all(answer.as_bytes()).await.expect("the gateway reads");
             connection
         };
-        let (mut client, _connection) = tokio::join!(Client::open(rig.addr, PREFIX, transport), answer);
-        assert_eq!(client.closed().await, (1011, "backend down: it does not speak WebSocket".to_owned()));
+        let (mut client, _connection) =
+            tokio::join!(Client::open(rig.addr, PREFIX, transport), answer);
+        assert_eq!(
+            client.closed().await,
+            (1011, "backend down: it does not speak WebSocket".to_owned())
+        );
     }
 }
 
@@ -76,7 +81,8 @@ async fn a_backend_that_breaks_the_protocol_is_told_so() {
 async fn a_backend_that_comes_back_serves_again() {
     let (first, at) = listener().await;
     drop(first);
-    let addr = gateway(&format!("ws://{at}"), UpstreamConfig::default(), EndpointConfig::default()).await;
+    let addr =
+        gateway(&format!("ws://{at}"), UpstreamConfig::default(), EndpointConfig::default()).await;
     let mut client = Client::open(addr, PREFIX, Transport::Xhr).await;
     assert_eq!(client.closed().await.0, 1011);
     let again = tokio::net::TcpListener::bind(at).await.expect("the port is still free");

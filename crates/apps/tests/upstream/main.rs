@@ -1,5 +1,5 @@
-//! The gateway in front of an application that speaks plain WebSocket. The backends are written with tokio-tungstenite; the clients are
-//! the tests' own.
+//! The gateway in front of an application that speaks plain WebSocket. The backends are written
+//! with tokio-tungstenite; the clients are the tests' own.
 
 mod backend;
 mod ends;

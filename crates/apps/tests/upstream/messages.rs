@@ -15,7 +15,8 @@ use common::websocket::Frame;
 pub(crate) async fn text_keeps_its_order_both_ways(transport: Transport) {
     let rig = Rig::start(transport).await;
     let (mut client, mut backend) = rig.open().await;
-    let texts: Vec<String> = (0..1000).map(|n| format!("{n} 안녕 \u{0} 😀 {}", "x".repeat(n % 50))).collect();
+    let texts: Vec<String> =
+        (0..1000).map(|n| format!("{n} 안녕 \u{0} 😀 {}", "x".repeat(n % 50))).collect();
     let from_backend = texts.clone();
     let backend = tokio::spawn(async move {
         for (n, text) in from_backend.iter().enumerate() {
@@ -94,7 +95,8 @@ async fn a_message_may_be_as_large_as_message_size_and_no_larger() {
 #[tokio::test]
 async fn a_message_may_be_too_large_for_the_client() {
     let (listener, at) = crate::backend::listener().await;
-    let upstream = sockeye_apps::Upstream::new(&format!("ws://{at}"), UpstreamConfig::default()).expect("a good URL");
+    let upstream = sockeye_apps::Upstream::new(&format!("ws://{at}"), UpstreamConfig::default())
+        .expect("a good URL");
     let (mut client, server) = tokio::io::duplex(100);
     let endpoint = sockeye::TcpEndpoint::new(upstream);
     let serving = tokio::spawn(async move { endpoint.serve(server, None).await });

@@ -22,7 +22,8 @@ fn message(n: usize) -> String {
     format!("{n} {}", "x".repeat(MESSAGE))
 }
 
-/// Waits until `count` stands still. On a slow machine this may return too early, which makes a test weaker, but never red.
+/// Waits until `count` stands still. On a slow machine this may return too early, which makes a
+/// test weaker, but never red.
 pub(crate) async fn standstill(count: &AtomicUsize) -> usize {
     let (mut last, mut quiet) = (0, 0);
     while quiet < 20 {
@@ -37,7 +38,8 @@ pub(crate) async fn standstill(count: &AtomicUsize) -> usize {
 pub(crate) async fn a_backend_that_does_not_read_stops_its_client(transport: Transport) {
     let minute = Duration::from_secs(60);
     // A client that sends and does not poll is missed only then.
-    let patient = EndpointConfig { send_wait: minute, disconnect_delay: minute, ..EndpointConfig::default() };
+    let patient =
+        EndpointConfig { send_wait: minute, disconnect_delay: minute, ..EndpointConfig::default() };
     let rig = Rig::with(transport, UpstreamConfig::default(), patient).await;
     let (client, mut backend) = rig.open().await;
     let (sent, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -54,7 +56,10 @@ pub(crate) async fn a_backend_that_does_not_read_stops_its_client(transport: Tra
         client
     });
     let stopped = standstill(&sent).await;
-    assert!(stopped < all && done.load(Ordering::Relaxed) == 0, "{stopped} messages were taken, and nobody reads them");
+    assert!(
+        stopped < all && done.load(Ordering::Relaxed) == 0,
+        "{stopped} messages were taken, and nobody reads them"
+    );
     for n in 0..all {
         assert_eq!(backend.message().await, message(n));
     }
@@ -63,7 +68,8 @@ pub(crate) async fn a_backend_that_does_not_read_stops_its_client(transport: Tra
 
 pub(crate) async fn a_client_that_does_not_read_stops_the_backend(transport: Transport) {
     // A client that does not poll is missed only then.
-    let patient = EndpointConfig { disconnect_delay: Duration::from_secs(60), ..EndpointConfig::default() };
+    let patient =
+        EndpointConfig { disconnect_delay: Duration::from_secs(60), ..EndpointConfig::default() };
     let rig = Rig::with(transport, UpstreamConfig::default(), patient).await;
     let (mut client, backend) = rig.open().await;
     let sent = Arc::new(AtomicUsize::new(0));
@@ -89,7 +95,8 @@ pub(crate) async fn a_client_that_does_not_read_stops_the_backend(transport: Tra
 #[tokio::test]
 async fn a_backend_that_never_reads_loses_an_http_client() {
     let minute = Duration::from_secs(60);
-    let hasty = EndpointConfig { send_wait: SHORT, disconnect_delay: minute, ..EndpointConfig::default() };
+    let hasty =
+        EndpointConfig { send_wait: SHORT, disconnect_delay: minute, ..EndpointConfig::default() };
     let rig = Rig::with(Transport::Xhr, UpstreamConfig::default(), hasty).await;
     let (mut client, mut backend) = rig.open().await;
     let payload = json(&[message(0)]);
@@ -122,7 +129,10 @@ async fn a_backend_that_takes_nothing_for_write_timeout_is_given_up() {
             uplink.post(&payload).await;
         }
     });
-    assert_eq!(client.closed().await, (1011, "backend does not read: write_timeout is 100ms".to_owned()));
+    assert_eq!(
+        client.closed().await,
+        (1011, "backend does not read: write_timeout is 100ms".to_owned())
+    );
     flood.abort();
 }
 

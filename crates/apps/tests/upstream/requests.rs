@@ -38,7 +38,12 @@ fn with_headers(request: Request) -> Request {
 #[tokio::test]
 async fn cookie_origin_and_query_are_those_of_the_opening_request() {
     let (backend, at) = listener().await;
-    let addr = gateway(&format!("ws://{at}/a/b?key=1"), UpstreamConfig::default(), EndpointConfig::default()).await;
+    let addr = gateway(
+        &format!("ws://{at}/a/b?key=1"),
+        UpstreamConfig::default(),
+        EndpointConfig::default(),
+    )
+    .await;
     let requests = [
         with_headers(websocket::handshake("/app/websocket?x=%20y&z")),
         with_headers(websocket::handshake("/app?x=%20y&z")),
@@ -47,7 +52,8 @@ async fn cookie_origin_and_query_are_those_of_the_opening_request() {
     for request in requests {
         let mut connection = Connection::open(addr).await;
         connection.write(request.to_bytes()).await;
-        let backend = accept(within("a connection", backend.accept()).await.expect("a connection").0).await;
+        let backend =
+            accept(within("a connection", backend.accept()).await.expect("a connection").0).await;
         assert_eq!(backend.request.uri(), "/a/b?key=1&x=%20y&z");
         assert_eq!(backend.request.headers()["cookie"].as_bytes(), "a=1; b=\u{2603}".as_bytes());
         assert_eq!(backend.header("origin"), ["http://example.com"]);
@@ -61,17 +67,22 @@ async fn cookie_origin_and_query_are_those_of_the_opening_request() {
 #[tokio::test]
 async fn other_headers_are_passed_on_as_far_as_they_are_kept() {
     let (backend, at) = listener().await;
-    let config = UpstreamConfig { headers: vec![USER_AGENT, ACCEPT_LANGUAGE], ..UpstreamConfig::default() };
+    let config =
+        UpstreamConfig { headers: vec![USER_AGENT, ACCEPT_LANGUAGE], ..UpstreamConfig::default() };
     let addr = gateway(
         &format!("ws://{at}"),
         config,
-        EndpointConfig { kept_headers: vec![USER_AGENT, COOKIE, ORIGIN], ..EndpointConfig::default() },
+        EndpointConfig {
+            kept_headers: vec![USER_AGENT, COOKIE, ORIGIN],
+            ..EndpointConfig::default()
+        },
     )
     .await;
     let request = with_headers(websocket::handshake(PREFIX)).header("Accept-Language", "ko");
     let mut connection = Connection::open(addr).await;
     connection.write(request.to_bytes()).await;
-    let backend = accept(within("a connection", backend.accept()).await.expect("a connection").0).await;
+    let backend =
+        accept(within("a connection", backend.accept()).await.expect("a connection").0).await;
     assert_eq!(backend.request.uri(), "/");
     assert_eq!(backend.header("user-agent"), ["a test"]);
     for absent in ["accept-language", "cookie", "origin"] {
@@ -80,12 +91,14 @@ async fn other_headers_are_passed_on_as_far_as_they_are_kept() {
     assert_eq!(backend.header("x-forwarded-for"), ["127.0.0.1"], "the endpoint keeps no others");
 }
 
-/// A gateway that listens on `[::]` sees IPv4 clients under a long name, which no allow list of the backend's holds.
+/// A gateway that listens on `[::]` sees IPv4 clients under a long name, which no allow list of the
+/// backend's holds.
 #[tokio::test]
 async fn a_mapped_address_is_told_as_the_short_one() {
     use sockeye::{Gateway, PeerAddr};
     let (backend, at) = listener().await;
-    let upstream = Upstream::new(&format!("ws://{at}"), UpstreamConfig::default()).expect("a good URL");
+    let upstream =
+        Upstream::new(&format!("ws://{at}"), UpstreamConfig::default()).expect("a good URL");
     let gateway = Gateway::new().endpoint(PREFIX, upstream);
     for (path, peer, told) in [
         ("/app/0/mapped/xhr", "[::ffff:192.0.2.1]:5000", "192.0.2.1"),
@@ -94,14 +107,16 @@ async fn a_mapped_address_is_told_as_the_short_one() {
         let mut request = http::Request::post(path).body(String::new()).expect("a request");
         request.extensions_mut().insert(PeerAddr(peer.parse().expect("an address")));
         assert_eq!(gateway.handle(request).await.status(), 200);
-        let backend = accept(within("a connection", backend.accept()).await.expect("a connection").0).await;
+        let backend =
+            accept(within("a connection", backend.accept()).await.expect("a connection").0).await;
         assert_eq!(backend.header("x-forwarded-for"), [told]);
     }
 }
 
 #[test]
 fn what_is_no_backend_is_refused_with_a_remedy() {
-    let message = |url: &str| Upstream::new(url, UpstreamConfig::default()).expect_err(url).to_string();
+    let message =
+        |url: &str| Upstream::new(url, UpstreamConfig::default()).expect_err(url).to_string();
     for url in [
         "",
         "localhost:9000",
@@ -119,12 +134,22 @@ fn what_is_no_backend_is_refused_with_a_remedy() {
             message(url)
         );
     }
-    assert_eq!(message("ws://ann:secret@host/"), "the URL holds a user name, which a WebSocket's can't: leave it out");
-    for header in
-        ["host", "connection", "upgrade", "sec-websocket-key", "x-forwarded-for", "x-sockeye-session", "content-length"]
-    {
+    assert_eq!(
+        message("ws://ann:secret@host/"),
+        "the URL holds a user name, which a WebSocket's can't: leave it out"
+    );
+    for header in [
+        "host",
+        "connection",
+        "upgrade",
+        "sec-websocket-key",
+        "x-forwarded-for",
+        "x-sockeye-session",
+        "content-length",
+    ] {
         let header = HeaderName::from_static(header);
-        let config = UpstreamConfig { headers: vec![COOKIE, header.clone()], ..UpstreamConfig::default() };
+        let config =
+            UpstreamConfig { headers: vec![COOKIE, header.clone()], ..UpstreamConfig::default() };
         let error = Upstream::new("ws://host", config).expect_err("not to be passed on");
         assert!(matches!(&error, UpstreamError::Header(refused) if *refused == header), "{error}");
     }

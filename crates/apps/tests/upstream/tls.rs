@@ -36,8 +36,10 @@ impl Authority {
 
         let issuer = Issuer::new(params, key);
         let key = KeyPair::generate().expect("a key");
-        let certificate =
-            CertificateParams::new([host.to_owned()]).expect("a name").signed_by(&key, &issuer).expect("signed");
+        let certificate = CertificateParams::new([host.to_owned()])
+            .expect("a name")
+            .signed_by(&key, &issuer)
+            .expect("signed");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -68,7 +70,8 @@ async fn messages_travel_over_tls() {
         let (listener, at) = listener().await;
         let addr = serve(host, at, authority.trusted()).await;
         let serving = async { accept(authority.accept(&listener).await.expect("TLS")).await };
-        let (mut client, mut backend) = tokio::join!(Client::open(addr, PREFIX, Transport::RawWebSocket), serving);
+        let (mut client, mut backend) =
+            tokio::join!(Client::open(addr, PREFIX, Transport::RawWebSocket), serving);
         assert_eq!(backend.request.uri(), "/secure");
         client.send(&["in"]).await;
         assert_eq!(backend.message().await, "in");
@@ -84,7 +87,8 @@ async fn messages_travel_over_tls() {
 /// Signed by somebody else, made for another host, or no TLS at all.
 #[tokio::test]
 async fn a_backend_that_is_not_who_it_should_be_is_not_spoken_to() {
-    let (right, wrong) = (Authority::new("right", "localhost"), Authority::new("wrong", "localhost"));
+    let (right, wrong) =
+        (Authority::new("right", "localhost"), Authority::new("wrong", "localhost"));
     for (host, config, speaks_tls) in [
         ("localhost", wrong.trusted(), true),
         ("127.0.0.1", right.trusted(), true),
@@ -98,7 +102,11 @@ async fn a_backend_that_is_not_who_it_should_be_is_not_spoken_to() {
                 assert!(refused.is_err(), "the gateway does not go on");
             } else {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
-                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+                let _ = tokio::io::AsyncWriteExt::write_all(
+                    &mut stream,
+                    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+                )
+                .await;
             }
         };
         let (mut client, ()) = tokio::join!(Client::open(addr, PREFIX, Transport::Xhr), backend);
@@ -119,6 +127,7 @@ fn certificates_that_can_not_be_trusted_are_refused_with_a_remedy() {
         assert!(error.to_string().ends_with("which `ca_file` names"), "{error}");
         assert!(std::error::Error::source(&error).is_some());
     }
-    let error = Upstream::new("wss://-", UpstreamConfig::default()).expect_err("no host of a certificate");
+    let error =
+        Upstream::new("wss://-", UpstreamConfig::default()).expect_err("no host of a certificate");
     assert!(matches!(error, UpstreamError::Host { .. } | UpstreamError::NoAuthorities), "{error}");
 }

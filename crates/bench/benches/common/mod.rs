@@ -21,7 +21,12 @@ pub struct Scale {
 impl Scale {
     pub fn new(smoke: bool, seconds: f64, rounds: usize) -> Self {
         let measured = Duration::from_secs_f64(if smoke { 0.05 } else { seconds });
-        Self { warm_up: measured.mul_f64(0.3), measured, rounds: if smoke { 1 } else { rounds.max(1) }, smoke }
+        Self {
+            warm_up: measured.mul_f64(0.3),
+            measured,
+            rounds: if smoke { 1 } else { rounds.max(1) },
+            smoke,
+        }
     }
 
     pub fn sessions(&self, full: usize) -> usize {
@@ -45,7 +50,8 @@ pub fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Puts Markdown into a file, in place of what stood between the lines `<!-- mark -->` and `<!-- /mark -->`.
+/// Puts Markdown into a file, in place of what stood between the lines `<!-- mark -->` and `<!--
+/// /mark -->`.
 ///
 /// # Errors
 ///
@@ -53,9 +59,10 @@ pub fn median(values: &mut [f64]) -> f64 {
 pub fn put(file: &Path, mark: &str, markdown: &str) -> Result<(), String> {
     let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
     let old = std::fs::read_to_string(file).map_err(text)?;
-    let parts = old.split_once(&begin).and_then(|(head, rest)| Some((head, rest.split_once(&end)?.1)));
-    let (head, tail) =
-        parts.ok_or_else(|| format!("{} has no lines {} and {end}", file.display(), begin.trim_end()))?;
+    let parts =
+        old.split_once(&begin).and_then(|(head, rest)| Some((head, rest.split_once(&end)?.1)));
+    let (head, tail) = parts
+        .ok_or_else(|| format!("{} has no lines {} and {end}", file.display(), begin.trim_end()))?;
     std::fs::write(file, format!("{head}{begin}{markdown}{end}{tail}")).map_err(text)
 }
 

@@ -53,11 +53,23 @@ const SESSIONS: usize = 100;
 
 /// All rows.
 pub fn all() -> Vec<Row> {
-    use Technique::{BareExchange, EventSource, LongPolling, RawWebSocket, WebSocket, XhrStreaming};
-    let row = |name, ours, work, floor, floor_technique, aim| Row { name, aim, work, ours, floor, floor_technique };
-    let websocket =
-        |name, ours, in_flight, aim| row(name, ours, Work::Echo { in_flight }, Floor::WebSocketEcho, RawWebSocket, aim);
-    let http = |name, ours, in_flight, aim| row(name, ours, Work::Echo { in_flight }, Floor::Http, BareExchange, aim);
+    use Technique::{
+        BareExchange, EventSource, LongPolling, RawWebSocket, WebSocket, XhrStreaming,
+    };
+    let row = |name, ours, work, floor, floor_technique, aim| Row {
+        name,
+        aim,
+        work,
+        ours,
+        floor,
+        floor_technique,
+    };
+    let websocket = |name, ours, in_flight, aim| {
+        row(name, ours, Work::Echo { in_flight }, Floor::WebSocketEcho, RawWebSocket, aim)
+    };
+    let http = |name, ours, in_flight, aim| {
+        row(name, ours, Work::Echo { in_flight }, Floor::Http, BareExchange, aim)
+    };
     vec![
         websocket("raw WebSocket echo, 1 in flight", RawWebSocket, 1, 1.05),
         websocket("framed WebSocket echo, 1 in flight", WebSocket, 1, 1.12),
@@ -83,7 +95,14 @@ pub fn all() -> Vec<Row> {
             RawWebSocket,
             1.25,
         ),
-        row("open, one echo, close: framed WebSocket", WebSocket, Work::Churn, Floor::WebSocketEcho, RawWebSocket, 1.2),
+        row(
+            "open, one echo, close: framed WebSocket",
+            WebSocket,
+            Work::Churn,
+            Floor::WebSocketEcho,
+            RawWebSocket,
+            1.2,
+        ),
         row("open, one echo, close: xhr", LongPolling, Work::Churn, Floor::Http, BareExchange, 1.5),
     ]
 }
@@ -92,8 +111,8 @@ impl Row {
     /// Flags of the gateway's binary.
     pub fn flags(&self) -> &'static [&'static str] {
         match self.work {
-            // Sessions that ended between two polls are forgotten after this time. With the default 5 s, what one run leaves behind would
-            // be cleared away during the next.
+            // Sessions that ended between two polls are forgotten after this time. With the default
+            // 5 s, what one run leaves behind would be cleared away during the next.
             Work::Churn => &["--disconnect-delay", "1"],
             Work::Echo { .. } | Work::FanOut => &[],
         }
@@ -121,9 +140,19 @@ impl Row {
     }
 }
 
-async fn run(server: &Server, prefix: &str, technique: Technique, work: Work, scale: &Scale) -> Result<Run, String> {
+async fn run(
+    server: &Server,
+    prefix: &str,
+    technique: Technique,
+    work: Work,
+    scale: &Scale,
+) -> Result<Run, String> {
     let (target, pid) = (server.target(prefix), Some(server.pid()));
-    let timing = Timing { warm_up: scale.warm_up, measured: scale.measured, patience: Duration::from_secs(10) };
+    let timing = Timing {
+        warm_up: scale.warm_up,
+        measured: scale.measured,
+        patience: Duration::from_secs(10),
+    };
     let (count, spent, correctness, error) = match work {
         Work::Echo { in_flight } => {
             let plan = Echo {
@@ -138,8 +167,13 @@ async fn run(server: &Server, prefix: &str, technique: Technique, work: Work, sc
             (seen.messages, seen.spent, seen.correctness, seen.first_error)
         }
         Work::FanOut => {
-            let plan =
-                FanOut { technique, receivers: scale.sessions(1000), size: SIZE, interval: Duration::ZERO, timing };
+            let plan = FanOut {
+                technique,
+                receivers: scale.sessions(1000),
+                size: SIZE,
+                interval: Duration::ZERO,
+                timing,
+            };
             let seen = fan_out::run(&target, pid, &plan).await.map_err(explain)?;
             (seen.deliveries, seen.spent, seen.correctness, seen.first_error)
         }

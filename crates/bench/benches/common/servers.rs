@@ -22,7 +22,9 @@ impl Server {
     /// The gateway's binary with these endpoints and flags.
     pub fn sockeye(binary: &Path, flags: &[&str]) -> io::Result<Self> {
         let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--inbound-rate", "off"]).args(flags);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--inbound-rate", "off"])
+            .args(flags);
         Self::start(command)
     }
 
@@ -33,7 +35,8 @@ impl Server {
         Self::start(command)
     }
 
-    /// Whatever server says where it listens: in a line `listening on URL`, if need be after others.
+    /// Whatever server says where it listens: in a line `listening on URL`, if need be after
+    /// others.
     pub fn start(mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         // A process starts on the cores of the thread that starts it.
@@ -42,9 +45,13 @@ impl Server {
         if pinned.is_ok() {
             os::pin(DRIVER_CORE)?;
         }
-        let mut child = child.map_err(|error| io::Error::new(error.kind(), format!("{command:?}: {error}")))?;
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
-        let Some(url) = lines.filter_map(|line| Some(line.strip_prefix("listening on ")?.to_owned())).next() else {
+        let mut child =
+            child.map_err(|error| io::Error::new(error.kind(), format!("{command:?}: {error}")))?;
+        let lines =
+            BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+        let Some(url) =
+            lines.filter_map(|line| Some(line.strip_prefix("listening on ")?.to_owned())).next()
+        else {
             let _ = (child.kill(), child.wait());
             return Err(io::Error::other(format!("{command:?} does not say where it listens")));
         };

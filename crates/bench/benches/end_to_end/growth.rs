@@ -52,7 +52,8 @@ pub fn all() -> Vec<Row> {
             work: Work::FanOut,
             floor: None,
         },
-        // What of it is the system's, whose sockets are in no cache any more when there are thousands.
+        // What of it is the system's, whose sockets are in no cache any more when there are
+        // thousands.
         Row {
             name: "growth: the floor's fan-out, per delivery",
             aim: None,
@@ -73,19 +74,29 @@ pub fn measure(row: &Row, bench: &Bench) -> Result<String, String> {
                 None => Server::sockeye(&bench.args.server, &[]),
             };
             let server = server.map_err(text)?;
-            let run = driver::block_on(run(&server, row, size, bench)).map_err(text)?.map_err(explain)??;
+            let run = driver::block_on(run(&server, row, size, bench))
+                .map_err(text)?
+                .map_err(explain)??;
             seen.push(run.each());
         }
     }
     let [first, second, third, last] = each.each_mut().map(|values| median(values));
     let (name, growth) = (row.name, last / first);
     let aim = row.aim.map_or_else(String::new, |aim| aim.to_string());
-    Ok(format!("| {name} | {first:.2} | {second:.2} | {third:.2} | {last:.2} | {growth:.2} | {aim} |"))
+    Ok(format!(
+        "| {name} | {first:.2} | {second:.2} | {third:.2} | {last:.2} | {growth:.2} | {aim} |"
+    ))
 }
 
-async fn run(server: &Server, row: &Row, size: usize, bench: &Bench) -> Result<Result<Run, String>, Error> {
+async fn run(
+    server: &Server,
+    row: &Row,
+    size: usize,
+    bench: &Bench,
+) -> Result<Result<Run, String>, Error> {
     let size = bench.scale.sessions(size);
-    let timing = Timing { warm_up: bench.scale.warm_up, measured: bench.scale.measured, patience: PATIENCE };
+    let timing =
+        Timing { warm_up: bench.scale.warm_up, measured: bench.scale.measured, patience: PATIENCE };
     let pid = Some(server.pid());
     let (technique, fan_out) = match row.floor {
         Some(_) => (Technique::RawWebSocket, ""),
@@ -94,21 +105,32 @@ async fn run(server: &Server, row: &Row, size: usize, bench: &Bench) -> Result<R
     Ok(match row.work {
         Work::Echo => {
             let target = server.target("/echo");
-            let _idle = Held::open(&target, technique, size.saturating_sub(ACTIVE), PATIENCE).await?;
+            let _idle =
+                Held::open(&target, technique, size.saturating_sub(ACTIVE), PATIENCE).await?;
             let pace = Pace::InFlight(1);
             let seen = echo::run(
                 &target,
                 pid,
-                &Echo { technique, sessions: size.min(ACTIVE), size: SIZE, pace, stamped: false, timing },
+                &Echo {
+                    technique,
+                    sessions: size.min(ACTIVE),
+                    size: SIZE,
+                    pace,
+                    stamped: false,
+                    timing,
+                },
             )
             .await?;
-            check(seen.correctness, seen.first_error).map(|()| Run { count: seen.messages, spent: seen.spent })
+            check(seen.correctness, seen.first_error)
+                .map(|()| Run { count: seen.messages, spent: seen.spent })
         }
         Work::FanOut => {
             let target = server.target(fan_out);
-            let plan = FanOut { technique, receivers: size, size: SIZE, interval: Duration::ZERO, timing };
+            let plan =
+                FanOut { technique, receivers: size, size: SIZE, interval: Duration::ZERO, timing };
             let seen = fan_out::run(&target, pid, &plan).await?;
-            check(seen.correctness, seen.first_error).map(|()| Run { count: seen.deliveries, spent: seen.spent })
+            check(seen.correctness, seen.first_error)
+                .map(|()| Run { count: seen.deliveries, spent: seen.spent })
         }
     })
 }

@@ -30,11 +30,18 @@ pub fn steady(bench: &Bench) -> Result<Vec<String>, String> {
     let ours = Server::sockeye(&bench.args.server, &[]).map_err(text)?;
     let (mut low, mut high) = (Latencies::default(), Latencies::default());
     for _ in 0..bench.scale.rounds.min(ROUNDS) {
-        low.add(&at_rate(&floor.target(""), Technique::RawWebSocket, 1000, 5000.0, bench)?.round_trips);
-        high.add(&at_rate(&ours.target("/echo"), Technique::WebSocket, 1000, 5000.0, bench)?.round_trips);
+        low.add(
+            &at_rate(&floor.target(""), Technique::RawWebSocket, 1000, 5000.0, bench)?.round_trips,
+        );
+        high.add(
+            &at_rate(&ours.target("/echo"), Technique::WebSocket, 1000, 5000.0, bench)?.round_trips,
+        );
     }
     let ratio = ratio(&high, &low, 0.999);
-    Ok(vec![line("floor", &low, ""), line("Sockeye", &high, &format!("p99.9: {ratio} times the floor's; aim 1.5"))])
+    Ok(vec![
+        line("floor", &low, ""),
+        line("Sockeye", &high, &format!("p99.9: {ratio} times the floor's; aim 1.5")),
+    ])
 }
 
 /// Latencies of an endpoint while another one is busy, beside those while it is not.
@@ -51,7 +58,11 @@ pub fn busy(bench: &Bench) -> Result<Vec<String>, String> {
     let ratio = ratio(&busy, &quiet, 0.99);
     Ok(vec![
         line("echo, quiet", &quiet, ""),
-        line("echo, ten messages/s to 5,000 others", &busy, &format!("p99: {ratio} times the quiet one; aim 5")),
+        line(
+            "echo, ten messages/s to 5,000 others",
+            &busy,
+            &format!("p99: {ratio} times the quiet one; aim 5"),
+        ),
     ])
 }
 
@@ -62,16 +73,29 @@ fn at_rate(
     rate: f64,
     bench: &Bench,
 ) -> Result<EchoOutcome, String> {
-    let (sessions, rate) = if bench.scale.smoke { (sessions / 50, rate / 10.0) } else { (sessions, rate) };
-    let timing = Timing { warm_up: bench.scale.warm_up, measured: bench.scale.measured * 4, patience: PATIENCE };
-    let plan = Echo { technique, sessions, size: SIZE, pace: Pace::PerSecond(rate), stamped: false, timing };
+    let (sessions, rate) =
+        if bench.scale.smoke { (sessions / 50, rate / 10.0) } else { (sessions, rate) };
+    let timing = Timing {
+        warm_up: bench.scale.warm_up,
+        measured: bench.scale.measured * 4,
+        patience: PATIENCE,
+    };
+    let plan = Echo {
+        technique,
+        sessions,
+        size: SIZE,
+        pace: Pace::PerSecond(rate),
+        stamped: false,
+        timing,
+    };
     let seen = driver::block_on(echo::run(target, None, &plan)).map_err(text)?.map_err(explain)?;
     check(seen.correctness, seen.first_error.clone())?;
     Ok(seen)
 }
 
 fn line(name: &str, latencies: &Latencies, verdict: &str) -> String {
-    let [p50, p90, p99, p999] = [0.5, 0.9, 0.99, 0.999].map(|share| cell(latencies.quantile(share)));
+    let [p50, p90, p99, p999] =
+        [0.5, 0.9, 0.99, 0.999].map(|share| cell(latencies.quantile(share)));
     format!("| {name} | {p50} | {p90} | {p99} | {p999} | {} | {verdict} |", cell(latencies.max()))
 }
 
@@ -107,7 +131,10 @@ impl Load {
             command.stdin(Stdio::null()).stdout(Stdio::piped());
             command
         };
-        let child = command(&program, true).spawn().or_else(|_| command(&program, false).spawn()).map_err(text)?;
+        let child = command(&program, true)
+            .spawn()
+            .or_else(|_| command(&program, false).spawn())
+            .map_err(text)?;
         let mut load = Self { child };
         load.ready()?;
         Ok(load)
@@ -144,5 +171,8 @@ pub fn load(url: &str, receivers: usize, time: Duration) -> Result<(), String> {
     let running = fan_out::run_telling(&target, None, &plan, || println!("all hear"));
     let seen = driver::block_on(running).map_err(text)?.map_err(explain)?;
     // At the end of the measurement the server is not stopped, so nothing may be missing.
-    check(seen.correctness, seen.first_error.clone().filter(|error| !matches!(error, Error::Closed { .. })))
+    check(
+        seen.correctness,
+        seen.first_error.clone().filter(|error| !matches!(error, Error::Closed { .. })),
+    )
 }

@@ -1,9 +1,13 @@
 //! The release server under load, beside what its libraries cost by themselves: `make bench`.
 //!
-//! Servers run on one core, the load on another. Each row and its floor are run in turn, several times, so that what else the machine
-//! does hits both alike; what is told are medians.
+//! Servers run on one core, the load on another. Each row and its floor are run in turn, several
+//! times, so that what else the machine does hits both alike; what is told are medians.
 
-#![allow(unreachable_pub, missing_docs, reason = "a program has no users who read its documentation")]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    reason = "a program has no users who read its documentation"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -72,7 +76,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match (args.serve, &args.fan_out) {
         (Some(floor), _) => floor.serve().map_err(text),
-        (None, Some(url)) => latency::load(url, args.receivers, Duration::from_secs_f64(args.seconds)),
+        (None, Some(url)) => {
+            latency::load(url, args.receivers, Duration::from_secs_f64(args.seconds))
+        }
         (None, None) => Bench::new(args).run(),
     };
     match outcome {
@@ -98,7 +104,9 @@ impl Bench {
         let mut report = Report { text: String::new(), failed: false };
         report.line(&format!("Measured {machine}. {}.\n", versions()));
         if !pinned {
-            report.line("Servers and load were not bound to a core each, so the figures say little.\n");
+            report.line(
+                "Servers and load were not bound to a core each, so the figures say little.\n",
+            );
         }
         report.table(
             "| 100 sessions, 64-byte messages | floor, µs | Sockeye, µs | in floors | aim | load, of a core |",
@@ -107,23 +115,29 @@ impl Bench {
         );
         report.table(
             "| memory of 5,000 idle sessions, KB each | fresh | aim | after bursts | aim |",
-            memory::all().into_iter().map(|row| (row.name, move || memory::measure(&row, self).map(|line| vec![line]))),
+            memory::all()
+                .into_iter()
+                .map(|row| (row.name, move || memory::measure(&row, self).map(|line| vec![line]))),
             self,
         );
         report.table(
             "| sessions | 10 | 100 | 1,000 | 10,000 | last / first | aim |",
-            growth::all().into_iter().map(|row| (row.name, move || growth::measure(&row, self).map(|line| vec![line]))),
+            growth::all()
+                .into_iter()
+                .map(|row| (row.name, move || growth::measure(&row, self).map(|line| vec![line]))),
             self,
         );
         type Measure = fn(&Bench) -> Result<Vec<String>, String>;
-        let latencies = [(latency::STEADY, latency::steady as Measure), (latency::BUSY, latency::busy)];
+        let latencies =
+            [(latency::STEADY, latency::steady as Measure), (latency::BUSY, latency::busy)];
         report.table(
             "| round trip, ms | p50 | p90 | p99 | p99.9 | max | |",
             latencies.into_iter().map(|(name, measure)| (name, move || measure(self))),
             self,
         );
         if let Some(file) = &self.args.output {
-            std::fs::write(file, &report.text).map_err(|error| format!("{}: {error}", file.display()))?;
+            std::fs::write(file, &report.text)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
         }
         if let Some(readme) = &self.args.readme {
             put(readme, "bench", &report.text)?;
@@ -143,8 +157,10 @@ impl Bench {
             ourselves.push(high.each());
             ratios.push(high.each() / low.each());
         }
-        let [floor, ours, ratio] = [&mut floors, &mut ourselves, &mut ratios].map(|values| median(values));
-        let (name, aim, share) = (row.name, row.aim, shares.into_iter().fold(0.0, f64::max) * 100.0);
+        let [floor, ours, ratio] =
+            [&mut floors, &mut ourselves, &mut ratios].map(|values| median(values));
+        let (name, aim, share) =
+            (row.name, row.aim, shares.into_iter().fold(0.0, f64::max) * 100.0);
         Ok(format!("| {name} | {floor:.2} | {ours:.2} | {ratio:.2} | {aim:.2} | {share:.0} % |"))
     }
 
@@ -183,7 +199,10 @@ impl Report {
                 Ok(lines) => lines.iter().for_each(|line| self.line(line)),
                 Err(error) => {
                     self.failed = true;
-                    self.line(&format!("| {name} | not measured: {error} |{}", " |".repeat(columns - 2)));
+                    self.line(&format!(
+                        "| {name} | not measured: {error} |{}",
+                        " |".repeat(columns - 2)
+                    ));
                 }
             }
         }

@@ -48,9 +48,11 @@ pub fn all() -> Vec<Row> {
 /// Measures one row, as a line of the table.
 pub fn measure(row: &Row, bench: &Bench) -> Result<String, String> {
     // Sessions between two polls have to outlast the measurement.
-    let server = Server::sockeye(&bench.args.server, &["--disconnect-delay", "300"]).map_err(text)?;
+    let server =
+        Server::sockeye(&bench.args.server, &["--disconnect-delay", "300"]).map_err(text)?;
     let count = bench.scale.sessions(SESSIONS);
-    let (fresh, after) = driver::block_on(hold(&server, row.state, count)).map_err(text)?.map_err(explain)?;
+    let (fresh, after) =
+        driver::block_on(hold(&server, row.state, count)).map_err(text)?.map_err(explain)?;
     let kb = |bytes: f64| format!("{:.1}", bytes / 1000.0);
     let (fresh_aim, after_aim) = row.aims;
     Ok(format!(
@@ -79,7 +81,9 @@ async fn hold(server: &Server, state: State, count: usize) -> Result<(f64, Optio
         tokio::time::sleep(SETTLE).await;
         return Ok((each(resident(server)), None));
     }
-    let Some(mut sessions) = held(&target, state, count).await? else { return Ok((f64::NAN, None)) };
+    let Some(mut sessions) = held(&target, state, count).await? else {
+        return Ok((f64::NAN, None));
+    };
     tokio::time::sleep(SETTLE).await;
     let fresh = each(resident(server));
     sessions.burst(BURST).await?;

@@ -24,11 +24,14 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     let sends = request.uri().path().ends_with("/send");
     // As any server must that wants to know what was sent.
     let _ = request.into_body().collect().await;
-    let mut response = Response::new(Full::new(Bytes::from_static(if sends { b"" } else { &FRAME })));
+    let mut response =
+        Response::new(Full::new(Bytes::from_static(if sends { b"" } else { &FRAME })));
     if sends {
         *response.status_mut() = StatusCode::NO_CONTENT;
     } else {
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/javascript"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/javascript"));
     }
     Ok(response)
 }

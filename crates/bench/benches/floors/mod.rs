@@ -44,7 +44,9 @@ impl Floor {
                 stream.set_nodelay(true)?;
                 match self {
                     Self::WebSocketEcho => drop(tokio::spawn(forgiving(websocket::echo(stream)))),
-                    Self::WebSocketFanOut => drop(tokio::spawn(forgiving(websocket::fan_out(stream, peers.clone())))),
+                    Self::WebSocketFanOut => {
+                        drop(tokio::spawn(forgiving(websocket::fan_out(stream, peers.clone()))))
+                    }
                     Self::Http => drop(tokio::spawn(forgiving(http::serve(stream)))),
                 }
             }
@@ -57,7 +59,9 @@ impl FromStr for Floor {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let all = [Self::WebSocketEcho, Self::WebSocketFanOut, Self::Http];
-        all.into_iter().find(|floor| floor.name() == name).ok_or_else(|| format!("{name:?} is no floor"))
+        all.into_iter()
+            .find(|floor| floor.name() == name)
+            .ok_or_else(|| format!("{name:?} is no floor"))
     }
 }
 

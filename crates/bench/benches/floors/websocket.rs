@@ -1,4 +1,5 @@
-//! tokio-tungstenite with a read buffer of 4 KiB: what is ready is read, then written, then flushed once.
+//! tokio-tungstenite with a read buffer of 4 KiB: what is ready is read, then written, then flushed
+//! once.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -54,7 +55,9 @@ pub(super) async fn fan_out(stream: Stream, peers: Peers) -> Result<(), Error> {
     let outcome = poll_fn(|cx| {
         while let Poll::Ready(message) = Pin::new(&mut socket).poll_next(cx) {
             match message {
-                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => publish(&peers, &message),
+                Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
+                    publish(&peers, &message)
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
@@ -91,7 +94,11 @@ async fn accept(stream: Stream) -> Result<WebSocketStream<Stream>, Error> {
     accept_async_with_config(stream, Some(WebSocketConfig::default().read_buffer_size(4096))).await
 }
 
-fn flush(socket: &mut WebSocketStream<Stream>, dirty: &mut bool, cx: &mut Context<'_>) -> Result<(), Error> {
+fn flush(
+    socket: &mut WebSocketStream<Stream>,
+    dirty: &mut bool,
+    cx: &mut Context<'_>,
+) -> Result<(), Error> {
     if *dirty && Pin::new(socket).poll_flush(cx)?.is_ready() {
         *dirty = false;
     }

@@ -82,36 +82,64 @@ impl Peer {
             let output = output.map_err(|error| format!("{} cannot be run: {error}", tool[0]))?;
             // Java says it on stderr.
             let said = [output.stdout, output.stderr].concat();
-            versions.push(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned());
+            versions
+                .push(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned());
         }
-        let output = Command::new(self.build[0]).args(&self.build[1..]).current_dir(&folder).output();
+        let output =
+            Command::new(self.build[0]).args(&self.build[1..]).current_dir(&folder).output();
         let output = output.map_err(|error| format!("{} cannot be run: {error}", self.build[0]))?;
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-            let reason =
-                said.lines().find(|line| line.contains("rror")).unwrap_or("it says nothing about it").to_owned();
+            let said =
+                String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            let reason = said
+                .lines()
+                .find(|line| line.contains("rror"))
+                .unwrap_or("it says nothing about it")
+                .to_owned();
             return Err(format!("`{}` failed: {reason}", self.build.join(" ")));
         }
         let (file, before) = self.library;
-        let text = std::fs::read_to_string(folder.join(file)).map_err(|error| format!("{file}: {error}"))?;
-        let library =
-            text.split_once(before).map_or("?", |(_, after)| after.split(['"', '<', '\n']).next().unwrap_or("?"));
-        let version = format!("{} {} on {} {}", self.name, number(library), self.runtime, number(&versions[0]));
-        Ok(Built { name: self.name, version, learns: self.learns, known: self.known, folder, run: self.run })
+        let text = std::fs::read_to_string(folder.join(file))
+            .map_err(|error| format!("{file}: {error}"))?;
+        let library = text
+            .split_once(before)
+            .map_or("?", |(_, after)| after.split(['"', '<', '\n']).next().unwrap_or("?"));
+        let version = format!(
+            "{} {} on {} {}",
+            self.name,
+            number(library),
+            self.runtime,
+            number(&versions[0])
+        );
+        Ok(Built {
+            name: self.name,
+            version,
+            learns: self.learns,
+            known: self.known,
+            folder,
+            run: self.run,
+        })
     }
 }
 
 /// The number in what a tool says of its version.
 fn number(said: &str) -> &str {
     let is_digit = |character: char| character.is_ascii_digit();
-    let word = said.split([' ', '"']).find(|word| word.contains('.') && word.contains(is_digit)).unwrap_or("?");
+    let word = said
+        .split([' ', '"'])
+        .find(|word| word.contains('.') && word.contains(is_digit))
+        .unwrap_or("?");
     word.trim_start_matches(|character| !is_digit(character))
 }
 
 impl Built {
     /// What starts it.
     pub fn command(&self) -> Command {
-        let program = if self.run[0].contains('/') { self.folder.join(self.run[0]) } else { self.run[0].into() };
+        let program = if self.run[0].contains('/') {
+            self.folder.join(self.run[0])
+        } else {
+            self.run[0].into()
+        };
         let mut command = Command::new(program);
         command.args(&self.run[1..]).current_dir(&self.folder);
         command

@@ -1,9 +1,15 @@
-//! Sockeye beside other SockJS servers, and beside what its libraries cost by themselves: `make bench-peers`.
+//! Sockeye beside other SockJS servers, and beside what its libraries cost by themselves: `make
+//! bench-peers`.
 //!
-//! Each server runs on one core, the load on another; all have their turn in each round. A peer is built if this machine has what it
-//! takes; of one that is not, it is told why, and no figures.
+//! Each server runs on one core, the load on another; all have their turn in each round. A peer is
+//! built if this machine has what it takes; of one that is not, it is told why, and no figures.
 
-#![allow(unreachable_pub, missing_docs, dead_code, reason = "a program has no users who read its documentation")]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    dead_code,
+    reason = "a program has no users who read its documentation"
+)]
 
 mod build;
 #[path = "../common/mod.rs"]
@@ -36,7 +42,8 @@ struct Args {
     /// Tiny sizes: it must run, not measure
     #[arg(long)]
     smoke: bool,
-    /// How often each measurement is made; before, those servers have a longer turn whose compilers learn while they run
+    /// How often each measurement is made; before, those servers have a longer turn whose compilers
+    /// learn while they run
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// How long each is measured
@@ -45,7 +52,8 @@ struct Args {
     /// Write the tables and pictures into this folder
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// Put the tables and pictures into this file, between the lines <!-- peers --> and <!-- /peers -->
+    /// Put the tables and pictures into this file, between the lines <!-- peers --> and <!-- /peers
+    /// -->
     #[arg(long, value_name = "FILE", requires = "output")]
     readme: Option<PathBuf>,
     /// Be a floor's server
@@ -85,7 +93,9 @@ fn bench(args: &Args) -> Result<(), String> {
     }
     let pinned = servers::pin_driver();
     let scale = Scale::new(args.smoke, args.seconds, args.rounds);
-    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|text| name.contains(text.as_str()));
+    let wanted = |name: &str| {
+        args.only.is_empty() || args.only.iter().any(|text| name.contains(text.as_str()))
+    };
     let figures = vec![
         measure::cpu(&contenders, &scale, &wanted),
         measure::memory(&contenders, &scale, &wanted),

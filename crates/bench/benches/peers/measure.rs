@@ -27,7 +27,11 @@ enum Program {
 
 impl Contender {
     pub fn sockeye(binary: &Path) -> Self {
-        Self { name: "Sockeye", version: String::new(), program: Program::Sockeye(binary.to_owned()) }
+        Self {
+            name: "Sockeye",
+            version: String::new(),
+            program: Program::Sockeye(binary.to_owned()),
+        }
     }
 
     pub fn peer(built: Built) -> Self {
@@ -43,7 +47,9 @@ impl Contender {
     fn explain(&self, reason: String) -> String {
         let known = match &self.program {
             Program::Sockeye(_) => None,
-            Program::Peer(built) => built.known.iter().find(|(symptom, _)| reason.contains(symptom)),
+            Program::Peer(built) => {
+                built.known.iter().find(|(symptom, _)| reason.contains(symptom))
+            }
         };
         let known = known.map_or_else(String::new, |(_, cause)| format!(" ({cause})"));
         format!("{}: {reason}{known}", self.name)
@@ -80,7 +86,10 @@ pub struct Line {
 impl Figures {
     fn columns(floor: bool, contenders: &[Contender]) -> Vec<String> {
         let floor = floor.then(|| "floor".to_owned());
-        floor.into_iter().chain(contenders.iter().map(|contender| contender.name.to_owned())).collect()
+        floor
+            .into_iter()
+            .chain(contenders.iter().map(|contender| contender.name.to_owned()))
+            .collect()
     }
 }
 
@@ -104,8 +113,11 @@ pub fn cpu(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) -> boo
         let mut seen: Vec<Result<Vec<f64>, String>> = vec![Ok(Vec::new()); servers.len() + 1];
         for round in 0..=scale.rounds {
             for (index, seen) in seen.iter_mut().enumerate() {
-                let (server, contender) =
-                    if index == 0 { (&floor, None) } else { (&servers[index - 1], Some(&contenders[index - 1])) };
+                let (server, contender) = if index == 0 {
+                    (&floor, None)
+                } else {
+                    (&servers[index - 1], Some(&contenders[index - 1]))
+                };
                 let learns = contender.is_some_and(Contender::learns);
                 let Ok(values) = seen else { continue };
                 match round {
@@ -120,10 +132,18 @@ pub fn cpu(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) -> boo
         }
         let explained = |(index, cell): (usize, Result<Vec<f64>, String>)| {
             let told = cell.map(|mut values| median(&mut values));
-            if index == 0 { told } else { told.map_err(|reason| contenders[index - 1].explain(reason)) }
+            if index == 0 {
+                told
+            } else {
+                told.map_err(|reason| contenders[index - 1].explain(reason))
+            }
         };
         let cells = seen.into_iter().enumerate().map(explained).collect();
-        figures.lines.push(Line { name: row.name.to_owned(), pictured: PICTURED.contains(&row.name), cells });
+        figures.lines.push(Line {
+            name: row.name.to_owned(),
+            pictured: PICTURED.contains(&row.name),
+            cells,
+        });
     }
     figures
 }
@@ -143,9 +163,20 @@ fn learning(scale: &Scale) -> Scale {
     Scale { measured: scale.measured * 3, ..*scale }
 }
 
-fn turn(row: &Row, server: &Result<Server, String>, is_floor: bool, scale: &Scale) -> Result<f64, String> {
+fn turn(
+    row: &Row,
+    server: &Result<Server, String>,
+    is_floor: bool,
+    scale: &Scale,
+) -> Result<f64, String> {
     let server = server.as_ref().map_err(Clone::clone)?;
-    let run = async { if is_floor { row.run_floor(server, scale).await } else { row.run_sockjs(server, scale).await } };
+    let run = async {
+        if is_floor {
+            row.run_floor(server, scale).await
+        } else {
+            row.run_sockjs(server, scale).await
+        }
+    };
     let each = driver::block_on(run).map_err(text)??.each();
     if each.is_finite() { Ok(each) } else { Err("no message came back".to_owned()) }
 }
@@ -228,13 +259,16 @@ pub fn latency(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
         }
         eprintln!("{name} …");
         let servers: Vec<_> = contenders.iter().map(Contender::start).collect();
-        let mut seen: Vec<Result<Latencies, String>> = vec![Ok(Latencies::default()); servers.len()];
+        let mut seen: Vec<Result<Latencies, String>> =
+            vec![Ok(Latencies::default()); servers.len()];
         for round in 0..=scale.rounds {
             for ((server, seen), contender) in servers.iter().zip(&mut seen).zip(contenders) {
                 let Ok(latencies) = seen else { continue };
                 match round {
                     0 if !contender.learns() => {}
-                    0 => *seen = round_trips(server, technique, scale).map(|_| Latencies::default()),
+                    0 => {
+                        *seen = round_trips(server, technique, scale).map(|_| Latencies::default())
+                    }
                     _ => match round_trips(server, technique, scale) {
                         Ok(found) => latencies.add(&found),
                         Err(error) => *seen = Err(error),
@@ -242,11 +276,14 @@ pub fn latency(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
                 }
             }
         }
-        for (share, label) in [(0.5, "half of all messages"), (0.99, "99 of 100"), (0.999, "999 of 1,000")] {
+        for (share, label) in
+            [(0.5, "half of all messages"), (0.99, "99 of 100"), (0.999, "999 of 1,000")]
+        {
             let cell = |(seen, contender): (&Result<Latencies, String>, &Contender)| match seen {
-                Ok(latencies) => {
-                    latencies.quantile(share).map(|time| time.as_secs_f64() * 1e3).ok_or(TOO_FEW.to_owned())
-                }
+                Ok(latencies) => latencies
+                    .quantile(share)
+                    .map(|time| time.as_secs_f64() * 1e3)
+                    .ok_or(TOO_FEW.to_owned()),
                 Err(error) => Err(contender.explain(error.clone())),
             };
             let cells = seen.iter().zip(contenders).map(cell).collect();
@@ -257,13 +294,20 @@ pub fn latency(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
     figures
 }
 
-fn round_trips(server: &Result<Server, String>, technique: Technique, scale: &Scale) -> Result<Latencies, String> {
+fn round_trips(
+    server: &Result<Server, String>,
+    technique: Technique,
+    scale: &Scale,
+) -> Result<Latencies, String> {
     let server = server.as_ref().map_err(Clone::clone)?;
     // With three rounds of a second so many messages that 999 of 1,000 can be told.
-    let timing = Timing { warm_up: scale.warm_up, measured: scale.measured * 4, patience: PATIENCE };
+    let timing =
+        Timing { warm_up: scale.warm_up, measured: scale.measured * 4, patience: PATIENCE };
     let (sessions, pace) = (scale.sessions(100), Pace::PerSecond(1000.0));
     let plan = Echo { technique, sessions, size: SIZE, pace, stamped: false, timing };
-    let seen = driver::block_on(echo::run(&server.target("/echo"), None, &plan)).map_err(text)?.map_err(explain)?;
+    let seen = driver::block_on(echo::run(&server.target("/echo"), None, &plan))
+        .map_err(text)?
+        .map_err(explain)?;
     check(seen.correctness, seen.first_error.clone())?;
     Ok(seen.round_trips)
 }

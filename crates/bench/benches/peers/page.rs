@@ -90,7 +90,11 @@ impl Figures {
         let (mut notes, mut ahead) = (Vec::new(), Vec::new());
         let mut text = format!("\n### {}\n\n{}\n\n", self.title, self.about);
         if let Some(picture) = self.picture() {
-            let _ = write!(text, "<img src=\"{folder}{picture}\" width=\"100%\" alt=\"{}, as bars\">\n\n", self.title);
+            let _ = write!(
+                text,
+                "<img src=\"{folder}{picture}\" width=\"100%\" alt=\"{}, as bars\">\n\n",
+                self.title
+            );
         }
         text.push_str("| |");
         for name in &self.columns {
@@ -105,11 +109,19 @@ impl Figures {
                     (Err(reason), _) => note(&mut notes, reason),
                     (Ok(value), Some(_)) if index == self.own() => figure(*value),
                     // What looks the same in the table is the same.
-                    (Ok(value), Some(own)) if index > self.own() && *value < own && figure(*value) != figure(own) => {
-                        ahead.push(format!("{whose} in \"{name}\" ({} beside {})", figure(*value), figure(own)));
+                    (Ok(value), Some(own))
+                        if index > self.own() && *value < own && figure(*value) != figure(own) =>
+                    {
+                        ahead.push(format!(
+                            "{whose} in \"{name}\" ({} beside {})",
+                            figure(*value),
+                            figure(own)
+                        ));
                         format!("**ahead: {}** (×{:.2})", figure(*value), value / own)
                     }
-                    (Ok(value), Some(own)) => format!("{} (×{})", figure(*value), ratio(value / own)),
+                    (Ok(value), Some(own)) => {
+                        format!("{} (×{})", figure(*value), ratio(value / own))
+                    }
                     (Ok(value), None) => figure(*value),
                 };
                 let _ = write!(text, " {shown} |");

@@ -20,8 +20,9 @@ use crate::os;
 /// What to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Churn {
-    /// How messages travel. A WebSocket is opened and closed with its handshakes; over HTTP a visit asks for `info` first, and uses
-    /// the connections of the visit before it, as a browser does, but for that of a stream, which ends with its session.
+    /// How messages travel. A WebSocket is opened and closed with its handshakes; over HTTP a visit
+    /// asks for `info` first, and uses the connections of the visit before it, as a browser does,
+    /// but for that of a stream, which ends with its session.
     pub technique: Technique,
     /// How many visitors there are at a time.
     pub visitors: usize,
@@ -68,14 +69,17 @@ pub async fn run(target: &Target, pid: Option<u32>, plan: &Churn) -> Result<Chur
     let visits = shared.visits.load(Ordering::Relaxed) - visits;
     shared.over.store(true, Ordering::Relaxed);
 
-    let mut outcome = ChurnOutcome { visits, spent: before.until(after), ..ChurnOutcome::default() };
+    let mut outcome =
+        ChurnOutcome { visits, spent: before.until(after), ..ChurnOutcome::default() };
     while let Some(visitor) = tasks.join_next().await {
-        let (correctness, broken, error) = visitor.expect("a visitor does not panic and is not aborted");
+        let (correctness, broken, error) =
+            visitor.expect("a visitor does not panic and is not aborted");
         outcome.correctness += correctness;
         outcome.broken += broken;
         outcome.first_error = outcome.first_error.or(error);
     }
-    outcome.durations = std::mem::take(&mut *shared.durations.lock().unwrap_or_else(PoisonError::into_inner));
+    outcome.durations =
+        std::mem::take(&mut *shared.durations.lock().unwrap_or_else(PoisonError::into_inner));
     match outcome.first_error {
         Some(error) if outcome.visits == 0 => Err(error),
         _ => Ok(outcome),
@@ -90,10 +94,16 @@ struct Shared {
     durations: Mutex<Latencies>,
 }
 
-/// A visitor that was turned away waits so long, for a server that refuses everybody is not to be stormed.
+/// A visitor that was turned away waits so long, for a server that refuses everybody is not to be
+/// stormed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-async fn visitor(target: Target, number: u32, plan: Churn, shared: Arc<Shared>) -> (Correctness, u64, Option<Error>) {
+async fn visitor(
+    target: Target,
+    number: u32,
+    plan: Churn,
+    shared: Arc<Shared>,
+) -> (Correctness, u64, Option<Error>) {
     let (mut correctness, mut broken, mut first_error) = (Correctness::default(), 0, None);
     let mut stationery = Stationery::new(number, plan.size);
     let mut link = None;
@@ -127,7 +137,12 @@ async fn visitor(target: Target, number: u32, plan: Churn, shared: Arc<Shared>) 
     (correctness, broken, first_error)
 }
 
-async fn visit(target: &Target, link: &mut Link, plan: &Churn, text: &[u8]) -> Result<Correctness, Error> {
+async fn visit(
+    target: &Target,
+    link: &mut Link,
+    plan: &Churn,
+    text: &[u8],
+) -> Result<Correctness, Error> {
     let patience = plan.timing.patience;
     link.info(target, patience).await?;
     link.opened(patience).await?;

@@ -31,7 +31,8 @@ pub struct Echo {
     pub size: usize,
     /// When they are sent.
     pub pace: Pace,
-    /// Whether the server adds to each message when it came: a space, and the nanoseconds of [`os::monotonic`]'s clock.
+    /// Whether the server adds to each message when it came: a space, and the nanoseconds of
+    /// [`os::monotonic`]'s clock.
     pub stamped: bool,
     /// For how long.
     pub timing: Timing,
@@ -42,8 +43,8 @@ pub struct Echo {
 pub enum Pace {
     /// As soon as fewer than so many of the session's messages are unanswered.
     InFlight(usize),
-    /// So many in a second over all sessions, answered or not. Latencies count from when a message was due, so that a server that makes
-    /// the sender wait does not hide it.
+    /// So many in a second over all sessions, answered or not. Latencies count from when a message
+    /// was due, so that a server that makes the sender wait does not hide it.
     PerSecond(f64),
 }
 
@@ -118,8 +119,17 @@ struct Mark {
     reading: Reading,
 }
 
-async fn measure(target: &Target, pid: Option<u32>, plan: &Echo, shared: &Shared, lanes: &[Arc<Lane>]) -> (Mark, Mark) {
-    let mark = || Mark { messages: shared.messages.load(Ordering::Relaxed), reading: Reading::now(target, pid) };
+async fn measure(
+    target: &Target,
+    pid: Option<u32>,
+    plan: &Echo,
+    shared: &Shared,
+    lanes: &[Arc<Lane>],
+) -> (Mark, Mark) {
+    let mark = || Mark {
+        messages: shared.messages.load(Ordering::Relaxed),
+        reading: Reading::now(target, pid),
+    };
     tick_for(plan.timing.warm_up, shared, lanes).await;
     let before = mark();
     shared.from.store(before.reading.at(), Ordering::Relaxed);
@@ -231,7 +241,19 @@ impl Session {
         let patience = plan.timing.patience.as_millis().div_ceil(TICK.as_millis()) as u64;
         let stationery = Stationery::new(number, plan.size);
         let (stamped, ledger) = (plan.stamped, Ledger::default());
-        Self { number, stamped, link, lane, shared, stationery, in_flight, patience, sent: 0, ledger, heard: 0 }
+        Self {
+            number,
+            stamped,
+            link,
+            lane,
+            shared,
+            stationery,
+            in_flight,
+            patience,
+            sent: 0,
+            ledger,
+            heard: 0,
+        }
     }
 
     async fn run(mut self) -> (Ledger, u32, Option<Error>) {
@@ -259,7 +281,11 @@ impl Session {
     /// Breaks when the run is over and everything is answered.
     fn send_due(&mut self) -> ControlFlow<()> {
         if self.shared.draining.load(Ordering::Relaxed) {
-            return if self.unanswered() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            return if self.unanswered() == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            };
         }
         match self.in_flight {
             Some(in_flight) if self.unanswered() < in_flight => {
@@ -291,7 +317,8 @@ impl Session {
     }
 
     fn has_lost_patience(&self) -> bool {
-        self.unanswered() > 0 && self.shared.ticks.load(Ordering::Relaxed) - self.heard > self.patience
+        self.unanswered() > 0
+            && self.shared.ticks.load(Ordering::Relaxed) - self.heard > self.patience
     }
 
     fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -302,12 +329,14 @@ impl Session {
         let (mut count, mut now_and_times) = (0, None);
         let outcome = link.poll_progress(cx, &mut |text| {
             count += 1;
-            let (text, at_server) = if *stamped { message::split_stamp(text) } else { (text, None) };
+            let (text, at_server) =
+                if *stamped { message::split_stamp(text) } else { (text, None) };
             match message::read(text) {
                 Some(stamp) if stamp.session == *number && stamp.number < *sent => {
                     ledger.arrived(stamp.number);
                     if (from..until).contains(&stamp.due) {
-                        let (now, times) = now_and_times.get_or_insert_with(|| (os::monotonic(), shared.times()));
+                        let (now, times) =
+                            now_and_times.get_or_insert_with(|| (os::monotonic(), shared.times()));
                         times.round_trips.record(now.saturating_sub(stamp.due));
                         if let Some(at_server) = at_server {
                             times.to_server.record(at_server.saturating_sub(stamp.due));

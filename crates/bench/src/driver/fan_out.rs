@@ -76,8 +76,13 @@ pub async fn run_telling(
     plan: &FanOut,
     begun: impl FnOnce(),
 ) -> Result<FanOutOutcome, Error> {
-    let opened = opening::open(target, plan.technique, plan.receivers, plan.timing.patience).await?;
-    let shared = Arc::new(Shared { lane: Lane::default(), phase: AtomicU8::new(SETTLING), round: Mutex::default() });
+    let opened =
+        opening::open(target, plan.technique, plan.receivers, plan.timing.patience).await?;
+    let shared = Arc::new(Shared {
+        lane: Lane::default(),
+        phase: AtomicU8::new(SETTLING),
+        round: Mutex::default(),
+    });
     let (mut tasks, mut lanes) = (JoinSet::new(), Vec::with_capacity(plan.receivers));
     let mut stationery = Some(Stationery::new(0, plan.size));
     for link in opened.links {
@@ -94,7 +99,12 @@ pub async fn run_telling(
         tasks.spawn(receiver.run());
     }
     // The first one speaks when the controller says so.
-    let speaker = Speaker { shared: &shared, lane: &lanes[0], receivers: plan.receivers, interval: plan.interval };
+    let speaker = Speaker {
+        shared: &shared,
+        lane: &lanes[0],
+        receivers: plan.receivers,
+        interval: plan.interval,
+    };
     let patience = plan.timing.patience;
 
     let mut outcome = FanOutOutcome { openings: opened.times, ..FanOutOutcome::default() };
@@ -116,7 +126,8 @@ pub async fn run_telling(
         let (ledger, error) = receiver.expect("a receiver does not panic and is not aborted");
         if let Some((first, ledger)) = ledger {
             let broken = error.is_some();
-            outcome.correctness += if broken { ledger.close_broken(first, sent) } else { ledger.close(first, sent) };
+            outcome.correctness +=
+                if broken { ledger.close_broken(first, sent) } else { ledger.close(first, sent) };
         }
         outcome.broken += usize::from(error.is_some());
         outcome.first_error = outcome.first_error.or(error);
@@ -191,7 +202,8 @@ struct Speaker<'s> {
     interval: Duration,
 }
 
-/// A session that is open need not hear yet: its application may still be joining. So it is spoken to again after this time.
+/// A session that is open need not hear yet: its application may still be joining. So it is spoken
+/// to again after this time.
 const AGAIN: Duration = Duration::from_millis(100);
 
 impl Speaker<'_> {
@@ -204,7 +216,8 @@ impl Speaker<'_> {
                 pause *= 2;
             }
         };
-        let silence = Error::Silence { step: "a broadcast that all receivers hear", after: patience };
+        let silence =
+            Error::Silence { step: "a broadcast that all receivers hear", after: patience };
         timeout(patience, speaking).await.map_err(|_| silence)
     }
 
@@ -267,7 +280,10 @@ impl Receiver {
             let Self { link, shared, ledger, .. } = self;
             let progress = link.poll_progress(cx, &mut |text| match message::read(text) {
                 Some(stamp) if stamp.session == 0 => {
-                    ledger.get_or_insert_with(|| (stamp.number, Ledger::from(stamp.number))).1.arrived(stamp.number);
+                    ledger
+                        .get_or_insert_with(|| (stamp.number, Ledger::from(stamp.number)))
+                        .1
+                        .arrived(stamp.number);
                     shared.delivered(stamp.number, stamp.due);
                 }
                 _ => {

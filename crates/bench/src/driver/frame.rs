@@ -13,7 +13,8 @@ pub(super) enum Kind {
     Messages(usize),
 }
 
-/// Reads one frame and hands on its messages, without copying them where nothing in them is escaped.
+/// Reads one frame and hands on its messages, without copying them where nothing in them is
+/// escaped.
 ///
 /// # Errors
 ///
@@ -39,7 +40,8 @@ fn messages(array: &[u8], message: &mut dyn FnMut(&[u8])) -> Result<usize, Error
         messages.iter().for_each(|text| message(text.as_bytes()));
         return Ok(messages.len());
     }
-    let mut rest = array.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).ok_or(NO_FRAME)?;
+    let mut rest =
+        array.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).ok_or(NO_FRAME)?;
     let mut count = 0;
     while let Some(text) = rest.strip_prefix(b"\"") {
         let end = memchr::memchr(b'"', text).ok_or(NO_FRAME)?;
@@ -67,7 +69,11 @@ impl Lines {
     /// # Errors
     ///
     /// The first one of `line`.
-    pub(super) fn read(&mut self, piece: &[u8], line: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn read(
+        &mut self,
+        piece: &[u8],
+        line: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut rest = piece;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             if self.begun.is_empty() {
@@ -105,16 +111,23 @@ mod tests {
 
     fn texts(frame: &str) -> Option<Vec<String>> {
         let mut texts = Vec::new();
-        let kind = read(frame.as_bytes(), &mut |text| texts.push(String::from_utf8(text.to_vec()).expect("text")));
+        let kind = read(frame.as_bytes(), &mut |text| {
+            texts.push(String::from_utf8(text.to_vec()).expect("text"))
+        });
         matches!(kind, Ok(Kind::Messages(count)) if count == texts.len()).then_some(texts)
     }
 
     #[test]
     fn messages_are_found_escaped_or_not() {
         assert_eq!(texts(r#"a["x"]"#), Some(vec!["x".to_owned()]));
-        assert_eq!(texts(r#"a["x","","y z"]"#), Some(vec!["x".to_owned(), String::new(), "y z".to_owned()]));
+        assert_eq!(
+            texts(r#"a["x","","y z"]"#),
+            Some(vec!["x".to_owned(), String::new(), "y z".to_owned()])
+        );
         assert_eq!(texts(r#"a["x\n","\u0041"]"#), Some(vec!["x\n".to_owned(), "A".to_owned()]));
-        for broken in [r#"a"x""#, r#"a["x"#, r#"a["x",]"#, r#"a["x"y]"#, r#"a["x""y"]"#, r"a[\]", "a[1]"] {
+        for broken in
+            [r#"a"x""#, r#"a["x"#, r#"a["x",]"#, r#"a["x"y]"#, r#"a["x""y"]"#, r"a[\]", "a[1]"]
+        {
             assert_eq!(texts(broken), None, "{broken}");
         }
     }

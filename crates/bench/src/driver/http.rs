@@ -60,18 +60,24 @@ const LONGEST_HEAD: usize = 64 * 1024;
 const LONGEST_LINE: usize = 4096;
 
 impl Reader {
-    /// Reads from the front of `input`: how many bytes are done with, and what they mean. `None` asks for more input behind the rest.
+    /// Reads from the front of `input`: how many bytes are done with, and what they mean. `None`
+    /// asks for more input behind the rest.
     ///
     /// # Errors
     ///
     /// When it is no HTTP/1.1 answer.
-    pub(crate) fn read<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+    pub(crate) fn read<'a>(
+        &mut self,
+        input: &'a [u8],
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
         let mut done = 0;
         loop {
             let rest = &input[done..];
             match self.state {
                 State::Head => {
-                    let Some((length, head, state)) = read_head(rest)? else { return Ok((done, None)) };
+                    let Some((length, head, state)) = read_head(rest)? else {
+                        return Ok((done, None));
+                    };
                     self.state = state;
                     return Ok((done + length, Some(Event::Head(head))));
                 }
@@ -85,8 +91,11 @@ impl Reader {
                         return Ok((done, None));
                     }
                     let left = left - length as u64;
-                    self.state =
-                        if let State::Chunk(_) = self.state { State::Chunk(left) } else { State::Length(left) };
+                    self.state = if let State::Chunk(_) = self.state {
+                        State::Chunk(left)
+                    } else {
+                        State::Length(left)
+                    };
                     return Ok((done + length, Some(Event::Body(&rest[..length]))));
                 }
                 State::Length(_) => unreachable!("none and some bytes are both above"),
@@ -142,7 +151,9 @@ fn read_head(input: &[u8]) -> Result<Option<(usize, Head, State)>, Error> {
     let length = match response.parse(input) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if input.len() < LONGEST_HEAD => return Ok(None),
-        Ok(httparse::Status::Partial) => return Err(Error::Protocol("the head of an answer does not end")),
+        Ok(httparse::Status::Partial) => {
+            return Err(Error::Protocol("the head of an answer does not end"));
+        }
         Err(_) => return Err(Error::Protocol("the answer is no HTTP")),
     };
     let status = response.code.unwrap_or_default();
@@ -181,7 +192,11 @@ fn read_head(input: &[u8]) -> Result<Option<(usize, Head, State)>, Error> {
 /// A line without its end, and its length with it.
 fn line(input: &[u8]) -> Result<Option<(usize, &[u8])>, Error> {
     let Some(end) = memchr::memchr(b'\n', input) else {
-        return if input.len() < LONGEST_LINE { Ok(None) } else { Err(Error::Protocol("a line does not end")) };
+        return if input.len() < LONGEST_LINE {
+            Ok(None)
+        } else {
+            Err(Error::Protocol("a line does not end"))
+        };
     };
     let line = &input[..end];
     Ok(Some((end + 1, line.strip_suffix(b"\r").unwrap_or(line))))
@@ -190,7 +205,9 @@ fn line(input: &[u8]) -> Result<Option<(usize, &[u8])>, Error> {
 fn chunk_size(line: &[u8]) -> Result<u64, Error> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let digits = str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'));
-    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or(Error::Protocol("a chunk has no size"))
+    digits
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .ok_or(Error::Protocol("a chunk has no size"))
 }
 
 #[cfg(test)]
@@ -233,7 +250,12 @@ mod tests {
             HTTP/1.1 204 No Content\r\nx: y\r\n\r\n\
             HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\no\n\r\n0A;x=y\r\na[\"1234\"]\n\r\n0\r\nt: u\r\n\r\n\
             HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nConnection: close\r\n\r\n";
-        let expected = [(200, "a[]", false), (204, "", false), (200, "o\na[\"1234\"]\n", false), (404, "", true)];
+        let expected = [
+            (200, "a[]", false),
+            (204, "", false),
+            (200, "o\na[\"1234\"]\n", false),
+            (404, "", true),
+        ];
         for step in 1..=wire.len() {
             let found = answers(wire, step).expect("HTTP");
             assert!(

@@ -18,7 +18,8 @@ use super::target::Target;
 
 /// Sessions that are held open. Dropping it drops their connections.
 ///
-/// They don't answer pings, so they last as long as the server's heartbeat delay and its patience behind that.
+/// They don't answer pings, so they last as long as the server's heartbeat delay and its patience
+/// behind that.
 pub struct Held {
     target: Target,
     links: Vec<Link>,
@@ -28,8 +29,8 @@ pub struct Held {
     pub openings: Latencies,
 }
 
-/// What a burst of messages over held sessions consists of: each session sends `messages` of `size` bytes and awaits them all, and
-/// this `rounds` times.
+/// What a burst of messages over held sessions consists of: each session sends `messages` of `size`
+/// bytes and awaits them all, and this `rounds` times.
 #[derive(Clone, Copy, Debug)]
 pub struct Burst {
     /// How often.
@@ -38,7 +39,8 @@ pub struct Burst {
     pub messages: u32,
     /// Bytes of each.
     pub size: usize,
-    /// Whether an HTTP session then closes the connection that it sends on, as browsers do with one that they have not used for a while.
+    /// Whether an HTTP session then closes the connection that it sends on, as browsers do with one
+    /// that they have not used for a while.
     pub rests: bool,
 }
 
@@ -48,10 +50,21 @@ impl Held {
     /// # Errors
     ///
     /// When one of them cannot be opened.
-    pub async fn open(target: &Target, technique: Technique, count: usize, patience: Duration) -> Result<Self, Error> {
+    pub async fn open(
+        target: &Target,
+        technique: Technique,
+        count: usize,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let opened = opening::open(target, technique, count, patience).await?;
         let target = target.clone();
-        let mut held = Self { target, links: opened.links, between_polls: false, patience, openings: opened.times };
+        let mut held = Self {
+            target,
+            links: opened.links,
+            between_polls: false,
+            patience,
+            openings: opened.times,
+        };
         for link in &mut held.links {
             link.flush().await?;
         }
@@ -63,7 +76,11 @@ impl Held {
     /// # Errors
     ///
     /// When one of them cannot be opened.
-    pub async fn open_between_polls(target: &Target, count: usize, patience: Duration) -> Result<Self, Error> {
+    pub async fn open_between_polls(
+        target: &Target,
+        count: usize,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let mut held = Self {
             target: target.clone(),
             links: Vec::with_capacity(count),
@@ -91,7 +108,8 @@ impl Held {
     pub async fn burst(&mut self, burst: Burst) -> Result<(), Error> {
         let (permits, mut tasks) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
         for (number, link) in std::mem::take(&mut self.links).into_iter().enumerate() {
-            let permit = Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
+            let permit =
+                Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
             let (between_polls, patience) = (self.between_polls, self.patience);
             tasks.spawn(async move {
                 let link = echo_burst(link, number as u32, burst, between_polls, patience).await;
@@ -129,7 +147,8 @@ async fn echo_burst(
         let echoed = poll_fn(|cx| {
             while awaited < end {
                 ready!(link.poll_progress(cx, &mut |text| {
-                    awaited += u32::from(message::read(text).is_some_and(|stamp| stamp.number == awaited));
+                    awaited +=
+                        u32::from(message::read(text).is_some_and(|stamp| stamp.number == awaited));
                 }))?;
             }
             Poll::Ready(Ok::<_, Error>(()))
@@ -144,8 +163,8 @@ async fn echo_burst(
     } else {
         link.flush().await?;
         if burst.rests {
-            // Here and not when all are done: five thousand idle connections more at once would leave the server's heap larger than its
-            // sessions need.
+            // Here and not when all are done: five thousand idle connections more at once would
+            // leave the server's heap larger than its sessions need.
             link.rest();
         }
     }

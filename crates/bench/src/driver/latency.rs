@@ -10,12 +10,16 @@ pub struct Latencies(Histogram<u64>);
 
 /// The longest time that is told apart from longer ones.
 const LONGEST: u64 = 3_600_000_000_000;
-/// So many samples must lie beyond a percentile: fewer say more about the run than about the server.
+/// So many samples must lie beyond a percentile: fewer say more about the run than about the
+/// server.
 const BEYOND: f64 = 10.0;
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are in order and three digits are allowed"))
+        Self(
+            Histogram::new_with_bounds(1, LONGEST, 3)
+                .expect("the bounds are in order and three digits are allowed"),
+        )
     }
 }
 
@@ -35,7 +39,8 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The time that this share (0 to 1) of the samples did not exceed; `None` when fewer than ten samples lie beyond it.
+    /// The time that this share (0 to 1) of the samples did not exceed; `None` when fewer than ten
+    /// samples lie beyond it.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         // A hair is allowed for: 1 - 0.999 is a little less than a thousandth.
         let beyond = self.count() as f64 * (1.0 - share) + 1e-6;
@@ -49,9 +54,9 @@ impl Latencies {
 
     /// The distribution as (upper end of a step, samples in it), for a picture.
     pub fn steps(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
-        self.0
-            .iter_recorded()
-            .map(|step| (Duration::from_nanos(step.value_iterated_to()), step.count_since_last_iteration()))
+        self.0.iter_recorded().map(|step| {
+            (Duration::from_nanos(step.value_iterated_to()), step.count_since_last_iteration())
+        })
     }
 }
 

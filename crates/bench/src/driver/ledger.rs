@@ -16,7 +16,8 @@ pub struct Correctness {
     pub reordered: u64,
     /// Came with other contents, or to another session than their own.
     pub changed: u64,
-    /// Were on their way when their session broke, and did not come. That they are lost is no surprise.
+    /// Were on their way when their session broke, and did not come. That they are lost is no
+    /// surprise.
     pub cut_off: u64,
 }
 
@@ -67,9 +68,11 @@ impl Ledger {
         }
     }
 
-    /// Takes down the arrival of something that is no message of this sender, who has sent those below number `sent`.
+    /// Takes down the arrival of something that is no message of this sender, who has sent those
+    /// below number `sent`.
     ///
-    /// Which message it was is not known. It is taken for the next one, which is what it most often is.
+    /// Which message it was is not known. It is taken for the next one, which is what it most often
+    /// is.
     pub fn changed(&mut self, sent: u32) {
         self.changed += 1;
         if self.next < sent {
@@ -78,7 +81,8 @@ impl Ledger {
         }
     }
 
-    /// One more than the highest number that has arrived: a message below it is not on its way any more.
+    /// One more than the highest number that has arrived: a message below it is not on its way any
+    /// more.
     pub fn reached(&self) -> u32 {
         self.next
     }
@@ -89,7 +93,8 @@ impl Ledger {
         self.next = self.next.max(number);
     }
 
-    /// The verdict when messages up to, but without, number `sent` were awaited from number `first` on.
+    /// The verdict when messages up to, but without, number `sent` were awaited from number `first`
+    /// on.
     pub fn close(&self, first: u32, sent: u32) -> Correctness {
         let absent = self.missing.len() as u64 + u64::from(sent.saturating_sub(self.next));
         Correctness {
@@ -130,7 +135,10 @@ mod tests {
         assert_eq!(verdict(&[0, 1], 4), Correctness { lost: 2, ..perfect });
         assert_eq!(verdict(&[0, 1, 1, 2, 3], 4), Correctness { duplicated: 1, ..perfect });
         assert_eq!(verdict(&[0, 2, 1, 3], 4), Correctness { reordered: 1, ..perfect });
-        assert_eq!(verdict(&[3, 2, 1, 0, 0], 4), Correctness { reordered: 3, duplicated: 1, ..perfect });
+        assert_eq!(
+            verdict(&[3, 2, 1, 0, 0], 4),
+            Correctness { reordered: 3, duplicated: 1, ..perfect }
+        );
     }
 
     #[test]
@@ -150,7 +158,10 @@ mod tests {
         ledger.arrived(0);
         ledger.arrived(2);
         let verdict = ledger.close_broken(0, 5);
-        assert_eq!(verdict, Correctness { expected: 5, lost: 1, cut_off: 2, ..Correctness::default() });
+        assert_eq!(
+            verdict,
+            Correctness { expected: 5, lost: 1, cut_off: 2, ..Correctness::default() }
+        );
     }
 
     #[test]
@@ -160,7 +171,10 @@ mod tests {
         ledger.changed(1);
         assert_eq!(ledger.reached(), 1);
         ledger.arrived(1);
-        assert_eq!(ledger.close(0, 2), Correctness { expected: 2, changed: 1, ..Correctness::default() });
+        assert_eq!(
+            ledger.close(0, 2),
+            Correctness { expected: 2, changed: 1, ..Correctness::default() }
+        );
     }
 
     #[test]
@@ -169,7 +183,10 @@ mod tests {
         ledger.give_up(2);
         assert_eq!(ledger.close(0, 2).lost, 2);
         ledger.arrived(0);
-        assert_eq!(ledger.close(0, 2), Correctness { expected: 2, lost: 1, reordered: 1, ..Correctness::default() });
+        assert_eq!(
+            ledger.close(0, 2),
+            Correctness { expected: 2, lost: 1, reordered: 1, ..Correctness::default() }
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The messages of a load: each says which session it is of, its number, when it was due, and carries a check of all of it.
+//! The messages of a load: each says which session it is of, its number, when it was due, and
+//! carries a check of all of it.
 
 /// Bytes of a message without filler.
 pub(super) const LEAST: usize = FILLER;
@@ -22,8 +23,8 @@ pub(super) struct Stamp {
 
 /// Writes messages of one session into a buffer of its own.
 ///
-/// Their text is made of letters, digits and dots: nothing that JSON, a URL or an event stream would escape, so that their bytes on the
-/// wire are the same under every framing.
+/// Their text is made of letters, digits and dots: nothing that JSON, a URL or an event stream
+/// would escape, so that their bytes on the wire are the same under every framing.
 pub(super) struct Stationery {
     text: Vec<u8>,
 }

@@ -12,7 +12,8 @@ use super::target::Target;
 use crate::os;
 use std::time::Duration;
 
-/// Sessions that open at the same time: enough to keep a server busy, too few to overflow a backlog.
+/// Sessions that open at the same time: enough to keep a server busy, too few to overflow a
+/// backlog.
 pub(super) const AT_ONCE: usize = 64;
 
 pub(super) struct Opened {
@@ -34,7 +35,8 @@ pub(super) async fn open(
 ) -> Result<Opened, Error> {
     let (permits, mut opening) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
     for _ in 0..count {
-        let permit = Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
+        let permit =
+            Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
         let target = target.clone();
         opening.spawn(async move {
             let begun = os::monotonic();

@@ -6,7 +6,8 @@ use super::idle::Held;
 use super::link::{Link, Technique};
 use super::target::Target;
 
-/// Whether a poll can be told not to wait: on an open session without messages it is answered at once.
+/// Whether a poll can be told not to wait: on an open session without messages it is answered at
+/// once.
 pub async fn short_polls(target: &Target, patience: Duration) -> bool {
     /// Much longer than an answer takes that does not wait, much shorter than any heartbeat delay.
     const AT_ONCE: Duration = Duration::from_secs(1);
@@ -20,7 +21,11 @@ pub async fn short_polls(target: &Target, patience: Duration) -> bool {
 /// # Errors
 ///
 /// Why they cannot.
-pub async fn opens(target: &Target, technique: Technique, patience: Duration) -> Result<(), super::Error> {
+pub async fn opens(
+    target: &Target,
+    technique: Technique,
+    patience: Duration,
+) -> Result<(), super::Error> {
     Held::open(target, technique, 1, patience).await.map(drop)
 }
 

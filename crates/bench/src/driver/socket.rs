@@ -34,7 +34,8 @@ pub(super) enum Arrived {
 }
 
 thread_local! {
-    /// Every socket of a thread is read into the same memory: it stays in the cache, and ten thousand idle sockets have no buffers.
+    /// Every socket of a thread is read into the same memory: it stays in the cache, and ten
+    /// thousand idle sockets have no buffers.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into());
 }
 
@@ -64,7 +65,9 @@ impl Socket {
         loop {
             match &mut self.stream {
                 Stream::Open(_) => return Poll::Ready(Ok(())),
-                Stream::Closed => self.stream = Stream::Connecting(Box::pin(self.target.clone().connect())),
+                Stream::Closed => {
+                    self.stream = Stream::Connecting(Box::pin(self.target.clone().connect()))
+                }
                 Stream::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
                     Ok(stream) => self.stream = Stream::Open(stream),
                     Err(error) => {
@@ -90,7 +93,8 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once, and has `parse` take what it understands from the front; the rest comes again, with more behind it.
+    /// Reads once, and has `parse` take what it understands from the front; the rest comes again,
+    /// with more behind it.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

@@ -12,7 +12,8 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::error::Error;
 
-/// What Chromium sends with a request, but for the compression that it takes: this driver takes none.
+/// What Chromium sends with a request, but for the compression that it takes: this driver takes
+/// none.
 const BROWSER: &str = "Connection: keep-alive\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
     Accept: */*\r\nOrigin: http://AUTHORITY\r\nReferer: http://AUTHORITY/\r\nAccept-Language: en-US,en;q=0.9\r\n";
@@ -103,7 +104,8 @@ impl FromStr for Target {
         let authority = uri.authority().ok_or_else(no_url)?;
         let host = authority.host().trim_matches(['[', ']']);
         let addrs = (host, authority.port_u16().unwrap_or(80)).to_socket_addrs();
-        let addr = addrs.and_then(|mut addrs| addrs.next().ok_or_else(|| io::ErrorKind::NotFound.into()));
+        let addr =
+            addrs.and_then(|mut addrs| addrs.next().ok_or_else(|| io::ErrorKind::NotFound.into()));
         Ok(Self(Arc::new(Inner {
             addr: addr.map_err(|source| TargetError::Resolve { url: url.to_owned(), source })?,
             authority: authority.as_str().to_owned(),
@@ -130,7 +132,8 @@ impl Target {
         Traffic { sent, received, requests, connections }
     }
 
-    /// The same endpoint, asked with as many headers as browsers send, by a page of the same server: some servers refuse those of others.
+    /// The same endpoint, asked with as many headers as browsers send, by a page of the same
+    /// server: some servers refuse those of others.
     pub fn as_a_browser(&self) -> Self {
         self.with(self.0.addr, &self.0.prefix, &BROWSER.replace("AUTHORITY", &self.0.authority))
     }
@@ -180,7 +183,8 @@ impl Target {
         &self.0.prefix
     }
 
-    /// The path of a session of its own, without a transport. No two processes and no two calls choose the same.
+    /// The path of a session of its own, without a transport. No two processes and no two calls
+    /// choose the same.
     pub(super) fn session_path(&self) -> String {
         let number = self.0.sessions.fetch_add(1, Ordering::Relaxed);
         let nonce = uuid::Uuid::new_v4().as_u128() as u64;
@@ -199,8 +203,8 @@ impl Target {
 
 /// The address to connect from, if it is not left to the system.
 ///
-/// One address has some 28,000 ports to connect from, those included that are kept from use for a while after their connection. The
-/// loopback network has 16 million addresses.
+/// One address has some 28,000 ports to connect from, those included that are kept from use for a
+/// while after their connection. The loopback network has 16 million addresses.
 fn source(target: IpAddr, number: u64) -> Option<Ipv4Addr> {
     const EACH: u64 = 16_000;
     match target {
@@ -226,11 +230,20 @@ mod tests {
     #[test]
     fn urls_are_read() {
         let target: Target = "http://127.0.0.1:81/a/b/".parse().expect("a URL");
-        assert_eq!((target.addr(), target.prefix()), (SocketAddr::from(([127, 0, 0, 1], 81)), "/a/b"));
+        assert_eq!(
+            (target.addr(), target.prefix()),
+            (SocketAddr::from(([127, 0, 0, 1], 81)), "/a/b")
+        );
         assert_eq!(target.authority(), "127.0.0.1:81");
         let target: Target = "http://[::1]/".parse().expect("a URL");
         assert_eq!((target.addr().port(), target.prefix()), (80, ""));
-        for wrong in ["", "127.0.0.1:80/echo", "https://127.0.0.1/echo", "http:///echo", "http://127.0.0.1/echo?a=1"] {
+        for wrong in [
+            "",
+            "127.0.0.1:80/echo",
+            "https://127.0.0.1/echo",
+            "http:///echo",
+            "http://127.0.0.1/echo?a=1",
+        ] {
             assert!(matches!(wrong.parse::<Target>(), Err(TargetError::Url(_))), "{wrong}");
         }
     }

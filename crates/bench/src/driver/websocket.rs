@@ -30,16 +30,22 @@ const PONG: u8 = 10;
 const LONGEST: u64 = 64 * 1024 * 1024;
 
 impl Reader {
-    /// Reads from the front of `input`: how many bytes are done with, and what they mean. `None` asks for more input behind the rest.
+    /// Reads from the front of `input`: how many bytes are done with, and what they mean. `None`
+    /// asks for more input behind the rest.
     ///
     /// # Errors
     ///
     /// When a server may not send this.
-    pub(super) fn read<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Error> {
+    pub(super) fn read<'a>(
+        &mut self,
+        input: &'a [u8],
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
         let &[first, second, ..] = input else { return Ok((0, None)) };
         let (opcode, last) = (first & 0x0f, first & 0x80 != 0);
         if first & 0x70 != 0 {
-            return Err(Error::Protocol("a WebSocket frame uses an extension that was not agreed on"));
+            return Err(Error::Protocol(
+                "a WebSocket frame uses an extension that was not agreed on",
+            ));
         }
         let (start, length) = match second {
             0..126 => (2, u64::from(second)),
@@ -48,7 +54,9 @@ impl Reader {
                 None => return Ok((0, None)),
             },
             127 => match input.get(2..10) {
-                Some(bytes) => (10, u64::from_be_bytes(bytes.try_into().expect("eight bytes were taken"))),
+                Some(bytes) => {
+                    (10, u64::from_be_bytes(bytes.try_into().expect("eight bytes were taken")))
+                }
                 None => return Ok((0, None)),
             },
             128.. => return Err(Error::Protocol("a WebSocket frame from the server is masked")),
@@ -171,14 +179,20 @@ mod tests {
             }
             rest.drain(..done);
         }
-        let expected: [(_, &[u8]); 4] =
-            [("message", b"Hello"), ("ping", b"!"), ("assembled", b"Hello"), ("close", b"\x03\xe8")];
+        let expected: [(_, &[u8]); 4] = [
+            ("message", b"Hello"),
+            ("ping", b"!"),
+            ("assembled", b"Hello"),
+            ("close", b"\x03\xe8"),
+        ];
         assert!(seen.iter().map(|(kind, text)| (*kind, &**text)).eq(expected), "{seen:?}");
     }
 
     #[test]
     fn what_a_server_may_not_send_is_refused() {
-        for wire in [&b"\x81\x85\0\0\0\0Hello"[..], b"\xc1\x00", b"\x83\x00", b"\x82\x7f\x7f\0\0\0\0\0\0\0"] {
+        for wire in
+            [&b"\x81\x85\0\0\0\0Hello"[..], b"\xc1\x00", b"\x83\x00", b"\x82\x7f\x7f\0\0\0\0\0\0\0"]
+        {
             assert!(Reader::default().read(wire).is_err(), "{wire:x?}");
         }
     }

@@ -36,9 +36,13 @@ pub struct Spent {
 impl AddAssign for Spent {
     fn add_assign(&mut self, other: Self) {
         let both = |a: Option<Duration>, b: Option<Duration>| Some(a? + b?);
-        self.server =
-            if self.wall.is_zero() { other.server } else { self.server.zip(other.server).map(|(a, b)| a + b) };
-        self.driver = if self.wall.is_zero() { other.driver } else { both(self.driver, other.driver) };
+        self.server = if self.wall.is_zero() {
+            other.server
+        } else {
+            self.server.zip(other.server).map(|(a, b)| a + b)
+        };
+        self.driver =
+            if self.wall.is_zero() { other.driver } else { both(self.driver, other.driver) };
         self.wall += other.wall;
         self.resident = other.resident;
         self.traffic += other.traffic;
@@ -51,10 +55,12 @@ impl Spent {
         Some(self.driver?.as_secs_f64() / self.wall.as_secs_f64())
     }
 
-    /// Whether the driver had no time left while the server had: then the server could do more than the figures say.
+    /// Whether the driver had no time left while the server had: then the server could do more than
+    /// the figures say.
     pub fn driver_was_bottleneck(&self) -> bool {
         let server = self.server.map(|cpu| cpu.total().as_secs_f64() / self.wall.as_secs_f64());
-        self.driver_share().is_some_and(|share| share > BUSY) && server.is_none_or(|share| share < BUSY)
+        self.driver_share().is_some_and(|share| share > BUSY)
+            && server.is_none_or(|share| share < BUSY)
     }
 }
 
@@ -86,7 +92,10 @@ impl Reading {
         Spent {
             wall: Duration::from_nanos(later.at - self.at),
             server: self.server.zip(later.server).map(|(before, after)| after.since(before)),
-            driver: self.driver.zip(later.driver).map(|(before, after)| after.saturating_sub(before)),
+            driver: self
+                .driver
+                .zip(later.driver)
+                .map(|(before, after)| after.saturating_sub(before)),
             resident: self.pid.and_then(|pid| cost::resident(pid).ok()),
             traffic: later.traffic.since(self.traffic),
         }

@@ -37,7 +37,9 @@ impl Handshake {
         }
         let end = head_end(&self.bytes).unwrap_or(self.bytes.len());
         let mut stripped = Vec::with_capacity(self.bytes.len());
-        for line in lines(&self.bytes[..end]).filter(|line| !names(line, b"upgrade") && !names(line, b"connection")) {
+        for line in lines(&self.bytes[..end])
+            .filter(|line| !names(line, b"upgrade") && !names(line, b"connection"))
+        {
             stripped.extend_from_slice(line);
         }
         stripped.extend_from_slice(&self.bytes[end..]);
@@ -59,9 +61,12 @@ fn names(line: &[u8], name: &[u8]) -> bool {
         .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name) && rest.starts_with(b":"))
 }
 
-/// Passes answers on: at once, or, with a buffer, each when it is complete or fills the buffer. With `stalls` nothing comes behind the
-/// answer to a WebSocket's handshake.
-pub(super) fn hold_back(buffer: Option<usize>, stalls: bool) -> impl FnMut(&[u8]) -> Option<Vec<u8>> {
+/// Passes answers on: at once, or, with a buffer, each when it is complete or fills the buffer.
+/// With `stalls` nothing comes behind the answer to a WebSocket's handshake.
+pub(super) fn hold_back(
+    buffer: Option<usize>,
+    stalls: bool,
+) -> impl FnMut(&[u8]) -> Option<Vec<u8>> {
     let mut answers = Answers::new(buffer, stalls);
     move |bytes| answers.pass(bytes)
 }
@@ -153,7 +158,10 @@ mod tests {
         let mut answers = Answers::new(Some(1000), false);
         assert_eq!(passed(&mut answers, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na"), "");
         assert_eq!(passed(&mut answers, "b"), "");
-        assert_eq!(passed(&mut answers, "cHTTP/1.1 204"), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+        assert_eq!(
+            passed(&mut answers, "cHTTP/1.1 204"),
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+        );
         assert_eq!(passed(&mut answers, " OK\r\n\r\n"), "HTTP/1.1 204 OK\r\n\r\n");
     }
 

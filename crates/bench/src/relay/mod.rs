@@ -1,4 +1,5 @@
-//! A TCP relay that behaves like a network, or like a proxy, between a client and a server of this machine.
+//! A TCP relay that behaves like a network, or like a proxy, between a client and a server of this
+//! machine.
 
 mod filter;
 mod shape;
@@ -17,7 +18,8 @@ use self::filter::{Handshake, hold_back};
 use self::shape::{Link, carry};
 use super::profiles::{Profile, Upgrade};
 
-/// A running relay, with a thread of its own so that it is in nobody's way; dropping it cuts its connections.
+/// A running relay, with a thread of its own so that it is in nobody's way; dropping it cuts its
+/// connections.
 #[derive(Debug)]
 pub struct Relay {
     addr: SocketAddr,
@@ -65,7 +67,11 @@ impl Drop for Relay {
     }
 }
 
-async fn accept_all(listener: StdListener, profile: Arc<Profile>, server: SocketAddr) -> io::Result<()> {
+async fn accept_all(
+    listener: StdListener,
+    profile: Arc<Profile>,
+    server: SocketAddr,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         // Out of file descriptors, or a client that went at once: the others are to be served.
@@ -79,7 +85,10 @@ async fn accept_all(listener: StdListener, profile: Arc<Profile>, server: Socket
             let _ = match profile.cut_s {
                 None => relay(client, &profile, server).await,
                 Some(seconds) => {
-                    let cut = tokio::time::timeout(Duration::from_secs_f64(seconds), relay(client, &profile, server));
+                    let cut = tokio::time::timeout(
+                        Duration::from_secs_f64(seconds),
+                        relay(client, &profile, server),
+                    );
                     cut.await.unwrap_or(Ok(()))
                 }
             };
@@ -94,7 +103,8 @@ async fn relay(mut client: TcpStream, profile: &Profile, server: SocketAddr) -> 
         _ => Handshake::read(&mut client).await?,
     };
     let (delay, jitter) = (profile.delay(), Duration::from_secs_f64(profile.jitter_ms / 1e3));
-    // The connection itself is made at once. On a network its first bytes would follow a round trip later.
+    // The connection itself is made at once. On a network its first bytes would follow a round trip
+    // later.
     let up = Link { delay, jitter, kbit: profile.up_kbit, first: delay * 2 };
     let down = Link { delay, jitter, kbit: profile.down_kbit, first: Duration::ZERO };
 
@@ -102,7 +112,8 @@ async fn relay(mut client: TcpStream, profile: &Profile, server: SocketAddr) -> 
         tokio::time::sleep(delay * 4).await;
         return client.write_all(REFUSAL).await;
     }
-    let first = if profile.upgrade == Upgrade::Strip { handshake.stripped() } else { handshake.bytes };
+    let first =
+        if profile.upgrade == Upgrade::Strip { handshake.stripped() } else { handshake.bytes };
     let stalls = handshake.asks_for_websocket && profile.upgrade == Upgrade::Stall;
 
     let server = TcpStream::connect(server).await?;
@@ -112,10 +123,12 @@ async fn relay(mut client: TcpStream, profile: &Profile, server: SocketAddr) -> 
     let answers = hold_back(profile.buffer, stalls);
     let up = carry(first, from_client, to_server, up, |bytes| Some(bytes.to_vec()));
     let down = carry(Vec::new(), from_server, to_client, down, answers);
-    // When one side has ended the other may go on: a client that has closed its sending side still gets its answer.
+    // When one side has ended the other may go on: a client that has closed its sending side still
+    // gets its answer.
     let (up, down) = tokio::join!(up, down);
     up.and(down)
 }
 
-const REFUSAL: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\
     Connection: close\r\n\r\nWebSockets: not allowed\n";

@@ -38,7 +38,8 @@ impl Schedule {
         Self { link, free_at: 0, last: 0, begun: false }
     }
 
-    /// When `length` bytes arrive that are sent at `now`; `chance` is from 0 to 1. All in nanoseconds.
+    /// When `length` bytes arrive that are sent at `now`; `chance` is from 0 to 1. All in
+    /// nanoseconds.
     pub(super) fn arrival(&mut self, now: u64, length: usize, chance: f64) -> u64 {
         let Link { delay, jitter, kbit, first } = self.link;
         let first = if std::mem::replace(&mut self.begun, true) { Duration::ZERO } else { first };
@@ -55,8 +56,8 @@ impl Schedule {
 const ON_THE_WAY: usize = 1024 * 1024;
 const READ: usize = 16 * 1024;
 
-/// Carries bytes until the end of `from`, and then ends `to`. What `pass` says of the bytes that came, arrives; at the end it is asked
-/// with none, and says what it has held back.
+/// Carries bytes until the end of `from`, and then ends `to`. What `pass` says of the bytes that
+/// came, arrives; at the end it is asked with none, and says what it has held back.
 pub(super) async fn carry(
     first: Vec<u8>,
     mut from: OwnedReadHalf,
@@ -74,7 +75,9 @@ pub(super) async fn carry(
             }
             // More than there ever is room for waits until the link is empty.
             let room = bytes.len().min(ON_THE_WAY) as u32;
-            let Ok(permit) = Arc::clone(&space).acquire_many_owned(room).await else { return false };
+            let Ok(permit) = Arc::clone(&space).acquire_many_owned(room).await else {
+                return false;
+            };
             let at = schedule.arrival(os::monotonic(), bytes.len(), rand::rng().random());
             sender.send((at, bytes, permit)).is_ok()
         };
@@ -123,7 +126,11 @@ mod tests {
     #[test]
     fn bytes_arrive_after_the_delay() {
         let mut schedule = link(25, 0, None, 50);
-        assert_eq!(schedule.arrival(0, 1000, 0.0), 75 * MS, "the first ones wait for the handshake as well");
+        assert_eq!(
+            schedule.arrival(0, 1000, 0.0),
+            75 * MS,
+            "the first ones wait for the handshake as well"
+        );
         assert_eq!(schedule.arrival(100 * MS, 1000, 0.0), 125 * MS);
     }
 

@@ -80,12 +80,21 @@ fn verdict(results: &Results, body: &mut String) {
         body.push_str("</ul></div>");
     };
     list("bad", "Not everything was right", results.failures());
-    list("fair", "The load was the bottleneck here, so the server can do more", results.bottlenecks());
+    list(
+        "fair",
+        "The load was the bottleneck here, so the server can do more",
+        results.bottlenecks(),
+    );
     if results.interrupted {
-        list("fair", "The comparison was interrupted", vec!["What was measured until then is told.".to_owned()]);
+        list(
+            "fair",
+            "The comparison was interrupted",
+            vec!["What was measured until then is told.".to_owned()],
+        );
     }
     if results.failures().is_empty() {
-        let messages: u64 = results.direct.iter().map(|entry| entry.found.correctness.expected).sum();
+        let messages: u64 =
+            results.direct.iter().map(|entry| entry.found.correctness.expected).sum();
         let _ = write!(
             body,
             "<p class=\"verdict good\">{} messages were checked: none was lost, duplicated, reordered or changed.</p>",
@@ -97,7 +106,11 @@ fn verdict(results: &Results, body: &mut String) {
 fn legend(entries: &[&str]) -> String {
     let mut legend = String::new();
     for (number, name) in entries.iter().enumerate() {
-        let _ = write!(legend, "<span class=key><i style=\"background:var(--c{number})\"></i>{}</span>", escaped(name));
+        let _ = write!(
+            legend,
+            "<span class=key><i style=\"background:var(--c{number})\"></i>{}</span>",
+            escaped(name)
+        );
     }
     legend
 }

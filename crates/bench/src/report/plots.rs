@@ -18,10 +18,16 @@ pub(super) struct Plot {
     pub(super) svg: String,
 }
 
-/// Values side by side, in groups, as a picture of its own: a whole SVG file in the colours of whoever looks at it, on a ground of its own,
-/// so that it can be read on any page. The scale is logarithmic; the caption is to say so.
+/// Values side by side, in groups, as a picture of its own: a whole SVG file in the colours of
+/// whoever looks at it, on a ground of its own, so that it can be read on any page. The scale is
+/// logarithmic; the caption is to say so.
 pub(super) fn standalone(caption: &str, groups: &[Group]) -> String {
-    let heading = |label: &str| Bar { label: label.to_owned(), heading: true, ends: Vec::new(), note: String::new() };
+    let heading = |label: &str| Bar {
+        label: label.to_owned(),
+        heading: true,
+        ends: Vec::new(),
+        note: String::new(),
+    };
     let mut bars = vec![heading(caption)];
     for Group { title, floor, values } in groups {
         bars.push(heading(title));
@@ -77,12 +83,13 @@ type Shown = (Vec<(f64, usize)>, String);
 pub(super) fn all(results: &Results) -> Vec<Plot> {
     let several = results.targets.len() > 1;
     let mut plots = Vec::new();
-    let mut add = |title: &str, explanation: String, legend: &[&'static str], log: bool, bars: Vec<Bar>| {
-        if bars.iter().any(|bar| !bar.ends.is_empty()) {
-            let (title, legend) = (title.to_owned(), legend.to_vec());
-            plots.push(Plot { title, explanation, legend, svg: draw(&bars, LINE, log) });
-        }
-    };
+    let mut add =
+        |title: &str, explanation: String, legend: &[&'static str], log: bool, bars: Vec<Bar>| {
+            if bars.iter().any(|bar| !bar.ends.is_empty()) {
+                let (title, legend) = (title.to_owned(), legend.to_vec());
+                plots.push(Plot { title, explanation, legend, svg: draw(&bars, LINE, log) });
+            }
+        };
     let direct = |bar: &dyn Fn(&Direct) -> Shown| -> Vec<Bar> {
         let label = |entry: &Entry<Direct>| label(&entry.technique, &entry.target, several);
         let bars = results.direct.iter().map(|entry| {
@@ -94,7 +101,11 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
     let scale = &results.scale;
     add(
         "Round trip, milliseconds",
-        format!("{} messages a second over {} sessions; logarithmic", count(scale.rate), scale.sessions),
+        format!(
+            "{} messages a second over {} sessions; logarithmic",
+            count(scale.rate),
+            scale.sessions
+        ),
         &["half of all messages", "99 of 100", "the slowest"],
         true,
         direct(&|found| distribution(&found.round_trip)),
@@ -105,7 +116,9 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
         &["1 in flight", "16 in flight"],
         true,
         direct(&|found| {
-            let rate = |it: &Finding<_>| it.value().map(|it: &crate::results::Throughput| it.messages_per_second);
+            let rate = |it: &Finding<_>| {
+                it.value().map(|it: &crate::results::Throughput| it.messages_per_second)
+            };
             let (one, sixteen) = (rate(&found.one_in_flight), rate(&found.sixteen_in_flight));
             parts([sixteen.map(|it| (it, 1)), one.map(|it| (it, 0))], found.one_in_flight.reason())
         }),
@@ -117,17 +130,26 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
         false,
         direct(&|found| {
             let cpu = found.one_in_flight.value().and_then(|it| it.server_cpu.value());
-            parts([cpu.map(|cpu| (cpu.total(), 1)), cpu.map(|cpu| (cpu.user, 0))], cpu_reason(found))
+            parts(
+                [cpu.map(|cpu| (cpu.total(), 1)), cpu.map(|cpu| (cpu.user, 0))],
+                cpu_reason(found),
+            )
         }),
     );
     add(
         "Bytes on the wire for a message",
-        format!("{} bytes of text, there and back, with headers as a browser sends them", scale.message_bytes),
+        format!(
+            "{} bytes of text, there and back, with headers as a browser sends them",
+            scale.message_bytes
+        ),
         &["to the server", "and to the client"],
         false,
         direct(&|found| {
             let bytes = found.one_in_flight.value().map(|it| (it.bytes_sent, it.bytes_received));
-            let ends = [bytes.map(|(sent, received)| (sent + received, 1)), bytes.map(|(sent, _)| (sent, 0))];
+            let ends = [
+                bytes.map(|(sent, received)| (sent + received, 1)),
+                bytes.map(|(sent, _)| (sent, 0)),
+            ];
             parts(ends, found.one_in_flight.reason())
         }),
     );
@@ -154,7 +176,12 @@ pub(super) fn all(results: &Results) -> Vec<Plot> {
     for network in &results.networks {
         let bars = network.entries.iter().map(|entry| {
             let (ends, note) = distribution_of(&entry.found.round_trip, |it| it.p90);
-            Bar { label: label(&entry.technique, &entry.target, several), heading: false, ends, note }
+            Bar {
+                label: label(&entry.technique, &entry.target, several),
+                heading: false,
+                ends,
+                note,
+            }
         });
         let name = &network.profile.name;
         add(
@@ -182,7 +209,11 @@ fn cpu_reason(found: &Direct) -> Option<&str> {
 fn parts(ends: [Option<(f64, usize)>; 2], reason: Option<&str>) -> Shown {
     let ends: Vec<_> = ends.into_iter().flatten().filter(|(end, _)| end.is_finite()).collect();
     let figures: Vec<_> = ends.iter().rev().map(|(end, _)| figure(*end)).collect();
-    let note = if ends.is_empty() { reason.unwrap_or("too few samples").to_owned() } else { figures.join(" / ") };
+    let note = if ends.is_empty() {
+        reason.unwrap_or("too few samples").to_owned()
+    } else {
+        figures.join(" / ")
+    };
     (ends, note)
 }
 
@@ -191,11 +222,14 @@ fn distribution(found: &Finding<Distribution>) -> Shown {
 }
 
 fn distribution_of(found: &Finding<Distribution>, most: fn(&Distribution) -> Option<f64>) -> Shown {
-    let Some(found) = found.value() else { return (Vec::new(), found.reason().unwrap_or_default().to_owned()) };
+    let Some(found) = found.value() else {
+        return (Vec::new(), found.reason().unwrap_or_default().to_owned());
+    };
     let ends = [(found.max, 2), (most(found), 1), (found.p50, 0)];
     let ends: Vec<_> = ends.into_iter().filter_map(|(end, colour)| Some((end?, colour))).collect();
     let figures: Vec<_> = ends.iter().rev().map(|(end, _)| figure(*end)).collect();
-    let note = if ends.is_empty() { "no message came back".to_owned() } else { figures.join(" / ") };
+    let note =
+        if ends.is_empty() { "no message came back".to_owned() } else { figures.join(" / ") };
     (ends, note)
 }
 
@@ -221,9 +255,13 @@ type Area<'s> = DrawingArea<SVGBackend<'s>, Shift>;
 type Failure<'s> = DrawingAreaErrorKind<<SVGBackend<'s> as DrawingBackend>::ErrorType>;
 
 fn draw_on<'s>(area: &Area<'s>, bars: &[Bar], log: bool) -> Result<(), Failure<'s>> {
-    let ends =
-        || bars.iter().flat_map(|bar| bar.ends.iter().map(|(end, _)| *end)).filter(|end| *end > 0.0 && end.is_finite());
-    // Without any bar there are axes nevertheless: a logarithmic one without an end would be drawn for ever.
+    let ends = || {
+        bars.iter()
+            .flat_map(|bar| bar.ends.iter().map(|(end, _)| *end))
+            .filter(|end| *end > 0.0 && end.is_finite())
+    };
+    // Without any bar there are axes nevertheless: a logarithmic one without an end would be drawn
+    // for ever.
     let shortest = ends().reduce(f64::min).unwrap_or(1.0);
     let most = ends().reduce(f64::max).unwrap_or(1.0) * 1.05;
     let mut builder = ChartBuilder::on(area);
@@ -256,7 +294,11 @@ where
 {
     let mut mesh = chart.configure_mesh();
     mesh.disable_y_mesh().y_labels(0).x_labels(8).x_label_formatter(&|value| figure_at(*value));
-    mesh.axis_style(GRID).bold_line_style(GRID).light_line_style(TRANSPARENT).label_style(QUIET_TEXT).draw()?;
+    mesh.axis_style(GRID)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .label_style(QUIET_TEXT)
+        .draw()?;
     for (index, bar) in bars.iter().enumerate() {
         for (end, colour) in &bar.ends {
             chart.draw_series([rectangle(index, least, end.max(least), *colour)])?;
@@ -273,7 +315,9 @@ where
 /// Names to the left of the bars, figures behind them.
 fn write<'s>(area: &Area<'s>, bars: &[Bar], places: &[Place]) -> Result<(), Failure<'s>> {
     let style = |colour: &'static RGBColor, side| {
-        TextStyle::from(("sans-serif", 14).into_font()).color(colour).pos(Pos::new(side, VPos::Center))
+        TextStyle::from(("sans-serif", 14).into_font())
+            .color(colour)
+            .pos(Pos::new(side, VPos::Center))
     };
     for (bar, Place { left, right, middle }) in bars.iter().zip(places) {
         let (place, side) = if bar.heading { (8, HPos::Left) } else { (left - 10, HPos::Right) };
@@ -318,8 +362,13 @@ const QUIET_TEXT: (&str, i32, &RGBColor) = ("sans-serif", 13, &QUIET);
 fn themed(svg: &str) -> String {
     let mut svg = svg.to_owned();
     let series = SERIES.into_iter().zip(["c0", "c1", "c2", "c3", "c4", "c5"]);
-    for (RGBColor(red, green, blue), name) in series.chain([(INK, "ink"), (QUIET, "quiet"), (GRID, "line")]) {
-        svg = svg.replace(&format!("\"#{red:02X}{green:02X}{blue:02X}\""), &format!("\"var(--{name})\""));
+    for (RGBColor(red, green, blue), name) in
+        series.chain([(INK, "ink"), (QUIET, "quiet"), (GRID, "line")])
+    {
+        svg = svg.replace(
+            &format!("\"#{red:02X}{green:02X}{blue:02X}\""),
+            &format!("\"var(--{name})\""),
+        );
     }
     svg
 }

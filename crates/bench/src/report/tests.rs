@@ -5,7 +5,15 @@ use crate::{profiles, table};
 
 fn distribution(p50: f64) -> Distribution {
     let (p90, p99) = (Some(p50 * 2.0), Some(p50 * 5.0));
-    Distribution { samples: 1000, p50: Some(p50), p90, p99, p999: None, max: Some(p50 * 9.0), steps: vec![(p50, 1000)] }
+    Distribution {
+        samples: 1000,
+        p50: Some(p50),
+        p90,
+        p99,
+        p999: None,
+        max: Some(p50 * 9.0),
+        steps: vec![(p50, 1000)],
+    }
 }
 
 fn results() -> Results {
@@ -44,8 +52,16 @@ fn results() -> Results {
         version: "1.2.3",
         machine: Machine::this(std::time::SystemTime::UNIX_EPOCH),
         scale,
-        targets: vec![TargetSummary { name: "A </script> & B".to_owned(), url: "http://a".to_owned(), own: false }],
-        direct: vec![Entry { technique: "WebSocket".to_owned(), target: "A </script> & B".to_owned(), found }],
+        targets: vec![TargetSummary {
+            name: "A </script> & B".to_owned(),
+            url: "http://a".to_owned(),
+            own: false,
+        }],
+        direct: vec![Entry {
+            technique: "WebSocket".to_owned(),
+            target: "A </script> & B".to_owned(),
+            found,
+        }],
         networks: Vec::new(),
         interrupted: false,
     }
@@ -57,7 +73,13 @@ fn the_report_loads_nothing_and_holds_the_data() {
     for reference in ["src=", "href=", "@import", "url("] {
         assert!(!html.contains(reference), "{reference}");
     }
-    let data = html.split_once("id=data>").expect("the data").1.split_once("</script>").expect("its end").0;
+    let data = html
+        .split_once("id=data>")
+        .expect("the data")
+        .1
+        .split_once("</script>")
+        .expect("its end")
+        .0;
     let data: serde_json::Value = serde_json::from_str(data).expect("JSON");
     assert_eq!(data["direct"][0]["round_trip"]["value"]["p50"], 0.25);
     assert_eq!(data["direct"][0]["fan_out"]["not_available"], "no <broadcast> endpoint");
@@ -68,7 +90,10 @@ fn the_report_loads_nothing_and_holds_the_data() {
 fn what_comes_from_outside_is_escaped() {
     let html = html(&results());
     assert_eq!(html.matches("</script>").count(), 1);
-    assert!(html.contains("A &lt;/script&gt; &amp; B") && html.contains("no &lt;broadcast&gt; endpoint"));
+    assert!(
+        html.contains("A &lt;/script&gt; &amp; B")
+            && html.contains("no &lt;broadcast&gt; endpoint")
+    );
 }
 
 #[test]
@@ -88,7 +113,9 @@ fn a_picture_of_its_own_is_to_be_read_on_any_page() {
         ("other".to_owned(), Err("n/a".to_owned())),
     ];
     let svg = picture("caption", &[Group { title: "title".to_owned(), floor: true, values }]);
-    for part in ["prefers-color-scheme:dark", "fill=\"var(--paper)\"", "caption", "title", "other", "n/a"] {
+    for part in
+        ["prefers-color-scheme:dark", "fill=\"var(--paper)\"", "caption", "title", "other", "n/a"]
+    {
         assert!(svg.contains(part), "{part}");
     }
     let (grey, first) = (svg.find("fill=\"var(--c5)\""), svg.find("fill=\"var(--c0)\""));
@@ -137,13 +164,23 @@ fn a_terminal_of_100_columns_holds_the_tables() {
         ..found
     };
     let correctness = Checked { expected: 12_345, ..correctness };
-    let over = OverNetwork { round_trip: found.round_trip.clone(), opening: found.opening.clone(), correctness };
+    let over = OverNetwork {
+        round_trip: found.round_trip.clone(),
+        opening: found.opening.clone(),
+        correctness,
+    };
     let (technique, target) = ("short polling 100 ms".to_owned(), "sockjs-node".to_owned());
     results.targets.extend(results.targets.clone());
     results.direct = vec![Entry { technique: technique.clone(), target: target.clone(), found }];
-    let over = || vec![Entry { technique: technique.clone(), target: target.clone(), found: over.clone() }];
-    results.networks = profiles::embedded().into_iter().map(|profile| Network { profile, entries: over() }).collect();
-    let is_sentence = |line: &str| ["[", "FAILED", "Over"].iter().any(|start| line.starts_with(start));
+    let over = || {
+        vec![Entry { technique: technique.clone(), target: target.clone(), found: over.clone() }]
+    };
+    results.networks = profiles::embedded()
+        .into_iter()
+        .map(|profile| Network { profile, entries: over() })
+        .collect();
+    let is_sentence =
+        |line: &str| ["[", "FAILED", "Over"].iter().any(|start| line.starts_with(start));
     for line in table::text(&results).lines().filter(|line| !is_sentence(line)) {
         assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
     }

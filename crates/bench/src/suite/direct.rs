@@ -9,7 +9,9 @@ use crate::driver::echo::{self, Echo, EchoOutcome, Pace};
 use crate::driver::fan_out::{self, FanOut, FanOutOutcome};
 use crate::driver::idle::Held;
 use crate::driver::{Correctness, Error, Latencies, Target, Technique, Timing, probe};
-use crate::results::{Checked, Direct, Distribution, Entry, FanOutFound, Finding, Throughput, cpu_each, with_causes};
+use crate::results::{
+    Checked, Direct, Distribution, Entry, FanOutFound, Finding, Throughput, cpu_each, with_causes,
+};
 use crate::subject::Subject;
 
 /// How many turns everybody has with each technique.
@@ -35,7 +37,11 @@ impl Suite<'_> {
         for measurement in Measurement::ALL {
             for _ in 0..measurement.turns(rounds) {
                 for (index, gathered) in gathered.iter_mut().enumerate() {
-                    let what = format!("{}: {technique}, {}", self.subjects[index].name, measurement.name());
+                    let what = format!(
+                        "{}: {technique}, {}",
+                        self.subjects[index].name,
+                        measurement.name()
+                    );
                     self.begins(&what);
                     if gathered.refused.is_none() && !self.stopped {
                         self.turn(measurement, technique, rounds, index, gathered).await;
@@ -62,7 +68,8 @@ impl Suite<'_> {
                     let opens = probe::opens(&target, technique, patience).await;
                     opens.map_err(|error| format!("no session: {}", with_causes(&error)))
                 };
-                // A step as any other: somebody who interrupts does not wait for a server that does not answer.
+                // A step as any other: somebody who interrupts does not wait for a server that does
+                // not answer.
                 self.step(opens).await.err()
             }
         };
@@ -86,7 +93,11 @@ impl Suite<'_> {
                 // Less would be over before anything came back.
                 measured = measured.max(interval * 2);
             }
-            Timing { warm_up: (measured / 5).max(Duration::from_millis(50)), measured, patience: scale.patience() }
+            Timing {
+                warm_up: (measured / 5).max(Duration::from_millis(50)),
+                measured,
+                patience: scale.patience(),
+            }
         };
         let echo_plan = |pace, stamped, time| {
             let timing = timing(time);
@@ -103,32 +114,41 @@ impl Suite<'_> {
             Measurement::One | Measurement::Sixteen => {
                 let in_flight = if measurement == Measurement::One { 1 } else { 16 };
                 let plan = echo_plan(Pace::InFlight(in_flight), false, THROUGHPUT);
-                let found = self.step(async { told(echo::run(&echo_target, pid, &plan).await) }).await;
+                let found =
+                    self.step(async { told(echo::run(&echo_target, pid, &plan).await) }).await;
                 gathered.throughput(measurement, found);
             }
             Measurement::FanOut => {
                 let Some(target) = subject.broadcast.clone() else {
-                    gathered.fan_out = Some(Err("no broadcast endpoint is named: --broadcast NAME=URL".to_owned()));
+                    gathered.fan_out = Some(Err(
+                        "no broadcast endpoint is named: --broadcast NAME=URL".to_owned(),
+                    ));
                     return;
                 };
                 let (receivers, timing) = (scale.receivers, timing(FAN_OUT));
-                let plan = FanOut { technique, receivers, size: SIZE, interval: Duration::ZERO, timing };
-                let found = self.step(async { told(fan_out::run(&target, pid, &plan).await) }).await;
+                let plan =
+                    FanOut { technique, receivers, size: SIZE, interval: Duration::ZERO, timing };
+                let found =
+                    self.step(async { told(fan_out::run(&target, pid, &plan).await) }).await;
                 gathered.fan_out(found);
             }
             Measurement::Idle => {
                 let afresh = subject.afresh();
                 let work = async {
                     let gateway = afresh.transpose().map_err(|error| with_causes(&error))?;
-                    let target = gateway.as_ref().map_or(echo_target, |gateway| gateway.target("/echo").as_a_browser());
+                    let target = gateway
+                        .as_ref()
+                        .map_or(echo_target, |gateway| gateway.target("/echo").as_a_browser());
                     let pid = gateway.as_ref().map(|gateway| gateway.pid()).or(pid);
                     idle_bytes(&target, technique, pid, scale).await
                 };
                 gathered.idle = Some(self.step(work).await);
             }
             Measurement::Visits => {
-                let plan = Churn { technique, visitors: VISITORS, size: SIZE, timing: timing(VISITS) };
-                let found = self.step(async { told(churn::run(&echo_target, pid, &plan).await) }).await;
+                let plan =
+                    Churn { technique, visitors: VISITORS, size: SIZE, timing: timing(VISITS) };
+                let found =
+                    self.step(async { told(churn::run(&echo_target, pid, &plan).await) }).await;
                 gathered.visits(found);
             }
         }
@@ -146,7 +166,8 @@ enum Measurement {
 }
 
 impl Measurement {
-    const ALL: [Self; 6] = [Self::Latency, Self::One, Self::Sixteen, Self::FanOut, Self::Idle, Self::Visits];
+    const ALL: [Self; 6] =
+        [Self::Latency, Self::One, Self::Sixteen, Self::FanOut, Self::Idle, Self::Visits];
 
     fn turns(self, rounds: usize) -> usize {
         // Memory is measured once: a second time would find what the first has left.
@@ -174,10 +195,16 @@ const FIRST: usize = 20;
 /// What sessions leave behind is given back by then.
 const SETTLE: Duration = Duration::from_millis(200);
 
-async fn idle_bytes(target: &Target, technique: Technique, pid: Option<u32>, scale: Scale) -> Result<f64, String> {
+async fn idle_bytes(
+    target: &Target,
+    technique: Technique,
+    pid: Option<u32>,
+    scale: Scale,
+) -> Result<f64, String> {
     let (count, patience) = (scale.idle, scale.patience());
     let pid = pid.ok_or(UNKNOWN_PROCESS)?;
-    let resident = || cost::resident(pid).map_err(|error| format!("/proc/{pid} cannot be read: {error}"));
+    let resident =
+        || cost::resident(pid).map_err(|error| format!("/proc/{pid} cannot be read: {error}"));
     drop(told(Held::open(target, technique, FIRST, patience).await)?);
     tokio::time::sleep(SETTLE).await;
     let before = resident()?;
@@ -202,7 +229,11 @@ struct Gathered {
 }
 
 /// Adds a turn to those before it. A turn that failed takes nothing from them.
-fn gather<T>(sum: &mut Option<Result<T, String>>, found: Result<T, String>, add: impl FnOnce(&mut T, T)) {
+fn gather<T>(
+    sum: &mut Option<Result<T, String>>,
+    found: Result<T, String>,
+    add: impl FnOnce(&mut T, T),
+) {
     match (sum, found) {
         (Some(Ok(sum)), Ok(found)) => add(sum, found),
         (Some(Ok(_)), Err(_)) => {}
@@ -263,13 +294,20 @@ impl Gathered {
         };
         let latency = finding(self.latency);
         let [one, sixteen] = [self.one, self.sixteen].map(finding);
-        let openings = latency.as_ref().map(|seen| Distribution::from(&seen.openings)).map_err(Clone::clone);
+        let openings =
+            latency.as_ref().map(|seen| Distribution::from(&seen.openings)).map_err(Clone::clone);
         let one_way = |pick: fn(&(Latencies, Latencies)) -> &Latencies| match &latency {
-            Ok(seen) => seen.one_way.as_ref().map(|both| Distribution::from(pick(both))).ok_or(NO_STAMP.to_owned()),
+            Ok(seen) => seen
+                .one_way
+                .as_ref()
+                .map(|both| Distribution::from(pick(both)))
+                .ok_or(NO_STAMP.to_owned()),
             Err(reason) => Err(reason.clone()),
         };
-        let (to_server, to_client) = (one_way(|(to_server, _)| to_server), one_way(|(_, to_client)| to_client));
-        let lacking = |found: &Option<String>| found.clone().unwrap_or_else(|| INTERRUPTED.to_owned());
+        let (to_server, to_client) =
+            (one_way(|(to_server, _)| to_server), one_way(|(_, to_client)| to_client));
+        let lacking =
+            |found: &Option<String>| found.clone().unwrap_or_else(|| INTERRUPTED.to_owned());
         Direct {
             opening: openings.into(),
             to_server: to_server.into(),
@@ -278,7 +316,9 @@ impl Gathered {
             one_in_flight: one.map(|seen| throughput(&seen, subject.pid)).into(),
             sixteen_in_flight: sixteen.map(|seen| throughput(&seen, subject.pid)).into(),
             fan_out: match self.fan_out {
-                Some(found) if refused.is_none() => found.map(|seen| fan_out_found(&seen, receivers)).into(),
+                Some(found) if refused.is_none() => {
+                    found.map(|seen| fan_out_found(&seen, receivers)).into()
+                }
                 _ => Finding::none(lacking(&refused)),
             },
             idle_bytes: match self.idle {
@@ -356,8 +396,14 @@ mod tests {
         let mut sum = turn();
         add_echo(&mut sum, turn());
         let twice = throughput(&sum, None);
-        assert_eq!((once.connections_per_session, once.bytes_sent, once.messages_per_second), (2.0, 74.0, 100.0));
+        assert_eq!(
+            (once.connections_per_session, once.bytes_sent, once.messages_per_second),
+            (2.0, 74.0, 100.0)
+        );
         assert_eq!(twice.connections_per_session, once.connections_per_session);
-        assert_eq!((twice.bytes_sent, twice.messages_per_second), (once.bytes_sent, once.messages_per_second));
+        assert_eq!(
+            (twice.bytes_sent, twice.messages_per_second),
+            (once.bytes_sent, once.messages_per_second)
+        );
     }
 }

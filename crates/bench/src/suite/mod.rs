@@ -85,7 +85,8 @@ pub async fn run(
         subjects = subjects(&settings.targets) => (subjects?, false),
         () = stop.as_mut() => (Vec::new(), true),
     };
-    let mut suite = Suite { scale: Scale::new(settings.quick, open_files), subjects, progress, stop, stopped };
+    let mut suite =
+        Suite { scale: Scale::new(settings.quick, open_files), subjects, progress, stop, stopped };
     let rounds = suite.scale.rounds(suite.subjects.len());
     let direct = settings.techniques.len() * suite.subjects.len() * direct::turns(rounds);
     let networks = settings.profiles.len() * settings.techniques.len() * suite.subjects.len();
@@ -152,7 +153,10 @@ impl Suite<'_> {
     }
 
     /// Does it, unless the comparison is stopped before or meanwhile.
-    async fn step<T>(&mut self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    async fn step<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, String> {
         if !self.stopped {
             tokio::select! {
                 // What has come to its end counts, also when both are ready.

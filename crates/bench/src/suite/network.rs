@@ -14,7 +14,8 @@ const TIME: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Suite<'_> {
-    /// All techniques over one network, with everybody in turn; `None` when the comparison was stopped before.
+    /// All techniques over one network, with everybody in turn; `None` when the comparison was
+    /// stopped before.
     pub(super) async fn network(
         &mut self,
         profile: &Profile,
@@ -26,7 +27,8 @@ impl Suite<'_> {
         let mut entries = Vec::new();
         for &technique in techniques {
             for index in 0..self.subjects.len() {
-                let (technique_name, target) = (technique.to_string(), self.subjects[index].name.clone());
+                let (technique_name, target) =
+                    (technique.to_string(), self.subjects[index].name.clone());
                 let found = self.over(profile, technique, index).await?;
                 entries.push(Entry { technique: technique_name, target, found });
             }
@@ -49,10 +51,15 @@ impl Suite<'_> {
         let relay = Relay::start(profile, subject.echo.addr()).map_err(CompareError::Relay)?;
         let target = subject.echo.through(relay.addr());
         let measured = self.scale.time(TIME, 1);
-        let timing = Timing { warm_up: (measured / 5).max(profile.delay() * 4), measured, patience: PATIENCE };
+        let timing = Timing {
+            warm_up: (measured / 5).max(profile.delay() * 4),
+            measured,
+            patience: PATIENCE,
+        };
         let (sessions, pace) = (NETWORK_SESSIONS, Pace::PerSecond(NETWORK_RATE));
         let plan = Echo { technique, sessions, size: SIZE, pace, stamped: false, timing };
-        let run = async { echo::run(&target, None, &plan).await.map_err(|error| with_causes(&error)) };
+        let run =
+            async { echo::run(&target, None, &plan).await.map_err(|error| with_causes(&error)) };
         Ok(match self.step(run).await {
             Err(reason) => nothing(reason),
             Ok(seen) => {

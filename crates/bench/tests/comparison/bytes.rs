@@ -61,7 +61,8 @@ fn a_visit_by_polling_is_counted_as_by_hand() {
         }
     });
     let target = target(addr, "/echo");
-    let timing = Timing { warm_up: Duration::ZERO, measured: Duration::from_millis(1), patience: PATIENCE };
+    let timing =
+        Timing { warm_up: Duration::ZERO, measured: Duration::from_millis(1), patience: PATIENCE };
     let plan = Churn { technique: Technique::LongPolling, visitors: 1, size: 64, timing };
     let seen = block_on(churn::run(&target, None, &plan)).expect("a runtime").expect("a visit");
     let visits = seen.correctness.expected;
@@ -72,8 +73,9 @@ fn a_visit_by_polling_is_counted_as_by_hand() {
     let session = "/echo/000/0123456789abcdef";
     let asked = format!("GET /echo/info HTTP/1.1\r\n{host}\r\n").len();
     let polled = format!("POST {session}/xhr HTTP/1.1\r\n{host}Content-Length: 0\r\n\r\n").len();
-    let sent =
-        format!("POST {session}/xhr_send HTTP/1.1\r\n{host}Content-Type: text/plain\r\nContent-Length: 68\r\n\r\n");
+    let sent = format!(
+        "POST {session}/xhr_send HTTP/1.1\r\n{host}Content-Type: text/plain\r\nContent-Length: 68\r\n\r\n"
+    );
     let each = Traffic {
         sent: (asked + 2 * polled + sent.len() + 68) as u64,
         received: (INFO.len() + OPEN.len() + SENT.len() + HEAD.len() + 70) as u64,
@@ -92,10 +94,15 @@ fn a_visit_by_polling_is_counted_as_by_hand() {
 /// What the kernel has counted on the connections to a server: sent and received.
 fn kernel_counts(server: SocketAddr) -> (u64, u64) {
     let server = server.to_string();
-    let output = Command::new("ss").args(["-tinOH", "dst", &server]).output().expect("ss, of the package iproute2");
+    let output = Command::new("ss")
+        .args(["-tinOH", "dst", &server])
+        .output()
+        .expect("ss, of the package iproute2");
     let text = String::from_utf8(output.stdout).expect("text");
     let sum = |name: &str| {
-        let counts = text.split_ascii_whitespace().filter_map(|word| word.strip_prefix(name)?.parse::<u64>().ok());
+        let counts = text
+            .split_ascii_whitespace()
+            .filter_map(|word| word.strip_prefix(name)?.parse::<u64>().ok());
         counts.sum()
     };
     (sum("bytes_sent:"), sum("bytes_received:"))
@@ -107,12 +114,17 @@ fn bytes_agree_with_the_kernels_counters() {
         let addr = gateway();
         let target = target(addr, "/echo");
         let counted = async {
-            let mut held = Held::open(&target, technique, 5, PATIENCE).await.expect("sessions open");
-            held.burst(Burst { rounds: 3, messages: 16, size: 200, rests: false }).await.expect("echoes");
-            // Nothing is on its way any more but what a short poll may begin: so both are read until they agree, once.
+            let mut held =
+                Held::open(&target, technique, 5, PATIENCE).await.expect("sessions open");
+            held.burst(Burst { rounds: 3, messages: 16, size: 200, rests: false })
+                .await
+                .expect("echoes");
+            // Nothing is on its way any more but what a short poll may begin: so both are read
+            // until they agree, once.
             let counted = async {
                 loop {
-                    let (before, kernel, after) = (target.traffic(), kernel_counts(addr), target.traffic());
+                    let (before, kernel, after) =
+                        (target.traffic(), kernel_counts(addr), target.traffic());
                     if before == after && kernel == (after.sent, after.received) {
                         return (after, kernel);
                     }
@@ -124,6 +136,9 @@ fn bytes_agree_with_the_kernels_counters() {
         };
         let (traffic, (sent, received)) = block_on(counted).expect("a runtime");
         assert_eq!((traffic.sent, traffic.received), (sent, received), "{technique}");
-        assert!(traffic.sent > 5 * 48 * 200 && traffic.received > 5 * 48 * 200, "{technique}: {traffic:?}");
+        assert!(
+            traffic.sent > 5 * 48 * 200 && traffic.received > 5 * 48 * 200,
+            "{technique}: {traffic:?}"
+        );
     }
 }

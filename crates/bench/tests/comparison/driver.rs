@@ -29,7 +29,9 @@ fn timing(measured: Duration, patience: Duration) -> Timing {
 fn run_echo(prefix: &str, technique: Technique, pace: Pace, timing: Timing) -> EchoOutcome {
     let target = target(gateway(), prefix);
     let plan = Echo { technique, sessions: 5, size: 64, pace, stamped: false, timing };
-    block_on(echo::run(&target, Some(std::process::id()), &plan)).expect("a runtime").expect("sessions open")
+    block_on(echo::run(&target, Some(std::process::id()), &plan))
+        .expect("a runtime")
+        .expect("sessions open")
 }
 
 #[test]
@@ -40,7 +42,10 @@ fn a_good_server_loses_nothing_over_any_technique() {
             let seen = run_echo("/echo", technique, pace, timing);
             assert!(seen.first_error.is_none(), "{technique}, {pace:?}: {:?}", seen.first_error);
             assert!(seen.correctness.is_perfect(), "{technique}, {pace:?}: {:?}", seen.correctness);
-            assert!(seen.correctness.expected >= 5 && seen.openings.count() == 5, "{technique}, {pace:?}: {seen:?}");
+            assert!(
+                seen.correctness.expected >= 5 && seen.openings.count() == 5,
+                "{technique}, {pace:?}: {seen:?}"
+            );
             let cpu = seen.spent.server.expect("the process is this one");
             assert!(!cpu.total().is_zero() && seen.spent.resident > Some(0), "{technique}");
         }
@@ -50,20 +55,33 @@ fn a_good_server_loses_nothing_over_any_technique() {
 #[test]
 fn visits_are_whole_over_any_technique() {
     for technique in TECHNIQUES {
-        let plan = Churn { technique, visitors: 3, size: 64, timing: timing(Duration::from_millis(300), PATIENCE) };
-        let seen = block_on(churn::run(&target(gateway(), "/echo"), None, &plan)).expect("a runtime").expect("visits");
-        assert!(seen.first_error.is_none() && seen.correctness.is_perfect(), "{technique}: {seen:?}");
+        let plan = Churn {
+            technique,
+            visitors: 3,
+            size: 64,
+            timing: timing(Duration::from_millis(300), PATIENCE),
+        };
+        let seen = block_on(churn::run(&target(gateway(), "/echo"), None, &plan))
+            .expect("a runtime")
+            .expect("visits");
+        assert!(
+            seen.first_error.is_none() && seen.correctness.is_perfect(),
+            "{technique}: {seen:?}"
+        );
         assert!(seen.correctness.expected >= 3, "{technique}: {:?}", seen.correctness);
     }
 }
 
-/// The next session's poll must not wait behind one of the session before. Here the end of each answer comes after its frame; a client
-/// that took the frame for the whole polled once more than it knew of, and the next visit hung behind that poll.
+/// The next session's poll must not wait behind one of the session before. Here the end of each
+/// answer comes after its frame; a client that took the frame for the whole polled once more than
+/// it knew of, and the next visit hung behind that poll.
 #[test]
 fn visits_do_not_wait_behind_answers_that_end_late() {
     let timing = timing(Duration::from_millis(300), Duration::from_secs(2));
     let plan = Churn { technique: Technique::LongPolling, visitors: 1, size: 64, timing };
-    let seen = block_on(churn::run(&target(late_ends(), "/echo"), None, &plan)).expect("a runtime").expect("visits");
+    let seen = block_on(churn::run(&target(late_ends(), "/echo"), None, &plan))
+        .expect("a runtime")
+        .expect("visits");
     assert!(seen.first_error.is_none() && seen.correctness.is_perfect(), "{seen:?}");
     assert!(seen.correctness.expected > 3, "{:?}", seen.correctness);
 }
@@ -75,8 +93,16 @@ fn everybody_hears_over_any_technique() {
         let plan = FanOut { technique, receivers: 20, size: 64, interval: Duration::ZERO, timing };
         let seen = block_on(fan_out::run(&target(gateway(), "/broadcast"), None, &plan));
         let seen = seen.expect("a runtime").expect("everybody hears");
-        assert!(seen.first_error.is_none() && seen.correctness.is_perfect(), "{technique}: {seen:?}");
-        assert!(seen.deliveries >= 20 && seen.last.count() >= 1, "{technique}: {} {:?}", seen.deliveries, seen.last);
+        assert!(
+            seen.first_error.is_none() && seen.correctness.is_perfect(),
+            "{technique}: {seen:?}"
+        );
+        assert!(
+            seen.deliveries >= 20 && seen.last.count() >= 1,
+            "{technique}: {} {:?}",
+            seen.deliveries,
+            seen.last
+        );
     }
 }
 
@@ -95,7 +121,11 @@ fn every_sin_is_seen_for_what_it_is() {
                 Sin::Reorders => reordered > 0 && lost <= 5 && (duplicated, changed) == (0, 0),
                 Sin::Changes => changed > 0 && (lost, duplicated, reordered) == (0, 0, 0),
             };
-            assert!(seen_as && seen.first_error.is_none(), "{technique}, {sin:?}: {:?}", seen.correctness);
+            assert!(
+                seen_as && seen.first_error.is_none(),
+                "{technique}, {sin:?}: {:?}",
+                seen.correctness
+            );
         }
     }
 }

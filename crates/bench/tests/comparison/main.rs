@@ -1,4 +1,5 @@
-//! `sockeye bench` and its load driver, against servers that are good, and against some that are not.
+//! `sockeye bench` and its load driver, against servers that are good, and against some that are
+//! not.
 
 mod bytes;
 mod driver;

@@ -16,7 +16,8 @@ const PACE: Duration = Duration::from_millis(5);
 
 pub(crate) struct Guests {
     guests: Vec<Guest>,
-    /// Of their own: the hostile ones, which are many more, must not keep them waiting before a byte has left.
+    /// Of their own: the hostile ones, which are many more, must not keep them waiting before a
+    /// byte has left.
     runtime: Option<Runtime>,
 }
 
@@ -29,7 +30,8 @@ struct Guest {
 
 impl Guests {
     pub(crate) fn arrive(addr: SocketAddr) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let arrive = |transport| {
             let (told, served) = watch::channel(0);
             Guest { transport, served, task: runtime.spawn(live(addr, transport, told)) }
@@ -38,12 +40,14 @@ impl Guests {
         Self { guests, runtime: Some(runtime) }
     }
 
-    /// From now on each of them gets two more answers: the one that may be on its way proves nothing.
+    /// From now on each of them gets two more answers: the one that may be on its way proves
+    /// nothing.
     pub(crate) async fn all_served(&mut self, when: &str) {
         for guest in &mut self.guests {
             let enough = *guest.served.borrow_and_update() + 2;
             let what = format!("{:?} to be served, {when}", guest.transport);
-            let served = within(&what, guest.served.wait_for(|count| *count >= enough)).await.is_ok();
+            let served =
+                within(&what, guest.served.wait_for(|count| *count >= enough)).await.is_ok();
             if !served {
                 let end = (&mut guest.task).await;
                 panic!("{:?} was not served, {when}: {end:?}", guest.transport);

@@ -1,4 +1,5 @@
-//! The kinds of hostile peers, each a function for one connection. They hold what they have got until all of their kind are there.
+//! The kinds of hostile peers, each a function for one connection. They hold what they have got
+//! until all of their kind are there.
 
 use std::io;
 use std::net::SocketAddr;
@@ -95,7 +96,8 @@ async fn bodies_that_never_end(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     Ok(vec![peer])
 }
 
-/// A WebSocket that sends megabytes to an echo and reads nothing. One in ten has SockJS frames: they are what costs a debug build time.
+/// A WebSocket that sends megabytes to an echo and reads nothing. One in ten has SockJS frames:
+/// they are what costs a debug build time.
 async fn deaf(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     let mut peer = Peer::open(at.http).await?;
     let text = "x".repeat(60_000);
@@ -232,7 +234,8 @@ async fn records_that_never_end(at: Where) -> io::Result<Vec<Peer>> {
     Ok(vec![peer])
 }
 
-/// A connection of a hostile client, with little room to receive: what the server has to keep shows soon.
+/// A connection of a hostile client, with little room to receive: what the server has to keep shows
+/// soon.
 pub(crate) struct Peer {
     stream: TcpStream,
 }
@@ -278,8 +281,9 @@ impl Peer {
 
     async fn upgrade(&mut self, path: &str) -> io::Result<()> {
         let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-        let head =
-            format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n"
+        );
         self.offer(head.as_bytes()).await?;
         self.hear(b"\r\n\r\n").await
     }

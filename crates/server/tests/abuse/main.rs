@@ -1,8 +1,10 @@
-//! The slow, the silent and the hostile: five hundred connections of each kind against the program with its defaults, a process of its
-//! own under an address-space limit, beside a well-behaved client on each transport.
+//! The slow, the silent and the hostile: five hundred connections of each kind against the program
+//! with its defaults, a process of its own under an address-space limit, beside a well-behaved
+//! client on each transport.
 //!
-//! Three things must hold. Every message of the well-behaved clients comes back. The process keeps little: after the first round at most
-//! 32 MiB more than at the start, after a second, equal one at most 5 % or 8 MiB more than after the first. And no file stays open.
+//! Three things must hold. Every message of the well-behaved clients comes back. The process keeps
+//! little: after the first round at most 32 MiB more than at the start, after a second, equal one
+//! at most 5 % or 8 MiB more than after the first. And no file stays open.
 //!
 //! `SOCKEYE_ABUSE=deaf,half_close` runs some kinds only, `SOCKEYE_ABUSE_ROUNDS=20` more rounds.
 
@@ -19,7 +21,8 @@ use kinds::Kind;
 use server::Server;
 
 const MIB: u64 = 1024 * 1024;
-/// Far more than the defaults of every delay that has to pass. Only a failing test ever waits so long.
+/// Far more than the defaults of every delay that has to pass. Only a failing test ever waits so
+/// long.
 const SETTLED: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,7 +33,8 @@ async fn hostile_peers_cost_the_others_nothing_and_leave_nothing() {
     let start = server.usage();
     let kinds = Kind::chosen();
 
-    let rounds: u64 = std::env::var("SOCKEYE_ABUSE_ROUNDS").map_or(2, |rounds| rounds.parse().expect("a number"));
+    let rounds: u64 =
+        std::env::var("SOCKEYE_ABUSE_ROUNDS").map_or(2, |rounds| rounds.parse().expect("a number"));
     let mut first: Option<u64> = None;
     for round in 1..=rounds {
         for kind in &kinds {
@@ -51,9 +55,23 @@ async fn hostile_peers_cost_the_others_nothing_and_leave_nothing() {
         };
         let now = server.settle(most, start.files, SETTLED).await;
         guests.all_served("after the round").await;
-        eprintln!("round {round}: {} MiB at the start, {} MiB left", start.resident / MIB, now.resident / MIB);
-        assert!(now.resident <= most, "round {round} leaves {} KiB, {} are allowed", now.resident / 1024, most / 1024);
-        assert!(now.files <= start.files, "round {round} leaves {} files open, there were {}", now.files, start.files);
+        eprintln!(
+            "round {round}: {} MiB at the start, {} MiB left",
+            start.resident / MIB,
+            now.resident / MIB
+        );
+        assert!(
+            now.resident <= most,
+            "round {round} leaves {} KiB, {} are allowed",
+            now.resident / 1024,
+            most / 1024
+        );
+        assert!(
+            now.files <= start.files,
+            "round {round} leaves {} files open, there were {}",
+            now.files,
+            start.files
+        );
         first.get_or_insert(now.resident);
     }
     drop(guests);

@@ -31,7 +31,8 @@ impl Server {
     /// With its defaults, on one core.
     pub(crate) fn start() -> Self {
         // A shell sets limits for what it becomes. Files: as many as the system lets us have.
-        let limited = format!("ulimit -n $(ulimit -Hn); ulimit -v {ADDRESS_SPACE}; exec \"$0\" \"$@\"");
+        let limited =
+            format!("ulimit -n $(ulimit -Hn); ulimit -v {ADDRESS_SPACE}; exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &limited, env!("CARGO_BIN_EXE_sockeye")]);
         command.args(["--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0=chat"]);
@@ -41,7 +42,10 @@ impl Server {
         let (mut http, mut tcp) = (None, None);
         while http.is_none() || tcp.is_none() {
             let mut line = String::new();
-            assert!(stdout.read_line(&mut line).expect("text") > 0, "the server says where it listens");
+            assert!(
+                stdout.read_line(&mut line).expect("text") > 0,
+                "the server says where it listens"
+            );
             let addr = |scheme: &str| -> Option<SocketAddr> {
                 let addr = line.split_once(scheme)?.1.split_whitespace().next()?;
                 Some(addr.parse().expect("an address with the real port"))
@@ -56,7 +60,8 @@ impl Server {
     pub(crate) fn usage(&self) -> Usage {
         let process = format!("/proc/{}", self.child.id());
         let status = fs::read_to_string(format!("{process}/status")).expect("the server lives");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
+        let resident =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"));
         let resident: u64 = resident.expect("the server lives").trim().parse().expect("a number");
         let files = fs::read_dir(format!("{process}/fd")).expect("the server lives").count();
         Usage { resident: resident * 1024, files }
@@ -78,7 +83,8 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         let told = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
         assert!(told.expect("kill runs").success());
-        let code = tokio::task::spawn_blocking(move || self.child.wait().expect("the server ends").code());
+        let code =
+            tokio::task::spawn_blocking(move || self.child.wait().expect("the server ends").code());
         assert_eq!(code.await.expect("no panic"), Some(0));
     }
 }

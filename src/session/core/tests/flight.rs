@@ -84,7 +84,11 @@ fn a_client_that_takes_nothing_is_given_up() {
     bench.send("queued");
     bench.moved();
     assert_eq!(bench.expires_after(WRITE), (false, true));
-    assert_eq!(bench.end(), Some((1008, EndedBy::Gateway, 2)), "the one on its way, and the one in the queue");
+    assert_eq!(
+        bench.end(),
+        Some((1008, EndedBy::Gateway, 2)),
+        "the one on its way, and the one in the queue"
+    );
 
     // With a receiver, too: a stream whose connection takes nothing.
     let mut bench = Bench::streaming(Liveness::Heartbeats);

@@ -48,7 +48,8 @@ fn the_outbound_queue_is_bounded_alike() {
     assert!(!bench.core.has_space(&bench.limits, 94));
 }
 
-/// Also while it is empty: a hub's next publication would find it over its limit, and close a session that has kept up.
+/// Also while it is empty: a hub's next publication would find it over its limit, and close a
+/// session that has kept up.
 #[test]
 fn the_outbound_queue_takes_nothing_larger_than_itself() {
     let bench = Bench::streaming(Liveness::Heartbeats);

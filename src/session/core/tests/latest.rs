@@ -15,7 +15,8 @@ fn full() -> Bench {
     bench
 }
 
-/// The client reads again: it gets the newest of each key, in the order in which these were published.
+/// The client reads again: it gets the newest of each key, in the order in which these were
+/// published.
 #[test]
 fn a_full_queue_keeps_the_newest_of_each_key() {
     let mut bench = full();

@@ -79,9 +79,16 @@ fn a_close_comes_after_the_messages_and_frees_the_line_at_once() {
     assert_eq!(bench.step(), r#"a["a"]"#);
     assert!(!bench.core.ended_untold());
     assert_eq!(bench.step(), r#"c[4000,"done"]"#);
-    assert!(!bench.core.is_attached(), "before any newcomer, who would be told that the line is taken");
+    assert!(
+        !bench.core.is_attached(),
+        "before any newcomer, who would be told that the line is taken"
+    );
     assert_eq!(bench.end(), Some((4000, EndedBy::Application, 0)));
-    assert_eq!([bench.poll(), bench.poll()], [r#"c[4000,"done"]"#; 2], "each that comes later is told the same");
+    assert_eq!(
+        [bench.poll(), bench.poll()],
+        [r#"c[4000,"done"]"#; 2],
+        "each that comes later is told the same"
+    );
     assert!(!bench.core.ended_untold());
 }
 
@@ -121,7 +128,11 @@ fn the_first_close_counts() {
     bench.close(4001, "second");
     bench.core.close(bench.now, &bench.limits, CloseReason::SLOW_CONSUMER, EndedBy::Gateway);
     bench.core.abort(CloseReason::TOO_LARGE);
-    assert_eq!(bench.end(), Some((4000, EndedBy::Application, 1)), "an end in between only loses what was queued");
+    assert_eq!(
+        bench.end(),
+        Some((4000, EndedBy::Application, 1)),
+        "an end in between only loses what was queued"
+    );
     bench.core.peer_closed(CloseReason::NORMAL);
     assert_eq!(bench.steps(), [r#"c[4000,"first"]"#]);
     assert_eq!(bench.end(), Some((4000, EndedBy::Application, 1)));
@@ -188,7 +199,11 @@ fn a_client_that_does_not_come_back_in_time_ends_the_session() {
     bench.wait(BLINK);
     assert!(bench.core.expire(bench.now));
     assert_eq!(bench.end(), Some((1002, EndedBy::Peer, 1)));
-    assert_eq!(bench.received(), ["a send does not prolong the time"], "what came before is still the application's");
+    assert_eq!(
+        bench.received(),
+        ["a send does not prolong the time"],
+        "what came before is still the application's"
+    );
 }
 
 /// Response ended by the server: each receiver that comes in time restarts it.
@@ -212,7 +227,11 @@ fn a_session_without_a_first_receiver_expires() {
     let mut bench = Bench::new();
     bench.wait(DISCONNECT);
     assert!(bench.core.expire(bench.now));
-    assert_eq!(bench.poll(), r#"c[1002,"Connection interrupted"]"#, "what never opened does not open any more");
+    assert_eq!(
+        bench.poll(),
+        r#"c[1002,"Connection interrupted"]"#,
+        "what never opened does not open any more"
+    );
 }
 
 /// Heartbeat: of an attached receiver, counted from the last frame.

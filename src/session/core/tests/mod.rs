@@ -71,11 +71,16 @@ impl Bench {
     fn step(&mut self) -> String {
         match self.core.poll_frame(self.now, &self.limits) {
             None => {
-                assert!(self.core.next_timeout() > self.now || !self.core.is_attached(), "a date that has passed");
+                assert!(
+                    self.core.next_timeout() > self.now || !self.core.is_attached(),
+                    "a date that has passed"
+                );
                 String::new()
             }
             Some(Step::Ping) => "ping".to_owned(),
-            Some(Step::Frame(frame)) => String::from_utf8(frame.bytes().to_vec()).expect("frames are text"),
+            Some(Step::Frame(frame)) => {
+                String::from_utf8(frame.bytes().to_vec()).expect("frames are text")
+            }
         }
     }
 
@@ -84,7 +89,8 @@ impl Bench {
         std::iter::from_fn(|| Some(self.step()).filter(|step| !step.is_empty())).collect()
     }
 
-    /// What a receiver gets that takes one frame and goes, as those of polls do; nothing means that it waits on.
+    /// What a receiver gets that takes one frame and goes, as those of polls do; nothing means that
+    /// it waits on.
     fn poll(&mut self) -> String {
         self.attach().expect("nobody is attached");
         let step = self.step();
@@ -101,7 +107,12 @@ impl Bench {
     }
 
     fn close(&mut self, code: u16, reason: &'static str) {
-        self.core.close(self.now, &self.limits, CloseReason::new(code, reason), EndedBy::Application);
+        self.core.close(
+            self.now,
+            &self.limits,
+            CloseReason::new(code, reason),
+            EndedBy::Application,
+        );
     }
 
     /// Whether a payload is admitted.

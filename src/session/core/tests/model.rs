@@ -1,5 +1,5 @@
-//! Any interleaving of inputs and time against a model that is too simple to be wrong, and against what the wire and the application
-//! may rely on, whatever the model thinks.
+//! Any interleaving of inputs and time against a model that is too simple to be wrong, and against
+//! what the wire and the application may rely on, whatever the model thinks.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -42,12 +42,17 @@ enum Op {
 /// Choices from here on end the session.
 const ENDS: u8 = 246;
 
-/// An operation from three bytes: strategies of alternatives would take a hundred times as long, and that time is better spent on runs.
+/// An operation from three bytes: strategies of alternatives would take a hundred times as long,
+/// and that time is better spent on runs.
 fn op((choice, detail, more): (u8, u8, u8)) -> Op {
     let size = |byte: u8| if byte.is_multiple_of(8) { 60 } else { usize::from(byte % 12) };
     let sizes = || (0..1 + detail % 3).map(|index| size(more.wrapping_add(index * 7))).collect();
     match choice {
-        0..26 => Op::Attach(if detail.is_multiple_of(2) { Liveness::Heartbeats } else { Liveness::Pings }),
+        0..26 => Op::Attach(if detail.is_multiple_of(2) {
+            Liveness::Heartbeats
+        } else {
+            Liveness::Pings
+        }),
         26..28 => Op::ExpectRest,
         28..30 => Op::RestIsIn,
         30..42 => Op::Detach(Detach::Finished),
@@ -90,8 +95,11 @@ fn any_interleaving_behaves_as_the_model_says() {
         ..ProptestConfig::default()
     };
     let seen = RefCell::new(BTreeMap::new());
-    // Half of the runs keep clear of the ends, which otherwise come too early for much to happen before them.
-    let ops = |choices: std::ops::RangeInclusive<u8>| vec((choices, any::<u8>(), any::<u8>()).prop_map(op), 0..120);
+    // Half of the runs keep clear of the ends, which otherwise come too early for much to happen
+    // before them.
+    let ops = |choices: std::ops::RangeInclusive<u8>| {
+        vec((choices, any::<u8>(), any::<u8>()).prop_map(op), 0..120)
+    };
     let runs = prop_oneof![ops(0..=255), ops(0..=ENDS - 1)];
     let outcome = TestRunner::new(config).run(&runs, |ops| {
         let mut run = Run::new();
@@ -142,7 +150,8 @@ struct Run {
     /// What the application sent, and how many of it were handed to a receiver.
     sent: Vec<String>,
     handed: usize,
-    /// What the client sent and was admitted, in order, but for what an application that closed threw away.
+    /// What the client sent and was admitted, in order, but for what an application that closed
+    /// threw away.
     admitted: Vec<String>,
     popped: usize,
     taken: u64,
@@ -183,7 +192,8 @@ struct PingModel {
 enum Ping {
     None,
     Sent,
-    /// It has left, and the peer could be heard from then on; for what was said before it left, nobody knows to what it was an answer.
+    /// It has left, and the peer could be heard from then on; for what was said before it left,
+    /// nobody knows to what it was an answer.
     HeardFrom(Instant),
 }
 
@@ -232,14 +242,19 @@ impl Run {
                     paused: false,
                     ping: Ping::None,
                 });
-                self.receiver = Some(ReceiverModel { backlog: self.queued(), last_frame: now, pings });
+                self.receiver =
+                    Some(ReceiverModel { backlog: self.queued(), last_frame: now, pings });
             }
             Op::Detach(how) => {
                 self.bench.core.detach(now, &self.bench.limits, how);
                 if self.receiver.take().is_some() {
                     self.detached_at = now;
                     if how == Detach::Vanished {
-                        self.saw(if self.queued() > 0 { "vanished with messages" } else { "vanished" });
+                        self.saw(if self.queued() > 0 {
+                            "vanished with messages"
+                        } else {
+                            "vanished"
+                        });
                         self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
                     }
                 }
@@ -264,7 +279,8 @@ impl Run {
                 if let Some(pings) = self.pings()
                     && pings.ping == Ping::Sent
                 {
-                    // At 1,000 bytes a second the client may need so long to get there, and no longer than `WRITE`.
+                    // At 1,000 bytes a second the client may need so long to get there, and no
+                    // longer than `WRITE`.
                     let reading = Duration::from_secs((ahead / 1_000) as u64).min(WRITE);
                     // In a pause that time is forgotten: all begins anew when it ends.
                     pings.ping = Ping::HeardFrom(if pings.paused { now } else { now + reading });
@@ -318,7 +334,9 @@ impl Run {
             }
             Op::PushLast(sizes) => {
                 let texts = self.texts("last", &sizes);
-                self.bench.core.push_last(&mut texts.iter().map(|text| Message::from(text.as_str())).collect());
+                self.bench.core.push_last(
+                    &mut texts.iter().map(|text| Message::from(text.as_str())).collect(),
+                );
                 if self.closed.is_none() || self.rest_comes {
                     self.taken += texts.len() as u64;
                     self.over = true;
@@ -336,7 +354,10 @@ impl Run {
             Op::Pop => {
                 let message = self.bench.core.pop_inbound();
                 let expected = self.admitted.get(self.popped);
-                assert_eq!(message.as_ref().and_then(Message::as_text), expected.map(String::as_str));
+                assert_eq!(
+                    message.as_ref().and_then(Message::as_text),
+                    expected.map(String::as_str)
+                );
                 if message.is_some() {
                     self.popped += 1;
                     if self.closed.is_some() {
@@ -353,7 +374,10 @@ impl Run {
                 }
                 let room = self.bench.core.has_space(&self.bench.limits, message.len());
                 let too_large = text.len() > self.bench.limits.outbound.bytes;
-                assert_eq!(room, !too_large && fits(&self.sent[self.handed..], std::slice::from_ref(&text)));
+                assert_eq!(
+                    room,
+                    !too_large && fits(&self.sent[self.handed..], std::slice::from_ref(&text))
+                );
                 if too_large {
                     self.saw("too large");
                 } else if room {
@@ -428,9 +452,13 @@ impl Run {
         let now = self.bench.now;
         let queued = self.queued();
         let Some(receiver) = &mut self.receiver else { return (String::new(), None) };
-        let close_frame = |reason: &CloseReason| format!("c[{},\"{}\"]", reason.code(), reason.reason());
+        let close_frame =
+            |reason: &CloseReason| format!("c[{},\"{}\"]", reason.code(), reason.reason());
         if let Some(end) = &self.ended {
-            return (close_frame(&end.reason), Some(if self.told { "close again" } else { "close" }));
+            return (
+                close_frame(&end.reason),
+                Some(if self.told { "close again" } else { "close" }),
+            );
         }
         if !std::mem::replace(&mut self.opened, true) {
             return ("o".to_owned(), Some("open"));
@@ -518,11 +546,15 @@ impl Run {
         while self.poll() {}
         self.check();
 
-        // The wire, without any model: one open frame, then all else, then closes and nothing but closes, of one kind.
+        // The wire, without any model: one open frame, then all else, then closes and nothing but
+        // closes, of one kind.
         let frames: Vec<&str> = self.frames.iter().map(|(_, frame)| frame.as_str()).collect();
         let closes = frames.iter().position(|frame| frame.starts_with('c')).unwrap_or(frames.len());
         assert!(frames[closes..].windows(2).all(|two| two[0] == two[1]), "{frames:?}");
-        assert_eq!(frames[..closes].iter().filter(|frame| **frame == "o").count(), usize::from(closes > 0));
+        assert_eq!(
+            frames[..closes].iter().filter(|frame| **frame == "o").count(),
+            usize::from(closes > 0)
+        );
         assert!(closes == 0 || frames[0] == "o", "{frames:?}");
         // Messages in the order in which they were sent, none twice, none missing in between.
         let mut messages = Vec::new();
@@ -531,7 +563,11 @@ impl Run {
         }
         assert_eq!(messages, self.sent[..messages.len()]);
         let lost = self.bench.core.ended().map_or(0, |end| end.undelivered);
-        assert_eq!(messages.len() + lost + self.bench.core.outbound.len(), self.sent.len(), "none lost in silence");
+        assert_eq!(
+            messages.len() + lost + self.bench.core.outbound.len(),
+            self.sent.len(),
+            "none lost in silence"
+        );
         // Heartbeats after silence only.
         for two in self.frames.windows(2).filter(|two| two[1].1 == "h") {
             assert!(two[1].0 - two[0].0 >= HEARTBEAT);
@@ -552,7 +588,9 @@ impl Run {
 
     /// Texts that nobody has used before.
     fn texts(&self, kind: &str, sizes: &[usize]) -> Vec<String> {
-        let text = |(index, size): (usize, &usize)| format!("{kind}{}.{index}{}", self.step, "x".repeat(*size));
+        let text = |(index, size): (usize, &usize)| {
+            format!("{kind}{}.{index}{}", self.step, "x".repeat(*size))
+        };
         sizes.iter().enumerate().map(text).collect()
     }
 

@@ -78,7 +78,8 @@ fn anything_that_arrives_answers_a_ping() {
     assert_eq!(bench.end(), Some((3000, EndedBy::Gateway, 0)));
 }
 
-/// A socket that takes nothing for a minute says nothing about who reads it: the time counts from when the ping has left.
+/// A socket that takes nothing for a minute says nothing about who reads it: the time counts from
+/// when the ping has left.
 #[test]
 fn a_ping_that_has_not_left_blames_nobody() {
     let mut bench = Bench::streaming(Liveness::Pings);
@@ -126,7 +127,8 @@ fn time_stands_still_while_nobody_reads() {
     assert_eq!(bench.steps(), [r#"c[3000,"No response from heartbeat"]"#]);
 }
 
-/// The pause may be older than the ping: the socket is not read, a look finds the peer silent, and the ping leaves.
+/// The pause may be older than the ping: the socket is not read, a look finds the peer silent, and
+/// the ping leaves.
 #[test]
 fn a_ping_that_leaves_while_nobody_reads_blames_nobody() {
     for pause_first in [true, false] {
@@ -150,8 +152,8 @@ fn a_ping_that_leaves_while_nobody_reads_blames_nobody() {
     }
 }
 
-/// A peer that has gone while its socket is not read is noticed by a write that fails, and the first one never does:
-/// so pings go on, each heartbeat, though none can be answered.
+/// A peer that has gone while its socket is not read is noticed by a write that fails, and the
+/// first one never does: so pings go on, each heartbeat, though none can be answered.
 #[test]
 fn pings_go_on_while_nobody_reads() {
     let mut bench = pinged();
@@ -166,11 +168,13 @@ fn pings_go_on_while_nobody_reads() {
     assert!(bench.core.is_open());
 }
 
-/// A client that reads 100 KB/s had megabytes ahead of the ping in buffers of the system, and was closed before it
-/// could have seen it.
+/// A client that reads 100 KB/s had megabytes ahead of the ping in buffers of the system, and was
+/// closed before it could have seen it.
 #[test]
 fn a_peer_gets_time_for_what_is_ahead_of_the_ping() {
-    for (ahead, seconds) in [(0, 0), (999, 0), (1_000, 1), (30_000, 30), (5_000_000, 60), (usize::MAX, 60)] {
+    for (ahead, seconds) in
+        [(0, 0), (999, 0), (1_000, 1), (30_000, 30), (5_000_000, 60), (usize::MAX, 60)]
+    {
         let mut bench = Bench::streaming(Liveness::Pings);
         bench.wait(HEARTBEAT);
         assert_eq!(bench.steps(), ["h", "ping"]);
@@ -184,7 +188,10 @@ fn a_peer_gets_time_for_what_is_ahead_of_the_ping() {
     bench.wait(HEARTBEAT);
     bench.steps();
     bench.core.ping_left(bench.now, &bench.limits, 2048);
-    assert_eq!(bench.core.poll_silence(bench.now), Err(Some(bench.now + PONG + Duration::from_secs(2))));
+    assert_eq!(
+        bench.core.poll_silence(bench.now),
+        Err(Some(bench.now + PONG + Duration::from_secs(2)))
+    );
 }
 
 /// The clock of the pong runs again when no reason is left not to read.

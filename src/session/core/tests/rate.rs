@@ -19,15 +19,20 @@ fn messages_and_bytes_both_bound() {
     assert_eq!(small.take(start, &rate, 1, 1), Err(start + SECOND / 10), "then as they are earned");
     assert_eq!(small.take(start + SECOND / 10 - BLINK, &rate, 1, 1), Err(start + SECOND / 10));
     assert_eq!(flood(&mut small, start + SECOND, &rate, 1), 10);
-    assert_eq!(flood(&mut small, start + 100 * SECOND, &rate, 1), 30, "no pause earns more than a burst");
+    assert_eq!(
+        flood(&mut small, start + 100 * SECOND, &rate, 1),
+        30,
+        "no pause earns more than a burst"
+    );
     let mut large = Buckets::full(start);
     assert_eq!(flood(&mut large, start, &rate, 500), 6);
     assert_eq!(flood(&mut large, start + SECOND, &rate, 500), 2);
     assert_eq!(rate.at_once(), (3000, 30));
 }
 
-/// A payload comes whole or not at all, also one that is more than a burst. It needs a full bucket, else a client could send a burst and
-/// such a payload in one moment, which together are more than the queues of those that hear it hold.
+/// A payload comes whole or not at all, also one that is more than a burst. It needs a full bucket,
+/// else a client could send a burst and such a payload in one moment, which together are more than
+/// the queues of those that hear it hold.
 #[test]
 fn a_payload_that_is_more_than_a_burst_takes_the_time_that_it_costs() {
     let start = clock::now();
@@ -37,8 +42,16 @@ fn a_payload_that_is_more_than_a_burst_takes_the_time_that_it_costs() {
     assert_eq!(buckets.take(start, &rate, 1, 10_000), Err(start + SECOND / 10));
     let at = start + SECOND / 10;
     buckets.take(at, &rate, 1, 10_000).expect("the bucket is full");
-    assert_eq!(buckets.take(at, &rate, 1, 0), Err(at + 7 * SECOND), "nothing more before the debt is paid");
-    assert_eq!(buckets.take(at, &rate, 1, 1000), Err(at + 8 * SECOND), "and then what it costs itself");
+    assert_eq!(
+        buckets.take(at, &rate, 1, 0),
+        Err(at + 7 * SECOND),
+        "nothing more before the debt is paid"
+    );
+    assert_eq!(
+        buckets.take(at, &rate, 1, 1000),
+        Err(at + 8 * SECOND),
+        "and then what it costs itself"
+    );
 }
 
 #[test]
@@ -66,7 +79,8 @@ fn a_rate_of_zero_is_refused() {
     let _ = Rate::new(0, 1);
 }
 
-/// A payload that finds no room costs nothing, and what is dropped because the session has closed is not held back either.
+/// A payload that finds no room costs nothing, and what is dropped because the session has closed
+/// is not held back either.
 #[test]
 fn only_what_comes_in_is_counted() {
     let mut bench = Bench::new();

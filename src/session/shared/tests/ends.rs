@@ -22,7 +22,8 @@ fn kept() -> (Message, Weak<Vec<u8>>) {
     (Message::binary(Bytes::from_owner(Owner(bytes))), weak)
 }
 
-/// An application keeps the senders of a hundred sessions that have ended. Each held what its client had sent last: 97 MiB.
+/// An application keeps the senders of a hundred sessions that have ended. Each held what its
+/// client had sent last: 97 MiB.
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_is_kept_after_the_end_keeps_no_messages() {
     type End = fn(Session, Receiver);
@@ -70,7 +71,8 @@ async fn an_application_that_has_its_session_still_receives_after_the_end() {
     assert_eq!(session.recv().await, None);
 }
 
-/// The tasks of a connection and of a handler are kept by their wakers; a sender that lives on must keep neither.
+/// The tasks of a connection and of a handler are kept by their wakers; a sender that lives on must
+/// keep neither.
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_is_kept_after_the_end_keeps_no_task() {
     let shared = shared(limits());
@@ -93,8 +95,9 @@ async fn a_sender_that_is_kept_after_the_end_keeps_no_task() {
     assert_eq!(Arc::strong_count(&handler), 1);
 }
 
-/// A session has closed, and its client asks twice at once how. The first answer is ready at once; the second waited out `attach_wait`,
-/// because nothing but an end or a departure woke it, and was told that the session was in use.
+/// A session has closed, and its client asks twice at once how. The first answer is ready at once;
+/// the second waited out `attach_wait`, because nothing but an end or a departure woke it, and was
+/// told that the session was in use.
 #[tokio::test(start_paused = true)]
 async fn a_close_frame_makes_way_for_the_next_receiver() {
     let session = shared(limits());
@@ -106,7 +109,8 @@ async fn a_close_frame_makes_way_for_the_next_receiver() {
 
     let mut second = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
     let (attach_wait, start) = (Duration::from_secs(60), clock::now());
-    let third = tokio::spawn(Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, attach_wait));
+    let third =
+        tokio::spawn(Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, attach_wait));
     tokio::task::yield_now().await;
     assert_eq!(poll_fn(|cx| second.poll_step(cx)).await, close);
     let mut third = third.await.expect("no panic").expect("the second one has gone");
@@ -114,8 +118,8 @@ async fn a_close_frame_makes_way_for_the_next_receiver() {
     assert_eq!(poll_fn(|cx| third.poll_step(cx)).await, close);
 }
 
-/// The last waker of a task may be what keeps the task, and the task may hold this very session: a drop under the session's lock would
-/// wait for that lock for ever.
+/// The last waker of a task may be what keeps the task, and the task may hold this very session: a
+/// drop under the session's lock would wait for that lock for ever.
 #[tokio::test(start_paused = true)]
 async fn no_waker_is_dropped_under_the_lock() {
     /// Notes whether the lock was free when the last of its wakers was dropped.
@@ -177,7 +181,10 @@ async fn no_waker_is_dropped_under_the_lock() {
     ];
     for (what, mut future) in waiting {
         for _ in 0..3 {
-            assert!(future.as_mut().poll(&mut Context::from_waker(&waker())).is_pending(), "{what}");
+            assert!(
+                future.as_mut().poll(&mut Context::from_waker(&waker())).is_pending(),
+                "{what}"
+            );
         }
         check(what, 2);
         drop(future);

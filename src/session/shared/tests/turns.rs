@@ -30,23 +30,35 @@ impl Wake for Woken {
     }
 }
 
-/// A publication over `outbound_bytes` found an empty queue that took anything, and the next one closed a session that had kept up. A
-/// message that never can keep to the limit is refused, whatever there is room for, and the session goes on.
+/// A publication over `outbound_bytes` found an empty queue that took anything, and the next one
+/// closed a session that had kept up. A message that never can keep to the limit is refused,
+/// whatever there is room for, and the session goes on.
 #[tokio::test]
 async fn a_message_larger_than_the_queue_is_refused_also_by_an_empty_one() {
     use futures_util::SinkExt;
 
     let shared = narrow(10);
     let mut session = Session::new(Arc::clone(&shared));
-    assert!(matches!(session.try_send(of(11)), Err(TrySendError::TooLarge(message)) if message == of(11)));
-    assert!(matches!(Session::send(&session, of(11)).await, Err(SendError::TooLarge(message)) if message == of(11)));
-    assert!(matches!(session.feed(of(11)).await, Err(TrySendError::TooLarge(_))), "a promise of room is none of more");
+    assert!(
+        matches!(session.try_send(of(11)), Err(TrySendError::TooLarge(message)) if message == of(11))
+    );
+    assert!(
+        matches!(Session::send(&session, of(11)).await, Err(SendError::TooLarge(message)) if message == of(11))
+    );
+    assert!(
+        matches!(session.feed(of(11)).await, Err(TrySendError::TooLarge(_))),
+        "a promise of room is none of more"
+    );
     session.try_send(of(10)).expect("as large as the queue");
-    assert!(matches!(session.try_send(of(11)), Err(TrySendError::TooLarge(_))), "nor is it worth waiting");
+    assert!(
+        matches!(session.try_send(of(11)), Err(TrySendError::TooLarge(_))),
+        "nor is it worth waiting"
+    );
     assert!(matches!(session.try_send(of(1)), Err(TrySendError::Full(_))));
 }
 
-/// Without room for bytes only empty messages pass, one at a time: no sender waits for what can't come.
+/// Without room for bytes only empty messages pass, one at a time: no sender waits for what can't
+/// come.
 #[tokio::test]
 async fn a_queue_without_bytes_takes_empty_messages() {
     let session = shared(Limits { outbound: QueueLimit { messages: 0, bytes: 0 }, ..limits() });
@@ -55,8 +67,8 @@ async fn a_queue_without_bytes_takes_empty_messages() {
     assert!(matches!(session.try_send(of(0)), Err(TrySendError::Full(_))));
 }
 
-/// A large message waits for room; small ones come later, and each finds room that is too small for the large one. It waited as long as
-/// they came.
+/// A large message waits for room; small ones come later, and each finds room that is too small for
+/// the large one. It waited as long as they came.
 #[tokio::test]
 async fn what_comes_later_does_not_overtake_what_waits() {
     let session = narrow(10);
@@ -67,7 +79,10 @@ async fn what_comes_later_does_not_overtake_what_waits() {
     assert!(!poll(&mut large));
     let mut small = Box::pin(session.send(of(1)));
     assert!(!poll(&mut small), "there is room, but not in its turn");
-    assert!(matches!(session.try_send(of(1)), Err(TrySendError::Full(_))), "nor for a sender that does not wait");
+    assert!(
+        matches!(session.try_send(of(1)), Err(TrySendError::Full(_))),
+        "nor for a sender that does not wait"
+    );
 
     assert_eq!(poll_fn(|cx| receiver.poll_step(cx)).await, Step::Frame(Frame::Message(of(6))));
     assert!(!poll(&mut small), "still the large one's turn");
@@ -77,11 +92,15 @@ async fn what_comes_later_does_not_overtake_what_waits() {
     drop(small);
     session.try_send(of(1)).expect("no sender waits");
     for bytes in [7, 1, 1] {
-        assert_eq!(poll_fn(|cx| receiver.poll_step(cx)).await, Step::Frame(Frame::Message(of(bytes))));
+        assert_eq!(
+            poll_fn(|cx| receiver.poll_step(cx)).await,
+            Step::Frame(Frame::Message(of(bytes)))
+        );
     }
 }
 
-/// A hub can't wait, and closes a session that has no room. One that has some is healthy, though a sender waits for more.
+/// A hub can't wait, and closes a session that has no room. One that has some is healthy, though a
+/// sender waits for more.
 #[tokio::test]
 async fn a_publication_takes_the_room_that_there_is() {
     let session = narrow(10);
@@ -126,7 +145,10 @@ async fn a_sink_that_is_not_asked_again_holds_up_nobody() {
     drop(behind);
     // If it is asked after all, its turn counts, though there is no room left.
     assert!(session.poll_space(&mut sink, &mut Context::from_waker(Waker::noop())).is_ready());
-    assert!(session.poll_space(&mut sink, &mut Context::from_waker(Waker::noop())).is_pending(), "once");
+    assert!(
+        session.poll_space(&mut sink, &mut Context::from_waker(Waker::noop())).is_pending(),
+        "once"
+    );
 }
 
 /// What happens to senders of one session.
@@ -138,8 +160,9 @@ enum Op {
     Take,
 }
 
-/// Any senders, whose tasks are polled only when woken: messages enter in the order in which their senders came, each sender that can
-/// have room gets it, and a sender that doesn't wait passes none that does.
+/// Any senders, whose tasks are polled only when woken: messages enter in the order in which their
+/// senders came, each sender that can have room gets it, and a sender that doesn't wait passes none
+/// that does.
 #[tokio::test]
 async fn any_senders_are_served_in_the_order_in_which_they_came() {
     let op = prop_oneof![
@@ -148,7 +171,8 @@ async fn any_senders_are_served_in_the_order_in_which_they_came() {
         1 => (0..8usize).prop_map(Op::GiveUp),
         4 => Just(Op::Take),
     ];
-    let config = ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() };
     let outcome = proptest::test_runner::TestRunner::new(config).run(&vec(op, 0..60), |ops| {
         play(&ops);
         Ok(())
@@ -159,7 +183,8 @@ async fn any_senders_are_served_in_the_order_in_which_they_came() {
 fn play(ops: &[Op]) {
     const BYTES: usize = 16;
     const MESSAGES: usize = 3;
-    let session = shared(Limits { outbound: QueueLimit { messages: MESSAGES, bytes: BYTES }, ..limits() });
+    let session =
+        shared(Limits { outbound: QueueLimit { messages: MESSAGES, bytes: BYTES }, ..limits() });
     let mut receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
     let mut take = || {
         let mut step = None;
@@ -174,7 +199,8 @@ fn play(ops: &[Op]) {
     };
     take();
     let fits = |queued: &[usize], bytes: usize| {
-        queued.is_empty() || queued.len() < MESSAGES && queued.iter().sum::<usize>() + bytes <= BYTES
+        queued.is_empty()
+            || queued.len() < MESSAGES && queued.iter().sum::<usize>() + bytes <= BYTES
     };
     let (mut waiting, mut queued) = (Vec::new(), Vec::new());
     for op in ops.iter().copied().chain(std::iter::repeat_n(Op::Take, 100)) {
@@ -196,7 +222,9 @@ fn play(ops: &[Op]) {
             }
         }
         // Tasks run, the last that came first, as long as one was woken.
-        while let Some(at) = waiting.iter().rposition(|(_, task, _)| *task.0.lock().expect("no panic")) {
+        while let Some(at) =
+            waiting.iter().rposition(|(_, task, _)| *task.0.lock().expect("no panic"))
+        {
             let (bytes, task, sending) = &mut waiting[at];
             *task.0.lock().expect("no panic") = false;
             let (bytes, waker) = (*bytes, Waker::from(Arc::clone(task)));

@@ -16,7 +16,8 @@ fn now() -> Instant {
     clock::now().into()
 }
 
-/// A session over a pipe that holds so many bytes each way: the client's side, and the server's task.
+/// A session over a pipe that holds so many bytes each way: the client's side, and the server's
+/// task.
 fn serve<A>(
     pipe: usize,
     framing: Framing,
@@ -57,23 +58,27 @@ fn told(end: &SessionEnd) -> (u16, &str, EndedBy) {
     (end.reason.code(), end.reason.reason(), end.by)
 }
 
-/// Only whole packets counted as a sign of life, so a client in the middle of a large message was closed with 3000: 1 MiB at 22 kB/s died
-/// after 35 s.
+/// Only whole packets counted as a sign of life, so a client in the middle of a large message was
+/// closed with 3000: 1 MiB at 22 kB/s died after 35 s.
 #[tokio::test(start_paused = true)]
 async fn a_client_in_the_middle_of_a_large_message_lives() {
     for framing in [Framing::Raw, Framing::SockJs] {
         let (tell, received) = oneshot::channel();
-        let (client, _server) = serve(64 * 1024, framing, limits(), patience(), |mut session| async move {
-            let message = session.recv().await.map(|message| message.len());
-            tell.send(message).expect("the test waits");
-        });
+        let (client, _server) =
+            serve(64 * 1024, framing, limits(), patience(), |mut session| async move {
+                let message = session.recv().await.map(|message| message.len());
+                tell.send(message).expect("the test waits");
+            });
         let text = match framing {
             Framing::Raw => "x".repeat(1 << 20),
             Framing::SockJs => format!("[\"{}\"]", "x".repeat(1 << 20)),
         };
         let (mut reading, mut writing) = tokio::io::split(client);
         // It takes what comes, and is too busy to answer pings.
-        let reading = tokio::spawn(async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await });
+        let reading =
+            tokio::spawn(
+                async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await },
+            );
         let begun = now();
         writing.write_all(&head(text.len() as u64)).await.expect("connected");
         for piece in text.as_bytes().chunks(22_000) {
@@ -86,7 +91,8 @@ async fn a_client_in_the_middle_of_a_large_message_lives() {
     }
 }
 
-/// A client that always sends a little more of a message would otherwise live for ever, and hold what has come of it.
+/// A client that always sends a little more of a message would otherwise live for ever, and hold
+/// what has come of it.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_never_ends_has_a_deadline() {
     let fragment = [&[0x01, 0x81, 0, 0, 0, 0][..], b"x"].concat();
@@ -100,9 +106,10 @@ async fn a_message_that_never_ends_has_a_deadline() {
         ("half a head", &whole[..1], b""),
     ] {
         let (tell, ended) = oneshot::channel();
-        let (client, server) = serve(64 * 1024, Framing::Raw, limits(), patience(), |session| async move {
-            tell.send(session.ended().await).expect("the test waits");
-        });
+        let (client, server) =
+            serve(64 * 1024, Framing::Raw, limits(), patience(), |session| async move {
+                tell.send(session.ended().await).expect("the test waits");
+            });
         let (mut reading, mut writing) = tokio::io::split(client);
         let (first, again) = (first.to_vec(), again.to_vec());
         let dribble = tokio::spawn(async move {
@@ -121,7 +128,11 @@ async fn a_message_that_never_ends_has_a_deadline() {
         });
         let end = tokio::time::timeout(EVER, ended).await.expect("an end").expect("told");
         let (code, reason, by) = told(&end);
-        assert_eq!((code, reason, by), (1008, "message did not arrive in time", EndedBy::Gateway), "{what}");
+        assert_eq!(
+            (code, reason, by),
+            (1008, "message did not arrive in time", EndedBy::Gateway),
+            "{what}"
+        );
         assert_eq!(begun.elapsed().as_secs(), 60, "{what}");
         dribble.abort();
         let (all, _) = drain.await.expect("no panic");
@@ -135,13 +146,14 @@ async fn a_message_that_never_ends_has_a_deadline() {
 #[tokio::test(start_paused = true)]
 async fn each_message_has_its_own_time() {
     let (tell, ended) = oneshot::channel();
-    let (mut client, _server) = serve(64 * 1024, Framing::Raw, limits(), patience(), |mut session| async move {
-        let mut received = 0;
-        while session.recv().await.is_some() {
-            received += 1;
-        }
-        tell.send(received).expect("the test waits");
-    });
+    let (mut client, _server) =
+        serve(64 * 1024, Framing::Raw, limits(), patience(), |mut session| async move {
+            let mut received = 0;
+            while session.recv().await.is_some() {
+                received += 1;
+            }
+            tell.send(received).expect("the test waits");
+        });
     let begun = now();
     client.write_all(&head(2)).await.expect("connected");
     for _ in 0..5 {
@@ -160,16 +172,17 @@ async fn each_message_has_its_own_time() {
 async fn a_message_is_not_late_while_nobody_reads() {
     let limits = Limits { inbound: QueueLimit { messages: 1, bytes: 1 << 20 }, ..limits() };
     let (tell, received) = oneshot::channel();
-    let (mut client, _server) = serve(64 * 1024, Framing::Raw, limits, patience(), |mut session| async move {
-        sleep(1_000 * SECOND).await;
-        let mut lengths = Vec::new();
-        while lengths.len() < 3
-            && let Some(message) = session.recv().await
-        {
-            lengths.push(message.len());
-        }
-        tell.send(lengths).expect("the test waits");
-    });
+    let (mut client, _server) =
+        serve(64 * 1024, Framing::Raw, limits, patience(), |mut session| async move {
+            sleep(1_000 * SECOND).await;
+            let mut lengths = Vec::new();
+            while lengths.len() < 3
+                && let Some(message) = session.recv().await
+            {
+                lengths.push(message.len());
+            }
+            tell.send(lengths).expect("the test waits");
+        });
     let two = [from_client(1, b"a"), from_client(1, &[b'b'; 100])].concat();
     client.write_all(&[&two[..], &head(40_000), &[b'c'; 20_000]].concat()).await.expect("room");
     sleep(1_000 * SECOND).await;
@@ -177,8 +190,11 @@ async fn a_message_is_not_late_while_nobody_reads() {
     assert_eq!(tokio::time::timeout(EVER, received).await.expect("soon"), Ok(vec![1, 100, 40_000]));
 }
 
-/// An application that always has more to send, and tells how that ended, and after how many seconds.
-fn flood(tell: oneshot::Sender<(SessionEnd, u64)>) -> impl FnOnce(Session) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+/// An application that always has more to send, and tells how that ended, and after how many
+/// seconds.
+fn flood(
+    tell: oneshot::Sender<(SessionEnd, u64)>,
+) -> impl FnOnce(Session) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     |session| {
         Box::pin(async move {
             let begun = now();
@@ -190,8 +206,13 @@ fn flood(tell: oneshot::Sender<(SessionEnd, u64)>) -> impl FnOnce(Session) -> Pi
     }
 }
 
-/// A client that takes so many bytes every ten seconds for an hour, and says nothing: how its session ended, if it did.
-async fn reads(bytes: usize, framing: Framing, patience: Patience) -> Option<(u16, String, EndedBy, u64, usize)> {
+/// A client that takes so many bytes every ten seconds for an hour, and says nothing: how its
+/// session ended, if it did.
+async fn reads(
+    bytes: usize,
+    framing: Framing,
+    patience: Patience,
+) -> Option<(u16, String, EndedBy, u64, usize)> {
     let (tell, mut ended) = oneshot::channel();
     let limits = Limits { outbound: QueueLimit { messages: 100, bytes: 1 << 20 }, ..limits() };
     let (mut client, _server) = serve(4096, framing, limits, patience, flood(tell));
@@ -201,7 +222,8 @@ async fn reads(bytes: usize, framing: Framing, patience: Patience) -> Option<(u1
         let until = now() + 10 * SECOND;
         // A little at a time: the pipe is short.
         while read < bytes
-            && let Ok(Ok(more)) = tokio::time::timeout_at(until, client.read(&mut piece[read..])).await
+            && let Ok(Ok(more)) =
+                tokio::time::timeout_at(until, client.read(&mut piece[read..])).await
             && more > 0
         {
             read += more;
@@ -215,7 +237,8 @@ async fn reads(bytes: usize, framing: Framing, patience: Patience) -> Option<(u1
     None
 }
 
-/// A client that reads without a pause, and too much waits for it to answer a ping in time, was closed with 3000.
+/// A client that reads without a pause, and too much waits for it to answer a ping in time, was
+/// closed with 3000.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_under_load_lives() {
     for framing in [Framing::Raw, Framing::SockJs] {
@@ -239,30 +262,37 @@ async fn a_client_that_takes_nothing_is_given_up() {
 async fn a_client_that_takes_too_little_is_given_up() {
     for framing in [Framing::Raw, Framing::SockJs] {
         let end = reads(3_000, framing, patience()).await.expect("an end");
-        assert_eq!((end.0, &*end.1, end.2), (1008, "the client reads too slowly", EndedBy::Gateway), "{framing:?}");
+        assert_eq!(
+            (end.0, &*end.1, end.2),
+            (1008, "the client reads too slowly", EndedBy::Gateway),
+            "{framing:?}"
+        );
         assert_eq!(end.4, 100, "what no transport had taken is counted");
         let any = Patience { least_rate: 0, ..patience() };
         assert_eq!(reads(3_000, framing, any).await, None, "{framing:?}");
     }
 }
 
-/// What the system's buffers take tells nothing about who should read it: a dead peer was not missed while there was something to send.
+/// What the system's buffers take tells nothing about who should read it: a dead peer was not
+/// missed while there was something to send.
 #[tokio::test(start_paused = true)]
 async fn a_write_into_room_that_was_there_is_no_sign_of_life() {
     let (tell, ended) = oneshot::channel();
-    let (_client, _server) = serve(1 << 24, Framing::Raw, limits(), patience(), |session| async move {
-        let begun = now();
-        while session.send("x").await.is_ok() {
-            sleep(SECOND / 10).await;
-        }
-        tell.send((session.ended().await, begun.elapsed())).expect("the test waits");
-    });
+    let (_client, _server) =
+        serve(1 << 24, Framing::Raw, limits(), patience(), |session| async move {
+            let begun = now();
+            while session.send("x").await.is_ok() {
+                sleep(SECOND / 10).await;
+            }
+            tell.send((session.ended().await, begun.elapsed())).expect("the test waits");
+        });
     let (end, after) = tokio::time::timeout(EVER, ended).await.expect("an end").expect("told");
     assert_eq!(told(&end), (3000, "No response from heartbeat", EndedBy::Gateway));
     assert!(after < 40 * SECOND, "{after:?}");
 }
 
-/// tokio refuses a task that has worked for long, until others had their turn. That says nothing about the socket.
+/// tokio refuses a task that has worked for long, until others had their turn. That says nothing
+/// about the socket.
 #[tokio::test(start_paused = true)]
 async fn a_spent_budget_is_no_full_socket() {
     let (ours, mut theirs) = duplex(1024);
@@ -295,13 +325,15 @@ fn has_budget() -> bool {
     tokio::task::coop::has_budget_remaining()
 }
 
-/// A client that takes a byte now and then of what is left had the whole delay again for each of them.
+/// A client that takes a byte now and then of what is left had the whole delay again for each of
+/// them.
 #[tokio::test(start_paused = true)]
 async fn a_close_that_dribbles_has_one_deadline() {
-    let (mut client, server) = serve(64, Framing::Raw, limits(), patience(), |session| async move {
-        session.send("x".repeat(10_000)).await.expect("open");
-        session.close(3000, "done");
-    });
+    let (mut client, server) =
+        serve(64, Framing::Raw, limits(), patience(), |session| async move {
+            session.send("x".repeat(10_000)).await.expect("open");
+            session.close(3000, "done");
+        });
     let begun = now();
     let dribble = tokio::spawn(async move {
         let mut one = [0];
@@ -311,7 +343,10 @@ async fn a_close_that_dribbles_has_one_deadline() {
     });
     server.await.expect("no panic");
     let after = begun.elapsed().as_secs();
-    assert!((14..=20).contains(&after), "{after} s: `linger`, and ten seconds for 10 kB at the least rate");
+    assert!(
+        (14..=20).contains(&after),
+        "{after} s: `linger`, and ten seconds for 10 kB at the least rate"
+    );
     dribble.abort();
 }
 
@@ -342,7 +377,8 @@ fn four() -> Limits {
 async fn the_end_of_a_client_is_seen_behind_a_full_queue() {
     for close in [true, false] {
         let (tell, ended) = oneshot::channel();
-        let (mut client, _server) = serve(64 * 1024, Framing::Raw, four(), patience(), waits_for_the_end(tell));
+        let (mut client, _server) =
+            serve(64 * 1024, Framing::Raw, four(), patience(), waits_for_the_end(tell));
         let messages = from_client(1, b"x").repeat(10);
         let bye = [&4001_u16.to_be_bytes()[..], b"bye"].concat();
         let close_frame = if close { from_client(8, &bye) } else { Vec::new() };
@@ -350,23 +386,30 @@ async fn the_end_of_a_client_is_seen_behind_a_full_queue() {
         if !close {
             client.shutdown().await.expect("connected");
         }
-        let (end, seconds, received, _) = tokio::time::timeout(EVER, ended).await.expect("an end").expect("told");
-        let expected =
-            if close { (4001, "bye", EndedBy::Peer) } else { (1002, "Connection interrupted", EndedBy::Peer) };
+        let (end, seconds, received, _) =
+            tokio::time::timeout(EVER, ended).await.expect("an end").expect("told");
+        let expected = if close {
+            (4001, "bye", EndedBy::Peer)
+        } else {
+            (1002, "Connection interrupted", EndedBy::Peer)
+        };
         assert_eq!(told(&end), expected);
         assert_eq!(seconds, 0, "at once");
         assert_eq!(received, 10);
     }
 }
 
-/// More lies before the end than is looked at. Where the connection can't tell of the end, a ping does: its write fails.
+/// More lies before the end than is looked at. Where the connection can't tell of the end, a ping
+/// does: its write fails.
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_fails_tells_of_an_end_that_is_not_seen() {
     let (tell, ended) = oneshot::channel();
-    let (mut client, _server) = serve(1 << 20, Framing::Raw, four(), patience(), waits_for_the_end(tell));
+    let (mut client, _server) =
+        serve(1 << 20, Framing::Raw, four(), patience(), waits_for_the_end(tell));
     client.write_all(&from_client(1, b"x").repeat(10_000)).await.expect("room");
     drop(client);
-    let (end, seconds, received, _) = tokio::time::timeout(EVER, ended).await.expect("an end").expect("told");
+    let (end, seconds, received, _) =
+        tokio::time::timeout(EVER, ended).await.expect("an end").expect("told");
     assert_eq!(told(&end), (1002, "Connection interrupted", EndedBy::Peer));
     assert!((25..=50).contains(&seconds), "{seconds}");
     assert!(received >= 4, "{received}");

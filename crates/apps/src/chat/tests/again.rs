@@ -10,15 +10,17 @@ fn with_id(message: &str, id: &str) -> Value {
     json!({"message": message, "id": id})
 }
 
-/// A phone's connection dies without a sign, and its page says the message again on the next one. It was heard the first
-/// time: nobody hears it twice, and the page is told that it was said, so that it stops.
+/// A phone's connection dies without a sign, and its page says the message again on the next one.
+/// It was heard the first time: nobody hears it twice, and the page is told that it was said, so
+/// that it stops.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_comes_again_is_said_once() {
     let chat = chat();
     let mut ann = introduced(&chat, "ann", "tea").await;
     let mut bob = introduced(&chat, "bob", "tea").await;
     heard(&mut ann).await;
-    let said = json!({"name": "bob", "message": "hello", "type": "message", "room": "tea", "id": ID});
+    let said =
+        json!({"name": "bob", "message": "hello", "type": "message", "room": "tea", "id": ID});
     assert_eq!(asks(&mut bob, with_id("hello", ID)).await, slice::from_ref(&said));
     assert_eq!(heard(&mut ann).await, slice::from_ref(&said));
 
@@ -26,7 +28,8 @@ async fn a_message_that_comes_again_is_said_once() {
     let mut again = arrive(&chat).await;
     asks(&mut again, json!({"name": "bobby", "room": "tea"})).await;
     heard(&mut ann).await;
-    let repeated = json!({"name": "bobby", "message": "hello", "type": "message", "room": "tea", "id": ID});
+    let repeated =
+        json!({"name": "bobby", "message": "hello", "type": "message", "room": "tea", "id": ID});
     assert_eq!(asks(&mut again, with_id("hello", ID)).await, [repeated]);
     assert!(heard(&mut ann).await.is_empty(), "said once");
     heard(&mut bob).await;
@@ -38,7 +41,8 @@ async fn a_message_that_comes_again_is_said_once() {
     assert_eq!(says(&mut again, "hello").await.len(), 1);
     assert_eq!(heard(&mut ann).await.len(), 2);
     let welcome = &asks(&mut ann, json!({"room": "tea"})).await[0];
-    let ids: Vec<&Value> = welcome["history"].as_array().expect("a list").iter().map(|said| &said["id"]).collect();
+    let ids: Vec<&Value> =
+        welcome["history"].as_array().expect("a list").iter().map(|said| &said["id"]).collect();
     assert_eq!(
         ids,
         [&json!(ID), &json!("fedcba9876543210"), &Value::Null],
@@ -49,7 +53,8 @@ async fn a_message_that_comes_again_is_said_once() {
 /// A message is known by its id also when the history has forgotten it, and it keeps its time.
 #[tokio::test(start_paused = true)]
 async fn ids_are_remembered_longer_than_messages_but_not_for_ever() {
-    let chat = Chat::new(&Hub::new(), ChatConfig { history: 1, message_ids: 2, ..ChatConfig::default() });
+    let chat =
+        Chat::new(&Hub::new(), ChatConfig { history: 1, message_ids: 2, ..ChatConfig::default() });
     let mut ann = introduced(&chat, "ann", "lobby").await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     heard(&mut ann).await;
@@ -59,7 +64,10 @@ async fn ids_are_remembered_longer_than_messages_but_not_for_ever() {
     }
     heard(&mut ann).await;
     assert_eq!(asks(&mut bob, with_id("x", ids[0])).await.len(), 1);
-    assert!(heard(&mut ann).await.is_empty(), "the history holds the second only, and the first is known");
+    assert!(
+        heard(&mut ann).await.is_empty(),
+        "the history holds the second only, and the first is known"
+    );
     asks(&mut bob, with_id("x", ids[2])).await;
     asks(&mut bob, with_id("x", ids[0])).await;
     assert_eq!(heard(&mut ann).await.len(), 2, "the third has taken the place of the first");
@@ -72,13 +80,20 @@ async fn plain_pages_see_no_ids() {
     let mut old = arrive(&chat).await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     asks(&mut bob, with_id("hello", ID)).await;
-    assert_eq!(old.texts().await.last().map(String::as_str), Some(r#"{"name":"bob","message":"hello"}"#));
+    assert_eq!(
+        old.texts().await.last().map(String::as_str),
+        Some(r#"{"name":"bob","message":"hello"}"#)
+    );
     // A first message with an id is answered with it: such a client waits for that.
     let mut new = arrive(&chat).await;
-    assert_eq!(asks(&mut new, with_id("me too", "fedcba9876543210")).await[0]["id"], "fedcba9876543210");
+    assert_eq!(
+        asks(&mut new, with_id("me too", "fedcba9876543210")).await[0]["id"],
+        "fedcba9876543210"
+    );
 }
 
-/// A page that has slept asks whether the connection still lives: the answer is for it alone, and changes nothing.
+/// A page that has slept asks whether the connection still lives: the answer is for it alone, and
+/// changes nothing.
 #[tokio::test(start_paused = true)]
 async fn a_ping_is_answered_to_its_sender_alone() {
     let chat = chat();
@@ -90,11 +105,16 @@ async fn a_ping_is_answered_to_its_sender_alone() {
     assert_eq!(old.texts().await, [""; 0]);
     assert_eq!(asks(&mut old, json!({"ping": ""})).await, [pong("lobby", "")]);
     says(&mut ann, "hello").await;
-    assert_eq!(old.texts().await, [r#"{"name":"ann","message":"hello"}"#], "it is a plain page still");
+    assert_eq!(
+        old.texts().await,
+        [r#"{"name":"ann","message":"hello"}"#],
+        "it is a plain page still"
+    );
 }
 
-/// The page is back, and the server has not missed its lost connection: over HTTP that may take a quarter of an hour. The
-/// client's key gives it its name, and to the others nobody has come or gone.
+/// The page is back, and the server has not missed its lost connection: over HTTP that may take a
+/// quarter of an hour. The client's key gives it its name, and to the others nobody has come or
+/// gone.
 #[tokio::test(start_paused = true)]
 async fn a_key_takes_a_name_back_from_a_lost_connection() {
     let chat = chat();
@@ -112,7 +132,10 @@ async fn a_key_takes_a_name_back_from_a_lost_connection() {
     }
     let mut back = arrive(&chat).await;
     let welcome = asks(&mut back, come.clone()).await;
-    assert_eq!((&welcome[0]["you"], &welcome[0]["history"][0]["message"]), (&json!("bob"), &json!("still there?")));
+    assert_eq!(
+        (&welcome[0]["you"], &welcome[0]["history"][0]["message"]),
+        (&json!("bob"), &json!("still there?"))
+    );
     assert_eq!(welcome[1]["names"], json!(["ann", "bob"]));
     let end = loop {
         if let Err(end) = lost.recv().await {
@@ -139,5 +162,9 @@ async fn a_key_takes_a_name_back_from_a_lost_connection() {
     drop(back);
     assert_eq!(heard(&mut ann).await[0]["message"], "bob left");
     assert_eq!(asks(&mut thief, json!({"name": "bob", "room": "tea"})).await[0]["you"], "bob");
-    assert_eq!(asks(&mut arrive(&chat).await, come).await[0]["code"], "name_taken", "a key is no more than its name");
+    assert_eq!(
+        asks(&mut arrive(&chat).await, come).await[0]["code"],
+        "name_taken",
+        "a key is no more than its name"
+    );
 }

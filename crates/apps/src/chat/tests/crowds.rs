@@ -7,8 +7,8 @@ use sockeye::{CloseReason, EndpointConfig};
 
 use sockeye::test_util::SessionBuilder;
 
-/// Everybody follows the roster and everybody comes at once, as when a server comes back. A roster each time would be half a
-/// million names for the first alone.
+/// Everybody follows the roster and everybody comes at once, as when a server comes back. A roster
+/// each time would be half a million names for the first alone.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_arrivals_are_told_in_few_rosters() {
     let hub = Hub::new();
@@ -17,7 +17,9 @@ async fn a_thousand_arrivals_are_told_in_few_rosters() {
     for n in 0..1_000 {
         let (session, client) = session();
         tokio::spawn(chat.handler()(session));
-        client.send(json!({"name": format!("p{n:03}"), "room": "stage", "roster": true}).to_string()).await;
+        client
+            .send(json!({"name": format!("p{n:03}"), "room": "stage", "roster": true}).to_string())
+            .await;
         clients.push(client);
     }
     settle().await;
@@ -26,13 +28,20 @@ async fn a_thousand_arrivals_are_told_in_few_rosters() {
         let events = client.texts().await;
         let of_kind = |kind: &str| {
             let kind = format!(r#""type":"{kind}""#);
-            events.iter().filter(move |event| event.contains(&kind)).cloned().collect::<Vec<String>>()
+            events
+                .iter()
+                .filter(move |event| event.contains(&kind))
+                .cloned()
+                .collect::<Vec<String>>()
         };
         assert!(of_kind("welcome")[0].contains(&format!(r#""you":"p{n:03}""#)));
         let rosters = of_kind("roster");
         assert!((1..=3).contains(&rosters.len()), "{} rosters", rosters.len());
         let last: Value = serde_json::from_str(&rosters[rosters.len() - 1]).expect("JSON");
-        assert_eq!((&last["count"], last["names"].as_array().map(Vec::len)), (&json!(1_000), Some(10)));
+        assert_eq!(
+            (&last["count"], last["names"].as_array().map(Vec::len)),
+            (&json!(1_000), Some(10))
+        );
         // Who came first hears of all others, the last of nobody; and all in one order.
         let joins = of_kind("join");
         if n == 0 {
@@ -57,12 +66,16 @@ async fn who_does_not_read_is_closed_and_the_others_go_on() {
     assert_eq!(heard(&mut ann).await[0]["message"], "slow joined");
     let mut told = Vec::new();
     for n in 0..20 {
-        told.extend(says(&mut ann, &n.to_string()).await.into_iter().map(|event| event["message"].clone()));
+        told.extend(
+            says(&mut ann, &n.to_string()).await.into_iter().map(|event| event["message"].clone()),
+        );
     }
     serving.await.expect("no panic");
     // The welcome and nine messages fit; the tenth message finds no room, and its loss is the end.
-    let expected =
-        (0..10).map(|n| n.to_string()).chain(["slow left".to_owned()]).chain((10..20).map(|n| n.to_string()));
+    let expected = (0..10)
+        .map(|n| n.to_string())
+        .chain(["slow left".to_owned()])
+        .chain((10..20).map(|n| n.to_string()));
     assert!(told.iter().eq(expected.collect::<Vec<_>>().iter()), "{told:?}");
     assert_eq!(hub.slow_consumers(), 1);
     // What was queued still goes out.
@@ -72,7 +85,8 @@ async fn who_does_not_read_is_closed_and_the_others_go_on() {
     assert_eq!(slow.recv().await, Err(CloseReason::SLOW_CONSUMER));
 }
 
-/// Errors are answered by the session's own handler: who asks nonsense and doesn't read waits, and nobody else does.
+/// Errors are answered by the session's own handler: who asks nonsense and doesn't read waits, and
+/// nobody else does.
 #[tokio::test(start_paused = true)]
 async fn who_asks_nonsense_and_does_not_read_only_stops_itself() {
     let chat = chat();
@@ -88,7 +102,8 @@ async fn who_asks_nonsense_and_does_not_read_only_stops_itself() {
     assert_eq!(heard(&mut client).await[0]["message"], "hello");
 }
 
-/// Talkers talk while people come, go and change rooms on several threads. Whoever stayed must have heard the same.
+/// Talkers talk while people come, go and change rooms on several threads. Whoever stayed must have
+/// heard the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everybody_hears_a_room_in_the_same_order() {
     const TALK: usize = 200;
@@ -123,7 +138,8 @@ async fn everybody_hears_a_room_in_the_same_order() {
             talker
         }));
     }
-    // The history that a newcomer gets, and what it hears from then on, are together all that was said.
+    // The history that a newcomer gets, and what it hears from then on, are together all that was
+    // said.
     let mut newcomers = Vec::new();
     while done.load(Ordering::Relaxed) < 3 && newcomers.len() < 40 {
         let (session, mut client) = session();
@@ -154,7 +170,10 @@ async fn everybody_hears_a_room_in_the_same_order() {
     }
     let said = |events: &[Value]| -> Vec<Value> {
         let said = events.iter().filter(|event| event["type"] == "message");
-        said.map(|event| json!({"name": event["name"], "message": event["message"], "at": event["at"]})).collect()
+        said.map(
+            |event| json!({"name": event["name"], "message": event["message"], "at": event["at"]}),
+        )
+        .collect()
     };
     let all_said = said(&all);
     assert_eq!(all_said.len(), 3 * TALK);

@@ -88,7 +88,9 @@ async fn lines_and_json_say_the_same() {
     assert_eq!(page.texts().await, [r#"{"name":"*","message":"park joined","type":"join"}"#]);
     assert_eq!(
         heard(&mut ann).await,
-        [json!({"name": "*", "message": "park joined", "type": "join", "room": "lobby", "who": "park"})]
+        [
+            json!({"name": "*", "message": "park joined", "type": "join", "room": "lobby", "who": "park"})
+        ]
     );
 
     park.send("[park]from a line").await;
@@ -123,7 +125,10 @@ async fn rosters_and_histories_know_no_dialects() {
     let park = seated(&chat, "park").await;
     park.send("[park]first words").await;
     let seen = heard(&mut page).await;
-    assert_eq!(seen.iter().find(|event| event["type"] == "roster").expect("a roster")["names"], json!(["ann", "park"]));
+    assert_eq!(
+        seen.iter().find(|event| event["type"] == "roster").expect("a roster")["names"],
+        json!(["ann", "park"])
+    );
     drop(park);
 
     let mut late = arrive(&chat).await;
@@ -132,7 +137,8 @@ async fn rosters_and_histories_know_no_dialects() {
     assert_eq!(welcome[0]["history"][0]["message"], "first words");
 }
 
-/// What has no form in the clients' own server begins with `#` as well, so that it is nobody's text.
+/// What has no form in the clients' own server begins with `#` as well, so that it is nobody's
+/// text.
 #[tokio::test(start_paused = true)]
 async fn lines_are_told_who_moves_and_who_is_called_otherwise() {
     let chat = chat();
@@ -142,7 +148,10 @@ async fn lines_are_told_who_moves_and_who_is_called_otherwise() {
     asks(&mut ann, json!({"room": "elsewhere"})).await;
     asks(&mut ann, json!({"message": "not for the lobby"})).await;
     asks(&mut ann, json!({"room": "lobby", "message": "back"})).await;
-    assert_eq!(park.texts().await, ["#ann join!", "#ann is now bea", "#bea exit!", "#bea join!", "[bea]back"]);
+    assert_eq!(
+        park.texts().await,
+        ["#ann join!", "#ann is now bea", "#bea exit!", "#bea join!", "[bea]back"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,14 +66,18 @@ fn error(code: &str, text: &str, room: &str) -> Value {
     json!({"name": "*", "message": text, "type": "error", "room": room, "code": code})
 }
 
-/// The old page sends `{"message": text}` and prints `name + ' : ' + message`; it must get these two, to the byte.
+/// The old page sends `{"message": text}` and prints `name + ' : ' + message`; it must get these
+/// two, to the byte.
 #[tokio::test(start_paused = true)]
 async fn the_old_page_talks_to_everybody() {
     let chat = chat();
     let (mut ann, mut bob) = (arrive(&chat).await, arrive(&chat).await);
     ann.send(r#"{"message":"안녕하세요"}"#).await;
     bob.send(r#"{"message":"\"<b>\"\n"}"#).await;
-    let all = [r#"{"name":"guest-1","message":"안녕하세요"}"#, r#"{"name":"guest-2","message":"\"<b>\"\n"}"#];
+    let all = [
+        r#"{"name":"guest-1","message":"안녕하세요"}"#,
+        r#"{"name":"guest-2","message":"\"<b>\"\n"}"#,
+    ];
     assert_eq!(ann.texts().await, all);
     assert_eq!(bob.texts().await, all);
     drop(bob);
@@ -110,7 +114,8 @@ async fn names_rooms_notices_and_history() {
     assert_eq!(says(&mut ann, "first").await, [said]);
 
     let mut bob = arrive(&chat).await;
-    let welcome = asks(&mut bob, json!({"name": " bob ", "room": "\ttea\n", "message": "second"})).await;
+    let welcome =
+        asks(&mut bob, json!({"name": " bob ", "room": "\ttea\n", "message": "second"})).await;
     let mut history = welcome[0]["history"].clone();
     assert!(history[0].as_object_mut().expect("an object").remove("at").expect("a date").is_u64());
     assert_eq!(history, json!([{"name": "ann", "message": "first"}]));
@@ -129,18 +134,30 @@ async fn names_rooms_notices_and_history() {
         event.as_object_mut().expect("an object").extend(more);
         event
     };
-    assert_eq!(heard(&mut ann).await, [with(notice("bob joined", "join"), json!({"who": "bob"})), second]);
+    assert_eq!(
+        heard(&mut ann).await,
+        [with(notice("bob joined", "join"), json!({"who": "bob"})), second]
+    );
 
     let answer = asks(&mut bob, json!({"name": "robert"})).await;
-    assert_eq!((answer.len(), &answer[0]["type"], &answer[0]["you"]), (1, &json!("welcome"), &json!("robert")));
+    assert_eq!(
+        (answer.len(), &answer[0]["type"], &answer[0]["you"]),
+        (1, &json!("welcome"), &json!("robert"))
+    );
     assert_eq!(
         heard(&mut ann).await,
         [with(notice("bob is now robert", "rename"), json!({"from": "bob", "to": "robert"}))]
     );
 
     let answer = asks(&mut bob, json!({"room": "lobby"})).await;
-    assert_eq!((answer.len(), &answer[0]["you"], &answer[0]["history"]), (1, &json!("robert"), &json!([])));
-    assert_eq!(heard(&mut ann).await, [with(notice("robert left", "leave"), json!({"who": "robert"}))]);
+    assert_eq!(
+        (answer.len(), &answer[0]["you"], &answer[0]["history"]),
+        (1, &json!("robert"), &json!([]))
+    );
+    assert_eq!(
+        heard(&mut ann).await,
+        [with(notice("robert left", "leave"), json!({"who": "robert"}))]
+    );
     says(&mut bob, "not for the tea room").await;
     assert!(heard(&mut ann).await.is_empty());
 }
@@ -160,7 +177,8 @@ async fn a_first_name_is_an_arrival_and_a_second_a_change() {
     let welcome = asks(&mut bob, json!({"room": "lobby"})).await;
     let guest = welcome[0]["you"].as_str().expect("a name").to_owned();
     asks(&mut bob, json!({"name": "bob"})).await;
-    let notices: Vec<Value> = heard(&mut watcher).await.iter().map(|notice| notice["message"].clone()).collect();
+    let notices: Vec<Value> =
+        heard(&mut watcher).await.iter().map(|notice| notice["message"].clone()).collect();
     assert_eq!(notices, [format!("{guest} joined"), format!("{guest} is now bob")]);
 }
 
@@ -186,13 +204,19 @@ async fn a_taken_name_is_refused_and_the_old_one_kept() {
     let refused = asks(&mut other, json!({"room": "tea"})).await;
     assert_eq!(refused, [error("name_taken", "the name ann is taken in tea", "lobby")]);
     let mut third = arrive(&chat).await;
-    assert_eq!(asks(&mut third, json!({"name": "ann", "room": "coffee"})).await[0]["room"], "coffee");
+    assert_eq!(
+        asks(&mut third, json!({"name": "ann", "room": "coffee"})).await[0]["room"],
+        "coffee"
+    );
 
     // What was given up is free.
     drop(ann);
     heard(&mut bob).await;
     assert_eq!(asks(&mut bob, json!({"name": "ann"})).await[0]["you"], "ann");
-    assert_eq!(asks(&mut introduced(&chat, "bob", "tea").await, json!({"name": "bobby"})).await[0]["you"], "bobby");
+    assert_eq!(
+        asks(&mut introduced(&chat, "bob", "tea").await, json!({"name": "bobby"})).await[0]["you"],
+        "bobby"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +233,11 @@ async fn guests_do_not_collide_with_those_who_call_themselves_guests() {
 async fn a_roster_comes_now_and_on_each_change() {
     let chat = chat();
     let names = |heard: &[Value]| -> Vec<Value> {
-        heard.iter().filter(|event| event["type"] == "roster").map(|event| event["names"].clone()).collect()
+        heard
+            .iter()
+            .filter(|event| event["type"] == "roster")
+            .map(|event| event["names"].clone())
+            .collect()
     };
     // A plain session may ask as well.
     let mut ann = arrive(&chat).await;
@@ -223,7 +251,10 @@ async fn a_roster_comes_now_and_on_each_change() {
     settle().await;
     assert_eq!(names(&heard(&mut ann).await).last(), Some(&json!(["bob", "guest-1"])));
     let answer = asks(&mut ann, json!({"name": "ann"})).await;
-    assert_eq!((&answer[0]["type"], &names(&answer[1..])[..]), (&json!("welcome"), &[json!(["ann", "bob"])][..]));
+    assert_eq!(
+        (&answer[0]["type"], &names(&answer[1..])[..]),
+        (&json!("welcome"), &[json!(["ann", "bob"])][..])
+    );
     settle().await;
     assert!(heard(&mut ann).await.is_empty(), "once is enough");
     drop(bob);
@@ -256,6 +287,7 @@ async fn a_handler_that_is_dropped_leaves_like_any_other() {
     asks(&mut bob, json!({"name": "bob", "room": "tea"})).await;
     serving.abort();
     let _ = serving.await;
-    let notices: Vec<Value> = heard(&mut ann).await.iter().map(|notice| notice["message"].clone()).collect();
+    let notices: Vec<Value> =
+        heard(&mut ann).await.iter().map(|notice| notice["message"].clone()).collect();
     assert_eq!(notices, ["bob joined", "bob left"]);
 }

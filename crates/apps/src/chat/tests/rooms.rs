@@ -4,15 +4,24 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn history_is_bounded_by_count_and_by_bytes() {
-    let chat = Chat::new(&Hub::new(), ChatConfig { history: 3, history_bytes: 2_000, ..ChatConfig::default() });
+    let chat = Chat::new(
+        &Hub::new(),
+        ChatConfig { history: 3, history_bytes: 2_000, ..ChatConfig::default() },
+    );
     let mut ann = introduced(&chat, "ann", "tea").await;
     let mut old = arrive(&chat).await;
     async fn history(chat: &Chat, room: &str) -> Vec<String> {
         let mut client = arrive(chat).await;
         let welcome = asks(&mut client, json!({"room": room})).await;
         let said = welcome[0]["history"].as_array().expect("a list").iter();
-        said.map(|said| format!("{}: {}", said["name"].as_str().unwrap(), &said["message"].as_str().unwrap()[..1]))
-            .collect()
+        said.map(|said| {
+            format!(
+                "{}: {}",
+                said["name"].as_str().unwrap(),
+                &said["message"].as_str().unwrap()[..1]
+            )
+        })
+        .collect()
     }
     for text in ["1", "2", "3", "4"] {
         says(&mut ann, text).await;
@@ -40,7 +49,10 @@ async fn an_empty_room_is_forgotten_after_a_while() {
     };
     assert!(remembers("tea", Duration::from_secs(599)).await);
     assert!(!remembers("coffee", Duration::from_secs(601)).await);
-    assert!(!remembers("lobby", Duration::from_secs(601)).await, "what was said in the lobby is forgotten too");
+    assert!(
+        !remembers("lobby", Duration::from_secs(601)).await,
+        "what was said in the lobby is forgotten too"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +69,11 @@ async fn at_the_limit_the_room_that_has_been_empty_longest_gives_way() {
     let refused = asks(&mut bob, json!({"room": "old"})).await;
     let text = "there are 2 rooms already, join one of them or come back later";
     assert_eq!(refused, [error("room_limit", text, "third")]);
-    assert_eq!(asks(&mut bob, json!({"room": "lobby"})).await[0]["type"], "welcome", "the lobby has always room");
+    assert_eq!(
+        asks(&mut bob, json!({"room": "lobby"})).await[0]["type"],
+        "welcome",
+        "the lobby has always room"
+    );
     assert_eq!(asks(&mut bob, json!({"room": "old"})).await[0]["history"], json!([]));
 }
 
@@ -73,7 +89,11 @@ async fn nothing_stays_behind_when_all_have_left() {
     }
     assert_eq!(hub.topics(), 10, "events and rosters of five rooms");
     let refused = asks(&mut clients[0], json!({"name": "p1", "room": "room 1"})).await;
-    assert_eq!(refused.last().expect("an answer")["code"], "name_taken", "counted in, and out again");
+    assert_eq!(
+        refused.last().expect("an answer")["code"],
+        "name_taken",
+        "counted in, and out again"
+    );
     drop(clients);
     settle().await;
     assert_eq!(hub.topics(), 0);
@@ -81,11 +101,13 @@ async fn nothing_stays_behind_when_all_have_left() {
     assert_eq!(chat.shared.directory().rooms(), 0);
 }
 
-/// The lobby is forgotten like any room, and other rooms may be at their limit when the next one comes.
+/// The lobby is forgotten like any room, and other rooms may be at their limit when the next one
+/// comes.
 #[tokio::test(start_paused = true)]
 async fn the_lobby_is_never_refused() {
     let forget_after = Duration::from_secs(10);
-    let chat = Chat::new(&Hub::new(), ChatConfig { rooms: 1, forget_after, ..ChatConfig::default() });
+    let chat =
+        Chat::new(&Hub::new(), ChatConfig { rooms: 1, forget_after, ..ChatConfig::default() });
     let mut ann = introduced(&chat, "ann", "tea").await;
     tokio::time::sleep(forget_after).await;
     assert_eq!(chat.shared.directory().rooms(), 1);

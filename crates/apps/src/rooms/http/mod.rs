@@ -30,14 +30,18 @@ use sockeye::is_foreign;
 /// | `GET /room/{id}/user/{name}` | enter | `ROOM` | on to the call, under that name |
 /// | `GET /room/{id}/user/{name}/exit` | leave | `{"room": 7, "left": true}` | back to `/rooms` |
 ///
-/// `ROOM` is `{"room": 7, "participants": 2, "away": 0}`. `POST` takes a form (`id=7&action=create`) or JSON (`{"id": 7}`). Programs and people are
-/// told apart by `Accept`: who names `text/html`, and not `application/json` before it, gets pages. Errors for programs are `{"error": text}`.
+/// `ROOM` is `{"room": 7, "participants": 2, "away": 0}`. `POST` takes a form
+/// (`id=7&action=create`) or JSON (`{"id": 7}`). Programs and people are told apart by `Accept`:
+/// who names `text/html`, and not `application/json` before it, gets pages. Errors for programs are
+/// `{"error": text}`.
 ///
-/// Entering over HTTP tells where the room is and makes nobody a participant, which takes a session; leaving takes a participant of protocol 1 out whose
-/// transport is gone. A connected one leaves by its own session: everybody can guess this path.
+/// Entering over HTTP tells where the room is and makes nobody a participant, which takes a
+/// session; leaving takes a participant of protocol 1 out whose transport is gone. A connected one
+/// leaves by its own session: everybody can guess this path.
 ///
-/// Creating and leaving change something, so both are answered with 403 when a page of another origin causes the request: a form or a link of any
-/// site could send it. `Sec-Fetch-Site` tells, or `Origin` compared with `Host`; programs send neither.
+/// Creating and leaving change something, so both are answered with 403 when a page of another
+/// origin causes the request: a form or a link of any site could send it. `Sec-Fetch-Site` tells,
+/// or `Origin` compared with `Host`; programs send neither.
 #[derive(Clone, Debug)]
 pub struct RoomsSite {
     rooms: Rooms,
@@ -86,7 +90,8 @@ impl RoomsSite {
     {
         let Parts { method, uri, headers, .. } = request;
         let route: Route = uri.path().parse()?;
-        let allowed: &[Method] = if route == Route::Create { &[Method::POST] } else { &[Method::GET, Method::HEAD] };
+        let allowed: &[Method] =
+            if route == Route::Create { &[Method::POST] } else { &[Method::GET, Method::HEAD] };
         if !allowed.contains(method) {
             return Err(Problem::Method(if route == Route::Create { "POST" } else { "GET, HEAD" }));
         }
@@ -106,7 +111,9 @@ impl RoomsSite {
                 let reply = Reply::redirect(&self.summary(room)?, format!("/rooms?id={room}"));
                 Ok(Reply { status, location: created.then(|| format!("/room/{room}")), ..reply })
             }
-            Route::Show { room } => Ok(Reply::redirect(&self.summary(room)?, format!("/call?room={room}"))),
+            Route::Show { room } => {
+                Ok(Reply::redirect(&self.summary(room)?, format!("/call?room={room}")))
+            }
             Route::Enter { room, name } => {
                 let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
                 Ok(Reply::redirect(&self.summary(room)?, format!("/call?room={room}&name={name}")))
@@ -121,7 +128,8 @@ impl RoomsSite {
     fn list(&self, query: Option<&str>) -> Reply {
         let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
         // A number that is none leaves the form empty.
-        let filled = pairs.filter(|(name, _)| name == "id").find_map(|(_, value)| value.parse().ok());
+        let filled =
+            pairs.filter(|(name, _)| name == "id").find_map(|(_, value)| value.parse().ok());
         Reply::page(&List { rooms: self.rooms.list(), limit: self.rooms.config().rooms }, filled)
     }
 
@@ -156,9 +164,10 @@ impl RoomsSite {
         let shown = Shown { filled: reply.filled, notice: reply.notice };
         let page = page::rooms(&self.rooms.list(), &shown, self.rooms.config().empty_room);
         let mut response = whole(reply.status, "text/html; charset=utf-8", page.into());
-        let policy =
-            "default-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'; object-src 'none'";
-        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        let policy = "default-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'; object-src 'none'";
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         allow(&mut response, reply.allow);
         response
     }
@@ -191,8 +200,12 @@ impl FromStr for Route {
             ["room"] => Ok(Self::Create),
             ["room", "random"] => Ok(Self::Random),
             ["room", room] => Ok(Self::Show { room: room.parse()? }),
-            ["room", room, "user", name] => Ok(Self::Enter { room: room.parse()?, name: decoded(name)? }),
-            ["room", room, "user", name, "exit"] => Ok(Self::Exit { room: room.parse()?, name: decoded(name)? }),
+            ["room", room, "user", name] => {
+                Ok(Self::Enter { room: room.parse()?, name: decoded(name)? })
+            }
+            ["room", room, "user", name, "exit"] => {
+                Ok(Self::Exit { room: room.parse()?, name: decoded(name)? })
+            }
             _ => Err(Problem::NoPath),
         }
     }
@@ -214,18 +227,22 @@ where
     }
     // Whoever sends it by and by must not hold the request for ever.
     let whole = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_SIZE).collect()).await;
-    let body = whole.map_err(|_| Problem::Slow)?.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => Problem::Large,
-        None => Problem::Body,
+    let body = whole.map_err(|_| Problem::Slow)?.map_err(|error| {
+        match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => Problem::Large,
+            None => Problem::Body,
+        }
     })?;
     let body = body.to_bytes();
-    let is_json =
-        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if is_json {
         return serde_json::from_slice(&body).map(|Wanted { id }| id).map_err(|_| Problem::Number);
     }
     let mut pairs = form_urlencoded::parse(&body);
-    let id = pairs.find_map(|(name, value)| (name == "id").then_some(value)).ok_or(Problem::Number)?;
+    let id =
+        pairs.find_map(|(name, value)| (name == "id").then_some(value)).ok_or(Problem::Number)?;
     Ok(id.trim().parse()?)
 }
 
@@ -243,7 +260,9 @@ enum Problem {
     Number,
     #[error("a name has 1 to 64 characters, none of them a control character")]
     Name,
-    #[error("a page of another site has sent this; rooms are created and left from pages of this one: see /rooms")]
+    #[error(
+        "a page of another site has sent this; rooms are created and left from pages of this one: see /rooms"
+    )]
     Foreign,
     #[error("there is no room {0}; create it, if you like")]
     NoRoom(RoomNumber),
@@ -302,7 +321,11 @@ fn quality(accepts: &str, kind: &str) -> f32 {
     let of_range = |range: &str| {
         let mut parts = range.split(';').map(str::trim);
         parts.next().filter(|name| name.eq_ignore_ascii_case(kind))?;
-        Some(parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0)))
+        Some(
+            parts
+                .find_map(|part| part.strip_prefix("q="))
+                .map_or(1.0, |q| q.parse().unwrap_or(0.0)),
+        )
     };
     accepts.split(',').filter_map(of_range).fold(0.0, f32::max)
 }
@@ -323,7 +346,15 @@ struct Reply {
 impl Reply {
     fn page(json: &impl Serialize, filled: Option<RoomNumber>) -> Self {
         let json = serde_json::to_vec(json).expect("texts and numbers have a JSON form");
-        Self { status: StatusCode::OK, json, location: None, onward: None, filled, notice: None, allow: None }
+        Self {
+            status: StatusCode::OK,
+            json,
+            location: None,
+            onward: None,
+            filled,
+            notice: None,
+            allow: None,
+        }
     }
 
     fn redirect(json: &impl Serialize, onward: String) -> Self {

@@ -15,10 +15,9 @@ pub(super) struct Shown {
 }
 
 pub(super) fn rooms(rooms: &[RoomSummary], shown: &Shown, empty_room: Duration) -> String {
-    let notice = shown
-        .notice
-        .as_ref()
-        .map(|text| format!("<p class=\"trouble\" role=\"alert\">{}</p>\n      ", escaped(&sentence(text))));
+    let notice = shown.notice.as_ref().map(|text| {
+        format!("<p class=\"trouble\" role=\"alert\">{}</p>\n      ", escaped(&sentence(text)))
+    });
     let filled = shown.filled.map(|number| number.to_string());
     format!(
         include_str!("page.html"),
@@ -96,7 +95,8 @@ mod tests {
 
     #[test]
     fn rooms_are_listed_with_their_people() {
-        let summary = |room: u32, participants, away| RoomSummary { room: room.into(), participants, away };
+        let summary =
+            |room: u32, participants, away| RoomSummary { room: room.into(), participants, away };
         let page = rooms(
             &[summary(1, 0, 0), summary(2, 3, 0), summary(3, 2, 1)],
             &Shown { filled: Some(42.into()), notice: None },

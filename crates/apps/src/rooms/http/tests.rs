@@ -20,7 +20,9 @@ async fn ask(
 ) -> Response<Full<Bytes>> {
     assert!(site.serves(path.split('?').next().expect("a path")), "{path}");
     let request =
-        headers.iter().fold(Request::builder().method(method).uri(path), |it, (name, value)| it.header(*name, *value));
+        headers.iter().fold(Request::builder().method(method).uri(path), |it, (name, value)| {
+            it.header(*name, *value)
+        });
     site.answer(request.body(Full::new(Bytes::from(body.to_owned()))).expect("a request")).await
 }
 
@@ -31,7 +33,11 @@ async fn text(response: Response<Full<Bytes>>) -> String {
 
 /// Status and JSON for a program.
 async fn told(site: &RoomsSite, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let kind = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+    let kind = if body.starts_with('{') {
+        "application/json"
+    } else {
+        "application/x-www-form-urlencoded"
+    };
     let response = ask(site, method, path, &[("content-type", kind)], body).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
@@ -39,9 +45,15 @@ async fn told(site: &RoomsSite, method: &str, path: &str, body: &str) -> (u16, V
 }
 
 /// Status, `Location` and page for a person.
-async fn shown(site: &RoomsSite, method: &str, path: &str, body: &str) -> (u16, Option<String>, String) {
+async fn shown(
+    site: &RoomsSite,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, Option<String>, String) {
     let response = ask(site, method, path, &[("accept", BROWSER)], body).await;
-    let location = response.headers().get(header::LOCATION).map(|it| it.to_str().expect("text").to_owned());
+    let location =
+        response.headers().get(header::LOCATION).map(|it| it.to_str().expect("text").to_owned());
     (response.status().as_u16(), location, text(response).await)
 }
 
@@ -61,10 +73,19 @@ async fn programs_create_list_enter_and_leave() {
         assert_eq!(told(&site, "POST", "/room", body).await, (200, room.clone()), "{body}");
     }
     assert_eq!(told(&site, "GET", "/room/7/user/ann", "").await, (200, room.clone()));
-    assert_eq!(told(&site, "GET", "/room/7/user/ann/exit", "").await, (200, json!({"room": 7, "left": false})));
-    assert_eq!(told(&site, "GET", "/rooms", "").await, (200, json!({"rooms": [room], "limit": 10})));
+    assert_eq!(
+        told(&site, "GET", "/room/7/user/ann/exit", "").await,
+        (200, json!({"room": 7, "left": false}))
+    );
+    assert_eq!(
+        told(&site, "GET", "/rooms", "").await,
+        (200, json!({"rooms": [room], "limit": 10}))
+    );
     let (status, random) = told(&site, "GET", "/room/random?uuid=ann", "").await;
-    assert!(status == 200 && random["room"].as_u64().is_some_and(|it| it < 100 && it != 7), "{random}");
+    assert!(
+        status == 200 && random["room"].as_u64().is_some_and(|it| it < 100 && it != 7),
+        "{random}"
+    );
 }
 
 #[tokio::test]
@@ -73,7 +94,10 @@ async fn people_are_led_to_the_call() {
     let (status, location, _) = shown(&site, "POST", "/room", "action=create&id=7").await;
     assert_eq!((status, location.as_deref()), (303, Some("/rooms?id=7")));
     let (status, _, page) = shown(&site, "GET", "/rooms?id=7", "").await;
-    assert!(status == 200 && page.contains("value=\"7\"") && page.contains("/call?room=7"), "{page}");
+    assert!(
+        status == 200 && page.contains("value=\"7\"") && page.contains("/call?room=7"),
+        "{page}"
+    );
     for (path, onward) in [
         ("/room/7", "/call?room=7"),
         ("/room/7/user/3f2b%20%26x=1", "/call?room=7&name=3f2b%20%26x%3D1"),
@@ -85,7 +109,10 @@ async fn people_are_led_to_the_call() {
     let (status, _, page) = shown(&site, "GET", "/room/random", "").await;
     assert!(status == 200 && !page.contains("value=\"\""), "a number is in the form");
     let (status, _, page) = shown(&site, "GET", "/room/8/user/ann", "").await;
-    assert!(status == 404 && page.contains("There is no room 8") && page.contains("value=\"8\""), "{page}");
+    assert!(
+        status == 404 && page.contains("There is no room 8") && page.contains("value=\"8\""),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -115,16 +142,27 @@ async fn what_is_wrong_is_said_in_the_reader_s_form() {
     ] {
         let (answer, json) = told(&site, method, path, body).await;
         let error = json["error"].as_str().expect("an error");
-        assert!(answer == status && error.contains(part), "{method} {path} {body}: {answer} {error}");
-        let (answer, _, page) = shown(&site, method, path, if body.starts_with('{') { "" } else { body }).await;
-        assert!(answer == status && page.contains("class=\"trouble\""), "{method} {path}: {answer}");
+        assert!(
+            answer == status && error.contains(part),
+            "{method} {path} {body}: {answer} {error}"
+        );
+        let (answer, _, page) =
+            shown(&site, method, path, if body.starts_with('{') { "" } else { body }).await;
+        assert!(
+            answer == status && page.contains("class=\"trouble\""),
+            "{method} {path}: {answer}"
+        );
     }
     assert_eq!(ask(&site, "GET", "/room", &[], "").await.headers()[header::ALLOW], "POST");
-    assert_eq!(ask(&site, "GET", "/room", &[("accept", BROWSER)], "").await.headers()[header::ALLOW], "POST");
+    assert_eq!(
+        ask(&site, "GET", "/room", &[("accept", BROWSER)], "").await.headers()[header::ALLOW],
+        "POST"
+    );
     assert!(!site.serves("/roomful") && !site.serves("/rooms/") && !site.serves("/"));
 }
 
-/// A page of any site has a form that sends itself, or a picture whose address is that of an exit: its visitors filled the list of rooms.
+/// A page of any site has a form that sends itself, or a picture whose address is that of an exit:
+/// its visitors filled the list of rooms.
 #[tokio::test]
 async fn pages_of_other_sites_change_nothing() {
     let site = site(10);
@@ -144,14 +182,17 @@ async fn pages_of_other_sites_change_nothing() {
         }
     }
     assert_eq!(told(&site, "GET", "/rooms", "").await.1["rooms"], json!([]));
-    for own in [("sec-fetch-site", "same-origin"), ("origin", "https://rooms.example"), ("accept", "*/*")] {
+    for own in
+        [("sec-fetch-site", "same-origin"), ("origin", "https://rooms.example"), ("accept", "*/*")]
+    {
         for (method, path, body) in requests {
             let status = ask(&site, method, path, &[host, form, own], body).await.status();
             assert!(status.is_success(), "{method} {path}, {own:?}: {status}");
         }
     }
     // What only shows is open to links from everywhere.
-    let linked = ask(&site, "GET", "/room/7/user/ann", &[host, ("sec-fetch-site", "cross-site")], "").await;
+    let linked =
+        ask(&site, "GET", "/room/7/user/ann", &[host, ("sec-fetch-site", "cross-site")], "").await;
     assert_eq!(linked.status(), StatusCode::OK);
 }
 

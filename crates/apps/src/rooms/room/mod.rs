@@ -1,7 +1,8 @@
 //! One room: who is in it, and who is told what. No locks, no clock, no sockets.
 //!
-//! **The driver's contract: call one input at a time, and [`Room::handle_timeout`] no later than [`Room::next_timeout`]. What the input
-//! causes has been offered to the [`Line`]s when it returns.**
+//! **The driver's contract: call one input at a time, and [`Room::handle_timeout`] no later than
+//! [`Room::next_timeout`]. What the input causes has been offered to the [`Line`]s when it
+//! returns.**
 
 mod participant;
 mod signals;
@@ -77,9 +78,13 @@ pub(super) struct Census {
 
 impl<L: Line> Room<L> {
     pub(super) fn new(number: RoomNumber, config: &RoomsConfig) -> Self {
-        let mailbox = mailbox::Limits { messages: config.mailbox_messages, bytes: config.mailbox_bytes };
-        let limits =
-            Limits { participants: config.participants_per_room, mailbox, grace: config.grace.min(LONGEST_DELAY) };
+        let mailbox =
+            mailbox::Limits { messages: config.mailbox_messages, bytes: config.mailbox_bytes };
+        let limits = Limits {
+            participants: config.participants_per_room,
+            mailbox,
+            grace: config.grace.min(LONGEST_DELAY),
+        };
         Self { number, limits, participants: Vec::new(), revision: 0, joins: 0, broken: Vec::new() }
     }
 
@@ -94,7 +99,8 @@ impl<L: Line> Room<L> {
 
     // Coming and going.
 
-    /// A session of protocol 1 joins, under the name that it has. `told`: it has had its one `join` message.
+    /// A session of protocol 1 joins, under the name that it has. `told`: it has had its one `join`
+    /// message.
     pub(super) fn join_one(
         &mut self,
         identity: Identity,
@@ -111,8 +117,11 @@ impl<L: Line> Room<L> {
         if self.participants.iter().any(taken) {
             return Err(Refusal::NameTaken(self.number));
         }
-        let same = |one: &Participant<L>| matches!(one.side, Side::One { .. }) && one.name.as_ref() == Some(&name);
-        let former = self.participants.iter().position(same).map(|place| self.participants.remove(place));
+        let same = |one: &Participant<L>| {
+            matches!(one.side, Side::One { .. }) && one.name.as_ref() == Some(&name)
+        };
+        let former =
+            self.participants.iter().position(same).map(|place| self.participants.remove(place));
         if former.is_none() {
             self.check_room()?;
         }
@@ -132,7 +141,10 @@ impl<L: Line> Room<L> {
             None => (identity.id, 1),
         };
         let side = Side::One { line, offers: somebody_is_there && !told };
-        self.enter(Participant { id: Arc::clone(&id), name: Some(name), incarnation, joined: 0, side }, change);
+        self.enter(
+            Participant { id: Arc::clone(&id), name: Some(name), incarnation, joined: 0, side },
+            change,
+        );
         self.settle(now);
         Ok(id)
     }
@@ -148,7 +160,10 @@ impl<L: Line> Room<L> {
         self.check_room()?;
         let Identity { id, token } = identity;
         let side = Side::Two { token, line: Ok(line), mailbox: Mailbox::default() };
-        self.enter(Participant { id: Arc::clone(&id), name, incarnation: 1, joined: 0, side }, Change::Joined);
+        self.enter(
+            Participant { id: Arc::clone(&id), name, incarnation: 1, joined: 0, side },
+            Change::Joined,
+        );
         self.settle(now);
         Ok(id)
     }
@@ -165,7 +180,9 @@ impl<L: Line> Room<L> {
     ) -> Result<Arc<str>, Refusal> {
         let wrong = Refusal::WrongToken(self.number);
         let Some(place) = self.place(id) else { return Err(wrong) };
-        let Side::Two { token: right, .. } = &self.participants[place].side else { return Err(wrong) };
+        let Side::Two { token: right, .. } = &self.participants[place].side else {
+            return Err(wrong);
+        };
         if Some(*right) != token {
             return Err(wrong);
         }
@@ -194,7 +211,8 @@ impl<L: Line> Room<L> {
         }
     }
 
-    /// Removes the participant of protocol 1 with that name, if its transport is gone; false: there is none.
+    /// Removes the participant of protocol 1 with that name, if its transport is gone; false: there
+    /// is none.
     pub(super) fn leave_by_name(&mut self, name: &str, now: Instant) -> bool {
         let lost = |one: &Participant<L>| match &one.side {
             Side::One { line, .. } => one.name.as_deref() == Some(name) && !line.is_attached(),
@@ -227,7 +245,11 @@ impl<L: Line> Room<L> {
 
     fn check_room(&self) -> Result<(), Refusal> {
         let limit = self.limits.participants;
-        if self.participants.len() < limit { Ok(()) } else { Err(Refusal::RoomFull { room: self.number, limit }) }
+        if self.participants.len() < limit {
+            Ok(())
+        } else {
+            Err(Refusal::RoomFull { room: self.number, limit })
+        }
     }
 
     /// Adds a participant as the last to join, and tells it and all others.
@@ -288,7 +310,8 @@ impl<L: Line> Room<L> {
     }
 
     fn hand_over(&mut self, place: usize) {
-        let Participant { id, side: Side::Two { line: Ok(line), mailbox, .. }, .. } = &mut self.participants[place]
+        let Participant { id, side: Side::Two { line: Ok(line), mailbox, .. }, .. } =
+            &mut self.participants[place]
         else {
             return;
         };
@@ -359,7 +382,8 @@ impl<L: Line> Room<L> {
         }
     }
 
-    /// Tells all others of protocol 2 about a participant. Those who are away read the whole roster when they return.
+    /// Tells all others of protocol 2 about a participant. Those who are away read the whole roster
+    /// when they return.
     fn tell_others(&mut self, place: usize, change: Change) {
         let participant = &self.participants[place];
         for other in self.participants.iter().filter(|other| other.id != participant.id) {
@@ -376,7 +400,9 @@ impl<L: Line> Room<L> {
 
     /// The place of a participant, if `line` is its session; it may have another one by now.
     fn place_of(&self, id: &str, line: &L::Id) -> Option<usize> {
-        self.place(id).filter(|place| self.participants[*place].side.line().is_some_and(|own| own.id() == *line))
+        self.place(id).filter(|place| {
+            self.participants[*place].side.line().is_some_and(|own| own.id() == *line)
+        })
     }
 
     fn id_of(&self, id: &str) -> Arc<str> {

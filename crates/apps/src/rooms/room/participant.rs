@@ -46,7 +46,8 @@ impl<L> Participant<L> {
     pub(super) fn view<'r>(&self, other: &'r Self) -> View<'r> {
         let later = self.joined > other.joined;
         let (protocol, polite, initiate) = match &other.side {
-            // Such a page takes every offer, and makes one only if it was told that somebody is there.
+            // Such a page takes every offer, and makes one only if it was told that somebody is
+            // there.
             Side::One { offers, .. } => (1, false, later || !offers),
             Side::Two { .. } => (2, later, later),
         };

@@ -15,7 +15,8 @@ use super::{Line, Room};
 impl<L: Line> Room<L> {
     /// A participant says something to one other or to all. `line` is the session that says it.
     ///
-    /// The error is for the sender. `MailboxFull` is told by the room itself, because others may have got the message.
+    /// The error is for the sender. `MailboxFull` is told by the room itself, because others may
+    /// have got the message.
     pub(in super::super) fn signal(
         &mut self,
         id: &str,
@@ -44,7 +45,10 @@ impl<L: Line> Room<L> {
                 return Ok((0..self.participants.len()).filter(|place| *place != sender).collect());
             }
         };
-        let place = self.place(addressed).filter(|place| *place != sender).ok_or(Refusal::NoSuchParticipant)?;
+        let place = self
+            .place(addressed)
+            .filter(|place| *place != sender)
+            .ok_or(Refusal::NoSuchParticipant)?;
         let incarnation = self.participants[place].incarnation;
         if signal.to_incarnation.is_some_and(|meant| meant != incarnation) {
             return Err(Refusal::Stale(incarnation));
@@ -53,16 +57,21 @@ impl<L: Line> Room<L> {
     }
 
     fn distribute(&mut self, sender: usize, receivers: &[usize], signal: &Signal<'_>) -> Outcome {
-        let (from, incarnation) = (Arc::clone(&self.participants[sender].id), self.participants[sender].incarnation);
+        let (from, incarnation) =
+            (Arc::clone(&self.participants[sender].id), self.participants[sender].incarnation);
         let origin = Origin { id: &from, incarnation };
         // Pages of protocol 1 know each other by name.
         let as_one = match &self.participants[sender] {
-            Participant { side: Side::One { .. }, name: Some(name), .. } => outgoing::signal_one(name, signal),
+            Participant { side: Side::One { .. }, name: Some(name), .. } => {
+                outgoing::signal_one(name, signal)
+            }
             Participant { id, .. } => outgoing::signal_one(id, signal),
         };
         let requested = signal.reference.filter(|_| self.participants[sender].is_two());
-        let requested =
-            requested.map(|reference| Requested { sender: Arc::clone(&from), reference: reference.to_owned() });
+        let requested = requested.map(|reference| Requested {
+            sender: Arc::clone(&from),
+            reference: reference.to_owned(),
+        });
         let limits = self.limits.mailbox;
         let mut outcome = Outcome::default();
         for &place in receivers {
@@ -118,10 +127,13 @@ impl<L: Line> Room<L> {
             }
         }
         let Some(reference) = signal.reference else { return };
-        let nobody = outcome.queued.is_empty() && outcome.expired.is_empty() && outcome.full.is_empty();
-        for (fate, receivers) in
-            [(Fate::Delivered, &outcome.delivered), (Fate::Queued, &outcome.queued), (Fate::Expired, &outcome.expired)]
-        {
+        let nobody =
+            outcome.queued.is_empty() && outcome.expired.is_empty() && outcome.full.is_empty();
+        for (fate, receivers) in [
+            (Fate::Delivered, &outcome.delivered),
+            (Fate::Queued, &outcome.queued),
+            (Fate::Expired, &outcome.expired),
+        ] {
             if !receivers.is_empty() || (nobody && fate == Fate::Delivered) {
                 self.receipt(sender, fate, reference, &ids(receivers));
             }
@@ -130,7 +142,9 @@ impl<L: Line> Room<L> {
 
     fn receipt(&mut self, sender: usize, fate: Fate, reference: &RawValue, to: &[&str]) {
         let limits = self.limits.mailbox;
-        let Participant { id, side: Side::Two { line, mailbox, .. }, .. } = &mut self.participants[sender] else {
+        let Participant { id, side: Side::Two { line, mailbox, .. }, .. } =
+            &mut self.participants[sender]
+        else {
             return;
         };
         let message = outgoing::receipt(mailbox.next_seq(), fate, reference, to);

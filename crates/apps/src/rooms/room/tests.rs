@@ -67,7 +67,10 @@ impl Client {
     }
 
     fn heard(&self) -> Vec<Value> {
-        self.texts().iter().map(|text| serde_json::from_str(text).expect("rooms send JSON")).collect()
+        self.texts()
+            .iter()
+            .map(|text| serde_json::from_str(text).expect("rooms send JSON"))
+            .collect()
     }
 
     fn welcome(&self) -> Value {
@@ -77,7 +80,10 @@ impl Client {
     }
 
     fn types(&self) -> Vec<String> {
-        self.heard().iter().map(|message| message["type"].as_str().expect("a type").to_owned()).collect()
+        self.heard()
+            .iter()
+            .map(|message| message["type"].as_str().expect("a type").to_owned())
+            .collect()
     }
 }
 
@@ -102,7 +108,13 @@ impl Stage {
 
     fn wire(&mut self) -> Wire {
         self.lines += 1;
-        let state = Spool { heard: Vec::new(), open: true, attached: true, replaced: false, capacity: usize::MAX };
+        let state = Spool {
+            heard: Vec::new(),
+            open: true,
+            attached: true,
+            replaced: false,
+            capacity: usize::MAX,
+        };
         Wire { id: self.lines, state: Rc::new(RefCell::new(state)) }
     }
 
@@ -128,7 +140,10 @@ impl Stage {
         let wire = self.wire();
         let identity = self.identity();
         let token = Some(identity.token);
-        let id = self.room.join_two(identity, name.map(Into::into), wire.clone(), self.now).expect("joins");
+        let id = self
+            .room
+            .join_two(identity, name.map(Into::into), wire.clone(), self.now)
+            .expect("joins");
         Client { wire, id, token }
     }
 
@@ -140,13 +155,18 @@ impl Stage {
 
     fn back(&mut self, client: &Client, fresh: bool, seen: Option<u64>) -> Client {
         let wire = self.wire();
-        let id = self.room.come_back(&client.id, client.token, fresh, seen, wire.clone(), self.now).expect("returns");
+        let id = self
+            .room
+            .come_back(&client.id, client.token, fresh, seen, wire.clone(), self.now)
+            .expect("returns");
         Client { wire, id, token: client.token }
     }
 
     fn say(&mut self, client: &Client, text: &str) -> Result<(), Refusal> {
         match Incoming::parse(text).expect("well formed") {
-            Incoming::Signal(signal) => self.room.signal(&client.id, &client.wire.id, &signal, self.now),
+            Incoming::Signal(signal) => {
+                self.room.signal(&client.id, &client.wire.id, &signal, self.now)
+            }
             Incoming::Leave { .. } => {
                 self.room.leave(&client.id, &client.wire.id, self.now);
                 Ok(())
@@ -175,9 +195,15 @@ fn text(data: &str, to: &Client, reference: &str) -> String {
 fn a_page_of_protocol_1_is_told_once_whether_somebody_is_there() {
     let mut stage = Stage::new();
     let ann = stage.one("ann");
-    assert_eq!(ann.texts(), [r#"{"from":"Server","type":"join","data":"false","candidate":null,"sdp":null}"#]);
+    assert_eq!(
+        ann.texts(),
+        [r#"{"from":"Server","type":"join","data":"false","candidate":null,"sdp":null}"#]
+    );
     let bob = stage.one("bob");
-    assert_eq!(bob.texts(), [r#"{"from":"Server","type":"join","data":"true","candidate":null,"sdp":null}"#]);
+    assert_eq!(
+        bob.texts(),
+        [r#"{"from":"Server","type":"join","data":"true","candidate":null,"sdp":null}"#]
+    );
     assert!(ann.texts().is_empty(), "others' joins are not told");
 
     let away = stage.two(None);
@@ -194,7 +220,9 @@ fn protocol_1_talks_to_the_room_in_its_own_form() {
     for client in [&ann, &bob, &eve] {
         client.texts();
     }
-    stage.say(&ann, r#"{"from":"ann","type":"ice","candidate": {"candidate":"x", "sdpMid":"0"}}"#).expect("relayed");
+    stage
+        .say(&ann, r#"{"from":"ann","type":"ice","candidate": {"candidate":"x", "sdpMid":"0"}}"#)
+        .expect("relayed");
     stage.say(&ann, r#"{"from":"ann","type":"text","data":"안녕\u0000"}"#).expect("relayed");
     for client in [&bob, &eve] {
         assert_eq!(
@@ -209,9 +237,15 @@ fn protocol_1_talks_to_the_room_in_its_own_form() {
     // The end of candidates has no form that such a page understands.
     stage.say(&ann, r#"{"from":"ann","type":"ice"}"#).expect("relayed");
     assert!(bob.texts().is_empty());
-    assert_eq!(stage.say(&ann, r#"{"from":"bob","type":"text","data":""}"#), Err(Refusal::WrongName));
+    assert_eq!(
+        stage.say(&ann, r#"{"from":"bob","type":"text","data":""}"#),
+        Err(Refusal::WrongName)
+    );
     stage.say(&ann, r#"{"type":"leave"}"#).expect("leaves");
-    assert_eq!(stage.say(&ann, r#"{"from":"ann","type":"text","data":""}"#), Err(Refusal::NotJoined));
+    assert_eq!(
+        stage.say(&ann, r#"{"from":"ann","type":"text","data":""}"#),
+        Err(Refusal::NotJoined)
+    );
     assert!(bob.texts().is_empty() && eve.texts().is_empty());
 }
 
@@ -221,7 +255,10 @@ fn a_name_is_refused_while_its_holder_is_connected_and_replaced_when_not() {
     let watcher = stage.two_quiet();
     let ann = stage.one("ann");
     assert_eq!(stage.try_one("ann").expect_err("taken"), Refusal::NameTaken(RoomNumber::from(7)));
-    assert_eq!(stage.try_one(&watcher.id).expect_err("an id of protocol 2"), Refusal::NameTaken(RoomNumber::from(7)));
+    assert_eq!(
+        stage.try_one(&watcher.id).expect_err("an id of protocol 2"),
+        Refusal::NameTaken(RoomNumber::from(7))
+    );
     assert_eq!(ann.types(), ["join"]);
 
     ann.wire.state.borrow_mut().attached = false;
@@ -231,7 +268,10 @@ fn a_name_is_refused_while_its_holder_is_connected_and_replaced_when_not() {
     assert_eq!(reloaded.id, ann.id);
     assert_eq!(reloaded.heard()[0]["data"], "true");
     let change = &watcher.heard()[0];
-    assert_eq!((&change["change"], &change["participant"]["incarnation"]), (&json!("renewed"), &json!(2)));
+    assert_eq!(
+        (&change["change"], &change["participant"]["incarnation"]),
+        (&json!("renewed"), &json!(2))
+    );
     // The end of the session that was replaced is nobody's end.
     stage.lose(&ann);
     assert_eq!(stage.say(&ann, r#"{"type":"text","data":""}"#), Err(Refusal::NotJoined));
@@ -276,10 +316,12 @@ fn the_roster_is_told_whole_and_then_by_change() {
     stage.pass(GRACE - Duration::from_millis(1));
     let bob = stage.back(&bob, false, None);
     stage.say(&bob, r#"{"type":"leave"}"#).expect("leaves");
-    let changes: Vec<_> = ann.heard().iter().map(|it| (it["revision"].clone(), it["change"].clone())).collect();
+    let changes: Vec<_> =
+        ann.heard().iter().map(|it| (it["revision"].clone(), it["change"].clone())).collect();
     assert_eq!(
         changes,
-        [(3, "away"), (4, "back"), (5, "left")].map(|(revision, change)| (json!(revision), json!(change)))
+        [(3, "away"), (4, "back"), (5, "left")]
+            .map(|(revision, change)| (json!(revision), json!(change)))
     );
     assert_eq!(bob.types(), ["welcome"], "no one is told of itself");
 }
@@ -287,7 +329,8 @@ fn the_roster_is_told_whole_and_then_by_change() {
 #[test]
 fn each_pair_has_one_polite_side_and_knows_who_begins() {
     let mut stage = Stage::new();
-    let flags = |participant: &Value| (participant["polite"] == true, participant["initiate"] == true);
+    let flags =
+        |participant: &Value| (participant["polite"] == true, participant["initiate"] == true);
     let waits = stage.one("waits"); // alone: waits for an offer
     let ann = stage.two(None);
     assert_eq!(
@@ -299,8 +342,13 @@ fn each_pair_has_one_polite_side_and_knows_who_begins() {
     assert_eq!(flags(&ann.heard()[0]["participant"]), (false, false), "it begins");
     let bob = stage.two(None);
     let welcome = bob.welcome();
-    let views: Vec<_> = welcome["participants"].as_array().expect("a list").iter().map(flags).collect();
-    assert_eq!(views, [(false, true), (true, true), (false, true)], "the latest begins with everybody");
+    let views: Vec<_> =
+        welcome["participants"].as_array().expect("a list").iter().map(flags).collect();
+    assert_eq!(
+        views,
+        [(false, true), (true, true), (false, true)],
+        "the latest begins with everybody"
+    );
     assert_eq!(flags(&ann.heard()[0]["participant"]), (false, false));
     assert_eq!((waits.types(), offers.types()), (vec!["join".to_owned()], vec!["join".to_owned()]));
 
@@ -308,7 +356,8 @@ fn each_pair_has_one_polite_side_and_knows_who_begins() {
     let renewed = stage.back(&ann, true, None);
     let welcome = renewed.welcome();
     assert_eq!((&welcome["incarnation"], &welcome["returned"]), (&json!(2), &json!(true)));
-    let views: Vec<_> = welcome["participants"].as_array().expect("a list").iter().map(flags).collect();
+    let views: Vec<_> =
+        welcome["participants"].as_array().expect("a list").iter().map(flags).collect();
     assert_eq!(views, [(false, true), (false, true), (true, true)]);
     assert_eq!(flags(&bob.heard()[0]["participant"]), (false, false));
 }
@@ -330,14 +379,22 @@ fn both_protocols_understand_each_other() {
     );
     assert_eq!((ann.texts(), bob.texts()), (vec![expected.clone()], vec![expected]));
 
-    let answer = format!(r#"{{"type":"answer","to":"{eves}","sdp":{{ "x": 1 }},"ref":1,"from":"somebody else"}}"#);
+    let answer = format!(
+        r#"{{"type":"answer","to":"{eves}","sdp":{{ "x": 1 }},"ref":1,"from":"somebody else"}}"#
+    );
     stage.say(&ann, &answer).expect("relayed");
-    assert_eq!(eve.texts(), [r#"{"from":"p1","type":"answer","data":null,"candidate":null,"sdp":{ "x": 1 }}"#]);
+    assert_eq!(
+        eve.texts(),
+        [r#"{"from":"p1","type":"answer","data":null,"candidate":null,"sdp":{ "x": 1 }}"#]
+    );
     assert_eq!(ann.texts(), [format!(r#"{{"type":"delivered","seq":2,"ref":1,"to":["{eves}"]}}"#)]);
     assert!(bob.texts().is_empty(), "it was for eve alone");
 
     stage.say(&ann, r#"{"type":"ice","candidate":null,"ref":2}"#).expect("relayed");
-    assert_eq!(bob.texts(), [r#"{"type":"ice","seq":2,"from":"p1","incarnation":1,"candidate":null}"#]);
+    assert_eq!(
+        bob.texts(),
+        [r#"{"type":"ice","seq":2,"from":"p1","incarnation":1,"candidate":null}"#]
+    );
     assert!(eve.texts().is_empty(), "a page of protocol 1 can't take the end of candidates");
     assert_eq!(ann.heard()[0]["to"], json!(["p2", eves]));
     stage.say(&eve, r#"{"from":"eve","type":"text","data":"hi","ref":7}"#).expect("relayed");
@@ -356,7 +413,8 @@ fn a_message_finds_its_receiver_or_an_error() {
         assert_eq!(stage.say(&ann, &message), Err(Refusal::NoSuchParticipant), "{to}");
     }
     let meant = |incarnation: u64| {
-        json!({"type": "ice", "candidate": {}, "to": "p2", "toIncarnation": incarnation}).to_string()
+        json!({"type": "ice", "candidate": {}, "to": "p2", "toIncarnation": incarnation})
+            .to_string()
     };
     stage.say(&ann, &meant(1)).expect("relayed");
     assert_eq!(bob.types(), ["ice"]);
@@ -386,7 +444,10 @@ fn who_returns_gets_what_has_waited_in_order_and_its_sender_learns() {
     stage.say(&ann, r#"{"type":"text","data":"to the room"}"#).expect("kept");
     assert_eq!(
         ann.texts(),
-        [r#"{"type":"queued","seq":1,"ref":1,"to":["p2"]}"#, r#"{"type":"queued","seq":2,"ref":2,"to":["p2"]}"#]
+        [
+            r#"{"type":"queued","seq":1,"ref":1,"to":["p2"]}"#,
+            r#"{"type":"queued","seq":2,"ref":2,"to":["p2"]}"#
+        ]
     );
     stage.pass(Duration::from_secs(5));
     let bob = stage.back(&bob, false, Some(0));
@@ -402,11 +463,15 @@ fn who_returns_gets_what_has_waited_in_order_and_its_sender_learns() {
     );
     assert_eq!(
         ann.texts()[1..],
-        [r#"{"type":"delivered","seq":3,"ref":1,"to":["p2"]}"#, r#"{"type":"delivered","seq":4,"ref":2,"to":["p2"]}"#]
+        [
+            r#"{"type":"delivered","seq":3,"ref":1,"to":["p2"]}"#,
+            r#"{"type":"delivered","seq":4,"ref":2,"to":["p2"]}"#
+        ]
     );
 }
 
-/// What a session took may never have left it: the client says what it has seen, and gets the rest again.
+/// What a session took may never have left it: the client says what it has seen, and gets the rest
+/// again.
 #[test]
 fn what_was_handed_to_a_broken_transport_comes_again() {
     let mut stage = Stage::new();
@@ -420,7 +485,10 @@ fn what_was_handed_to_a_broken_transport_comes_again() {
     let bob = stage.back(&bob, false, Some(2));
     let heard = bob.heard();
     assert_eq!((&heard[0]["waiting"], &heard[0]["missed"]), (&json!(3), &json!(0)));
-    assert_eq!(heard[1..].iter().map(|it| it["data"].as_str().expect("text")).collect::<Vec<_>>(), ["3", "4", "5"]);
+    assert_eq!(
+        heard[1..].iter().map(|it| it["data"].as_str().expect("text")).collect::<Vec<_>>(),
+        ["3", "4", "5"]
+    );
     assert_eq!(ann.types(), ["roster", "delivered"], "only the fifth is news to its sender");
     // It breaks again at once: nothing is lost in between.
     stage.lose(&bob);
@@ -475,7 +543,10 @@ fn after_the_grace_time_a_participant_is_gone() {
     assert_eq!(ann.types(), ["roster", "queued"]);
     stage.pass(Duration::from_millis(1));
     let heard = ann.heard();
-    assert_eq!((&heard[0]["change"], &heard[0]["participant"]["id"]), (&json!("left"), &json!("p2")));
+    assert_eq!(
+        (&heard[0]["change"], &heard[0]["participant"]["id"]),
+        (&json!("left"), &json!("p2"))
+    );
     assert_eq!(heard[1], json!({"type": "expired", "seq": 2, "ref": "r", "to": ["p2"]}));
     assert_eq!(stage.room.next_timeout(), None);
     let wire = stage.wire();
@@ -497,7 +568,8 @@ fn a_sender_that_is_away_hears_of_it_later() {
     assert_eq!(ann.heard()[1], json!({"type": "expired", "seq": 2, "ref": "r", "to": ["p2"]}));
 }
 
-/// Offers and candidates that were on their way to a page that was reloaded mean nothing to the new one.
+/// Offers and candidates that were on their way to a page that was reloaded mean nothing to the new
+/// one.
 #[test]
 fn a_new_incarnation_gets_no_signals_of_the_old_one() {
     let mut stage = Stage::new();
@@ -510,12 +582,16 @@ fn a_new_incarnation_gets_no_signals_of_the_old_one() {
     let bob = stage.back(&bob, true, None);
     let heard = bob.heard();
     assert_eq!((&heard[0]["incarnation"], &heard[0]["missed"]), (&json!(2), &json!(0)));
-    assert_eq!((&heard[0]["waiting"], heard.len(), &heard[1]["data"]), (&json!(1), 2, &json!("wait for me")));
+    assert_eq!(
+        (&heard[0]["waiting"], heard.len(), &heard[1]["data"]),
+        (&json!(1), 2, &json!("wait for me"))
+    );
     let heard = ann.heard();
     assert_eq!(heard[0]["change"], "renewed");
     assert_eq!((&heard[1]["type"], &heard[1]["ref"]), (&json!("expired"), &json!("offer")));
     assert_eq!((&heard[2]["type"], &heard[2]["ref"]), (&json!("delivered"), &json!("text")));
-    // What the old incarnation did not get is not missed by the new one, not even after another break.
+    // What the old incarnation did not get is not missed by the new one, not even after another
+    // break.
     stage.lose(&bob);
     assert_eq!(stage.back(&bob, false, None).welcome()["missed"], 0);
 }
@@ -577,15 +653,23 @@ fn a_mailbox_is_bounded_and_says_so() {
         stage.lose(&bob);
         ann.texts();
         for n in 0..3 {
-            stage.say(&ann, &json!({"type": "text", "data": n.to_string()}).to_string()).expect("kept");
+            stage
+                .say(&ann, &json!({"type": "text", "data": n.to_string()}).to_string())
+                .expect("kept");
         }
         assert!(ann.texts().is_empty());
         stage.say(&ann, r#"{"type":"text","data":"3","ref":3}"#).expect("relayed to eve");
         let heard = ann.heard();
         assert_eq!((&heard[0]["code"], &heard[0]["to"]), (&json!("mailbox_full"), &json!(["p2"])));
         let message = heard[0]["message"].as_str().expect("text");
-        assert!(message.contains("mailbox_messages is ") && message.contains("mailbox_bytes is "), "{message}");
-        assert_eq!((&heard[1]["type"], &heard[1]["to"], heard.len()), (&json!("delivered"), &json!(["p3"]), 2));
+        assert!(
+            message.contains("mailbox_messages is ") && message.contains("mailbox_bytes is "),
+            "{message}"
+        );
+        assert_eq!(
+            (&heard[1]["type"], &heard[1]["to"], heard.len()),
+            (&json!("delivered"), &json!(["p3"]), 2)
+        );
         assert_eq!(eve.types().len(), 5, "away, and all four texts");
         let heard = stage.back(&bob, false, None).heard();
         assert_eq!(
@@ -665,7 +749,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Whatever breaks and returns within the grace time: every text reaches each of its receivers once, in order.
+    /// Whatever breaks and returns within the grace time: every text reaches each of its receivers
+    /// once, in order.
     #[test]
     fn nothing_is_lost_twice_or_out_of_order(steps in steps()) {
         let mut stage = Stage::with(RoomsConfig { grace: Duration::from_secs(3_600), ..RoomsConfig::default() });
@@ -737,6 +822,7 @@ proptest! {
 
 #[test]
 fn a_way_back_needs_both_id_and_token() {
-    let parsed = Incoming::parse(r#"{"type":"join","protocol":2,"room":1,"id":"a","token":"nonsense"}"#);
+    let parsed =
+        Incoming::parse(r#"{"type":"join","protocol":2,"room":1,"id":"a","token":"nonsense"}"#);
     assert!(matches!(parsed, Ok(Incoming::JoinTwo { way: Way::Back { token: None, .. }, .. })));
 }

@@ -22,7 +22,9 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(super) fn new(target: &Target) -> Self {
         let (prefix, authority) = (target.prefix(), target.authority());
-        let head = |path, length| format!("POST {prefix}/{path} HTTP/1.1\r\nHost: {authority}\r\n{length}");
+        let head = |path, length| {
+            format!("POST {prefix}/{path} HTTP/1.1\r\nHost: {authority}\r\n{length}")
+        };
         let mut exchange = Self {
             sides: [Side::new(target), Side::new(target)],
             // As long as the heads of a SockJS client's requests, up to the path.

@@ -25,7 +25,8 @@ pub(crate) struct Http {
     /// An `xhr_send` up to its length.
     send_head: Vec<u8>,
     posting: bool,
-    /// The messages of the next `xhr_send`, as JSON without the last bracket; empty when there are none.
+    /// The messages of the next `xhr_send`, as JSON without the last bracket; empty when there are
+    /// none.
     batch: Vec<u8>,
 }
 
@@ -49,7 +50,12 @@ pub(super) struct Side {
 
 impl Side {
     pub(super) fn new(target: &Target) -> Self {
-        Self { socket: Socket::new(target.clone()), reader: Reader::default(), closes: false, unanswered: 0 }
+        Self {
+            socket: Socket::new(target.clone()),
+            reader: Reader::default(),
+            closes: false,
+            unanswered: 0,
+        }
     }
 
     pub(super) fn request(&mut self, bytes: &[u8]) {
@@ -98,7 +104,8 @@ impl Side {
             Arrived::End => {
                 socket.close();
                 match reader.end() {
-                    // Nothing is asked that would not be answered: the next request makes a new connection.
+                    // Nothing is asked that would not be answered: the next request makes a new
+                    // connection.
                     End::Between if *unanswered == 0 => Poll::Pending,
                     End::OfBody => {
                         *unanswered -= 1;
@@ -130,21 +137,25 @@ impl Http {
     }
 
     pub(super) fn start_anew(&mut self, target: &Target) {
-        let (path, authority, headers) = (target.session_path(), target.authority(), target.headers());
+        let (path, authority, headers) =
+            (target.session_path(), target.authority(), target.headers());
         let (method, resource, length) = match self.technique {
             Technique::EventSource => ("GET", "eventsource", ""),
             Technique::XhrStreaming => ("POST", "xhr_streaming", "Content-Length: 0\r\n"),
             Technique::ShortPolling(_) => ("POST", "xhr?sockeye_wait=0", "Content-Length: 0\r\n"),
             _ => ("POST", "xhr", "Content-Length: 0\r\n"),
         };
-        self.request =
-            format!("{method} {path}/{resource} HTTP/1.1\r\nHost: {authority}\r\n{headers}{length}\r\n").into_bytes();
+        self.request = format!(
+            "{method} {path}/{resource} HTTP/1.1\r\nHost: {authority}\r\n{headers}{length}\r\n"
+        )
+        .into_bytes();
         self.send_head = format!(
             "POST {path}/xhr_send HTTP/1.1\r\nHost: {authority}\r\n{headers}Content-Type: text/plain\r\nContent-Length: "
         )
         .into_bytes();
         if self.receive.unanswered > 0 {
-            // A stream has no end yet, or a poll was given up: the next request would wait behind it.
+            // A stream has no end yet, or a poll was given up: the next request would wait behind
+            // it.
             self.receive.leave();
         }
         self.open = false;
@@ -162,7 +173,8 @@ impl Http {
         self.next = Next::NotYet;
     }
 
-    /// Closes the connection that it sends on, as a browser does with one that it has not used for a while.
+    /// Closes the connection that it sends on, as a browser does with one that it has not used for
+    /// a while.
     pub(super) fn rest(&mut self) {
         self.send.leave();
     }
@@ -172,14 +184,16 @@ impl Http {
         self.next = Next::Now;
     }
 
-    /// Waits for the answer to what was sent and for the end of one that has begun, and asks for no more messages.
+    /// Waits for the answer to what was sent and for the end of one that has begun, and asks for no
+    /// more messages.
     pub(super) async fn finish(&mut self) -> Result<(), Error> {
         poll_fn(|cx| {
             while self.posting {
                 ready!(self.poll_sent(cx))?;
             }
             // A server may send the end of an answer after the frame in it.
-            let streams = matches!(self.technique, Technique::XhrStreaming | Technique::EventSource);
+            let streams =
+                matches!(self.technique, Technique::XhrStreaming | Technique::EventSource);
             while !streams && self.receive.reader.is_amid_answer() {
                 ready!(self.poll_received(cx, &mut |_| ()))?;
             }
@@ -190,21 +204,27 @@ impl Http {
 
     pub(super) async fn info(&mut self, target: &Target) -> Result<(), Error> {
         let (prefix, authority, headers) = (target.prefix(), target.authority(), target.headers());
-        self.send.request(format!("GET {prefix}/info HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n").as_bytes());
+        self.send.request(
+            format!("GET {prefix}/info HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n").as_bytes(),
+        );
         let mut waiting = true;
         poll_fn(|cx| {
             while waiting {
                 ready!(self.send.socket.poll_flush(cx))?;
-                let answered = self.send.poll_events(cx, "that it asks for info on", &mut |event| match event {
-                    Event::Head(head) if head.status != 200 => {
-                        Err(Error::Status { request: "info", status: head.status })
-                    }
-                    Event::End => {
-                        waiting = false;
-                        Ok(())
-                    }
-                    _ => Ok(()),
-                });
+                let answered = self.send.poll_events(
+                    cx,
+                    "that it asks for info on",
+                    &mut |event| match event {
+                        Event::Head(head) if head.status != 200 => {
+                            Err(Error::Status { request: "info", status: head.status })
+                        }
+                        Event::End => {
+                            waiting = false;
+                            Ok(())
+                        }
+                        _ => Ok(()),
+                    },
+                );
                 ready!(answered)?;
             }
             Poll::Ready(Ok(()))
@@ -268,7 +288,11 @@ impl Http {
         })
     }
 
-    fn poll_received(&mut self, cx: &mut Context<'_>, received: &mut dyn FnMut(&[u8])) -> Poll<Result<(), Error>> {
+    fn poll_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        received: &mut dyn FnMut(&[u8]),
+    ) -> Poll<Result<(), Error>> {
         let Self { receive, lines, open, technique, .. } = self;
         let (event_stream, mut ended) = (*technique == Technique::EventSource, false);
         let mut line = |line: &[u8]| {
@@ -307,7 +331,8 @@ fn frame_in(line: &[u8], event_stream: bool) -> Option<std::borrow::Cow<'_, [u8]
         let frame = data.strip_prefix(b" ").unwrap_or(data);
         return Some(frame::percent_decoded(frame));
     }
-    // The prelude of a stream is a line of 2,048 times `h`: that it looks like a heartbeat is its inventor's intent.
+    // The prelude of a stream is a line of 2,048 times `h`: that it looks like a heartbeat is its
+    // inventor's intent.
     (!line.is_empty()).then_some(line.into())
 }
 

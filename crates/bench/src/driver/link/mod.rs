@@ -31,7 +31,8 @@ pub enum Technique {
     WebSocket,
     /// WebSocket without.
     RawWebSocket,
-    /// No SockJS at all: for each message a POST to `/send` and one to `/poll`, at the same time. The floor of the HTTP techniques.
+    /// No SockJS at all: for each message a POST to `/send` and one to `/poll`, at the same time.
+    /// The floor of the HTTP techniques.
     BareExchange,
 }
 
@@ -54,7 +55,9 @@ impl fmt::Display for Technique {
 
 /// A name that is none of a technique.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is none of short-polling, long-polling, xhr-streaming, eventsource, websocket, raw-websocket")]
+#[error(
+    "{0:?} is none of short-polling, long-polling, xhr-streaming, eventsource, websocket, raw-websocket"
+)]
 pub struct TechniqueError(String);
 
 impl FromStr for Technique {
@@ -85,9 +88,10 @@ impl Link {
     /// A session that [`poll_progress`](Self::poll_progress) opens.
     pub(super) fn new(target: &Target, technique: Technique) -> Self {
         match technique {
-            Technique::ShortPolling(_) | Technique::LongPolling | Technique::XhrStreaming | Technique::EventSource => {
-                Self::Http(Box::new(Http::new(target, technique)))
-            }
+            Technique::ShortPolling(_)
+            | Technique::LongPolling
+            | Technique::XhrStreaming
+            | Technique::EventSource => Self::Http(Box::new(Http::new(target, technique))),
             Technique::WebSocket => Self::WebSocket(WebSocket::new(target, true)),
             Technique::RawWebSocket => Self::WebSocket(WebSocket::new(target, false)),
             Technique::BareExchange => Self::Exchange(Box::new(Exchange::new(target))),
@@ -95,7 +99,11 @@ impl Link {
     }
 
     /// Opens a session, within `patience`.
-    pub(super) async fn open(target: &Target, technique: Technique, patience: Duration) -> Result<Self, Error> {
+    pub(super) async fn open(
+        target: &Target,
+        technique: Technique,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         let mut link = Self::new(target, technique);
         link.opened(patience).await?;
         Ok(link)
@@ -113,16 +121,20 @@ impl Link {
         outcome.unwrap_or(Err(Error::Silence { step: "opening a session", after: patience }))
     }
 
-    /// Starts another session over the connections of this one, as a browser does; a WebSocket starts a connection.
+    /// Starts another session over the connections of this one, as a browser does; a WebSocket
+    /// starts a connection.
     pub(super) fn start_anew(&mut self, target: &Target) {
         match self {
             Self::Http(http) => http.start_anew(target),
-            Self::WebSocket(websocket) => *websocket = WebSocket::new(target, websocket.is_framed()),
+            Self::WebSocket(websocket) => {
+                *websocket = WebSocket::new(target, websocket.is_framed())
+            }
             Self::Exchange(exchange) => exchange.start_anew(),
         }
     }
 
-    /// Asks for the endpoint's `info`, as clients do before they open a session; not for WebSockets.
+    /// Asks for the endpoint's `info`, as clients do before they open a session; not for
+    /// WebSockets.
     pub(super) async fn info(&mut self, target: &Target, patience: Duration) -> Result<(), Error> {
         let asking = async {
             match self {
@@ -143,8 +155,8 @@ impl Link {
         }
     }
 
-    /// Takes a message to be sent; nothing in it may need escaping in JSON. It leaves by [`poll_progress`](Self::poll_progress), with
-    /// all others that were taken meanwhile.
+    /// Takes a message to be sent; nothing in it may need escaping in JSON. It leaves by
+    /// [`poll_progress`](Self::poll_progress), with all others that were taken meanwhile.
     pub(super) fn send(&mut self, text: &[u8]) {
         match self {
             Self::Http(http) => http.send(text),
@@ -153,8 +165,8 @@ impl Link {
         }
     }
 
-    /// Moves bytes both ways. Ready when something has arrived (all of whose messages were then handed to `received`), pending when
-    /// there is nothing to do until the task is woken.
+    /// Moves bytes both ways. Ready when something has arrived (all of whose messages were then
+    /// handed to `received`), pending when there is nothing to do until the task is woken.
     pub(super) fn poll_progress(
         &mut self,
         cx: &mut Context<'_>,
@@ -167,7 +179,8 @@ impl Link {
         }
     }
 
-    /// Leaves the session without a connection, as a client does between two polls; a WebSocket stays.
+    /// Leaves the session without a connection, as a client does between two polls; a WebSocket
+    /// stays.
     pub(super) fn leave(&mut self) {
         if let Self::Http(http) = self {
             http.leave();
@@ -204,7 +217,8 @@ impl Link {
         .await
     }
 
-    /// Ends the session as clients do: a WebSocket by its closing handshake, HTTP by asking for no more.
+    /// Ends the session as clients do: a WebSocket by its closing handshake, HTTP by asking for no
+    /// more.
     pub(super) async fn close(&mut self, patience: Duration) -> Result<(), Error> {
         let Self::WebSocket(websocket) = self else { return self.finish(patience).await };
         let outcome = tokio::time::timeout(patience, poll_fn(|cx| websocket.poll_close(cx))).await;

@@ -13,7 +13,8 @@ pub(crate) struct WebSocket {
     socket: Socket,
     framed: bool,
     state: State,
-    /// The same for all frames of a connection: it protects proxies from hostile scripts, and there is no script here.
+    /// The same for all frames of a connection: it protects proxies from hostile scripts, and there
+    /// is no script here.
     mask: [u8; 4],
     closing: bool,
 }
@@ -39,7 +40,13 @@ impl WebSocket {
         );
         socket.count_request();
         let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
-        Self { socket, framed, state: State::Upgrading(http::Reader::default()), mask: [a, b, c, d], closing: false }
+        Self {
+            socket,
+            framed,
+            state: State::Upgrading(http::Reader::default()),
+            mask: [a, b, c, d],
+            closing: false,
+        }
     }
 
     pub(super) fn is_framed(&self) -> bool {
@@ -64,7 +71,8 @@ impl WebSocket {
         let _ = self.socket.poll_flush(cx)?;
         let Self { state, framed, .. } = self;
         let mut pongs = Vec::new();
-        let arrived = self.socket.poll_read(cx, |bytes| read(state, *framed, bytes, received, &mut pongs));
+        let arrived =
+            self.socket.poll_read(cx, |bytes| read(state, *framed, bytes, received, &mut pongs));
         match ready!(arrived)? {
             Arrived::End => return Poll::Ready(Err(Error::Ended("of a WebSocket"))),
             Arrived::Bytes => {}
@@ -103,7 +111,10 @@ fn read(
             None => return Ok(done),
             Some(HttpEvent::Head(head)) if head.status == 101 => {}
             Some(HttpEvent::Head(head)) => {
-                return Err(Error::Status { request: "the WebSocket's handshake", status: head.status });
+                return Err(Error::Status {
+                    request: "the WebSocket's handshake",
+                    status: head.status,
+                });
             }
             Some(_) => return Err(Error::Protocol("an answer begins with its body")),
         }
@@ -129,7 +140,8 @@ fn read(
             Some(Event::Pong) => continue,
             Some(Event::Close(payload)) => {
                 let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
-                let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
+                let reason =
+                    String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
                 return Err(Error::Closed { code, reason });
             }
         };
