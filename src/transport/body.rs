@@ -76,6 +76,13 @@ impl Body {
     }
 }
 
+/// An answer of the program's own, so that one service can give both.
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::whole(bytes)
+    }
+}
+
 impl Streaming {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
         if let Some(prelude) = self.prelude.take() {

@@ -11,7 +11,8 @@ use sockeye::hub::{Hub, Topic};
 /// messages. A session that doesn't read is closed as a slow consumer.
 ///
 /// ```
-/// use sockeye::{apps::broadcast, hub::Hub};
+/// use sockeye::hub::Hub;
+/// use sockeye_apps::broadcast;
 ///
 /// let handler = broadcast(&Hub::new());
 /// ```

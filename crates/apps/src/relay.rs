@@ -12,7 +12,8 @@ use sockeye::hub::{Hub, Topic};
 /// nothing any more; one that doesn't read is closed as a slow consumer.
 ///
 /// ```
-/// use sockeye::{apps::relay, hub::Hub};
+/// use sockeye::hub::Hub;
+/// use sockeye_apps::relay;
 ///
 /// let handler = relay(&Hub::new());
 /// ```

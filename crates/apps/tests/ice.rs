@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::Request;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sockeye_apps::ice::{Ice, IceConfig};
 
@@ -45,7 +44,7 @@ async fn handed_out(secret: &str, port: u16) -> (String, String) {
         json!({"iceServers": [{"urls": format!("turn:127.0.0.1:{port}"), "secret": secret}]});
     let ice = Ice::new(IceConfig::from_json(&config.to_string()).expect("a configuration"));
     let response = ice.answer(&Request::get("/ice").body(()).expect("a request"));
-    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    let body = response.into_body();
     let answer: Value = serde_json::from_slice(&body).expect("JSON");
     let member = |name: &str| answer["iceServers"][0][name].as_str().expect("text").to_owned();
     (member("username"), member("credential"))

@@ -9,7 +9,6 @@ use http::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// The sockjs-client that the pages load, and the iframe page as well: a path on this server or a
@@ -53,7 +52,7 @@ impl Assets {
         method: &Method,
         path: &str,
         request: &HeaderMap,
-    ) -> Option<Response<Full<Bytes>>> {
+    ) -> Option<Response<Bytes>> {
         let asset = self.by_path.get(path)?;
         if method != Method::GET && method != Method::HEAD {
             return Some(method_not_allowed());
@@ -65,7 +64,7 @@ impl Assets {
             // For a HEAD, hyper takes the length from the body and sends none of it.
             false => (StatusCode::OK, asset.body.clone()),
         };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = asset.headers.clone();
         if fresh {
@@ -76,9 +75,8 @@ impl Assets {
 }
 
 /// 405 for a path that can only be read.
-pub(crate) fn method_not_allowed() -> Response<Full<Bytes>> {
-    let mut response =
-        Response::new(Full::new(Bytes::from_static(b"This path takes GET and HEAD only.\n")));
+pub(crate) fn method_not_allowed() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(b"This path takes GET and HEAD only.\n"));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
@@ -173,7 +171,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn get(path: &str, if_none_match: &[&'static str]) -> Option<Response<Full<Bytes>>> {
+    fn get(path: &str, if_none_match: &[&'static str]) -> Option<Response<Bytes>> {
         let mut headers = HeaderMap::new();
         for tags in if_none_match {
             headers.append(IF_NONE_MATCH, HeaderValue::from_static(tags));

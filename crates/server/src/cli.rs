@@ -118,7 +118,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let _log = log::start(args.log);
     let endpoints = mounts::with_defaults(args.endpoints).map_err(Failure::Twice)?;
     let ice = Ice::new(args.ice.config()?);
-    limit_memory(args.memory);
+    let limited = limit_memory(args.memory);
     let config = EndpointConfig {
         heartbeat_delay: args.heartbeat_delay,
         disconnect_delay: args.disconnect_delay,
@@ -153,6 +153,8 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         let server = Server::bind(ServerConfig { listen: args.listen, ..ServerConfig::default() })
             .map_err(|error| Failure::Bind { error, flag: "--listen" })?;
         let addr = server.local_addr().map_err(Failure::Start)?;
+        // Not before: an address that can't be had is told in one line.
+        tell_memory(limited);
         announce(addr, &directory, &listeners)?;
         for (endpoint, listener, _) in listeners {
             tokio::spawn(async move { endpoint.listen(listener).await });
@@ -167,20 +169,27 @@ fn check_date(now: SystemTime) -> Result<(), Failure> {
     if now < UNIX_EPOCH { Err(Failure::Date) } else { Ok(()) }
 }
 
-/// Limits what sessions hold, for all endpoints together, and tells by what.
-fn limit_memory(chosen: Option<Size>) {
+/// Limits what sessions hold, for all endpoints together. Gives the limit and its source.
+fn limit_memory(chosen: Option<Size>) -> Option<(usize, String)> {
     let found = memory::least(Path::new("/"));
     let (limit, source) = match (chosen, found) {
         (Some(Size(bytes)), _) => (bytes, "--memory".to_owned()),
         (None, Some(found)) => (found.bytes / 2, found.source.to_string()),
         (None, None) => {
-            return tracing::warn!(
-                "nothing limits the memory of sessions: this system doesn't tell how much there is; set --memory"
-            );
+            return None;
         }
     };
     Budget::process().set_limit(limit);
-    tracing::info!(limit, source, "memory for sessions is limited");
+    Some((limit, source))
+}
+
+fn tell_memory(limited: Option<(usize, String)>) {
+    match limited {
+        Some((limit, source)) => tracing::info!(limit, source, "memory for sessions is limited"),
+        None => tracing::warn!(
+            "nothing limits the memory of sessions: this system doesn't tell how much there is; set --memory"
+        ),
+    }
 }
 
 /// Resolves when the process is told to end. From the call on, the signals no longer end it by

@@ -10,11 +10,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::combinators::MapFrame;
-use http_body_util::{BodyExt, Either, Full};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Incoming;
 use serde::Serialize;
-use sockeye::{Chunk, Gateway};
+use sockeye::Gateway;
 use sockeye_apps::ice::Ice;
 use sockeye_apps::rooms::http::RoomsSite;
 
@@ -60,10 +58,9 @@ pub(crate) struct Site {
 }
 
 /// The gateway's answer or one of the front's own.
-pub(crate) type Answer =
-    Response<Either<sockeye::Body, MapFrame<Full<Bytes>, fn(Frame<Bytes>) -> Frame<Chunk>>>>;
+pub(crate) type Answer = Response<sockeye::Body>;
 
-type Own = Response<Full<Bytes>>;
+type Own = Response<Bytes>;
 
 /// An answer in the making: small, for a connection keeps room for it all its life.
 pub(crate) enum Answering<'f> {
@@ -76,17 +73,9 @@ impl Future for Answering<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::ByGateway(answering) => answering
-                .as_mut()
-                .poll(cx)
-                .map(|answer| answer.map(|answer| answer.map(Either::Left))),
+            Self::ByGateway(answering) => answering.as_mut().poll(cx),
             Self::ByFront(answering) => {
-                let to_chunk: fn(Frame<Bytes>) -> Frame<Chunk> =
-                    |frame| frame.map_data(Chunk::from);
-                answering
-                    .as_mut()
-                    .poll(cx)
-                    .map(|answer| Ok(answer.map(|body| Either::Right(body.map_frame(to_chunk)))))
+                answering.as_mut().poll(cx).map(|answer| Ok(answer.map(Into::into)))
             }
         }
     }
@@ -198,7 +187,7 @@ fn read_only(method: &Method, answer: impl FnOnce() -> Own) -> Own {
 }
 
 fn own(status: StatusCode, content_type: &'static str, body: Bytes) -> Own {
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // Health and the list of endpoints tell of this moment and this process.

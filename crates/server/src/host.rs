@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body_util::Full;
 
 /// Whether its `Host` is as it must be: exactly one over HTTP/1.1, at most one before, and one that
 /// can be a host. Two servers in a row that take different ones of two have been made to serve one
@@ -21,9 +20,9 @@ pub(crate) fn is_right<B>(request: &Request<B>) -> bool {
 }
 
 /// 400, and the end of the connection: what follows may be part of a trick.
-pub(crate) fn refusal() -> Response<Full<Bytes>> {
+pub(crate) fn refusal() -> Response<Bytes> {
     let text = "A request needs one `Host` header, with a host and optionally a port in it.\n";
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
         .headers_mut()

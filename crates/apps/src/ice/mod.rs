@@ -13,7 +13,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 use serde::Serialize;
 use sha1::Sha1;
 use subtle::ConstantTimeEq;
@@ -58,7 +57,7 @@ impl Ice {
     ///
     /// 200 with `{"iceServers": […], "ttl": seconds}`; 401 without the right token; 405; 429 with
     /// `Retry-After` when the address has asked too often. Nothing of it may be stored.
-    pub fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    pub fn answer<B>(&self, request: &Request<B>) -> Response<Bytes> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut response =
                 refusal(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET and HEAD only");
@@ -89,7 +88,7 @@ impl Ice {
         )
     }
 
-    fn too_many(&self, wait: Duration) -> Response<Full<Bytes>> {
+    fn too_many(&self, wait: Duration) -> Response<Bytes> {
         let limit = self.config.requests_per_minute;
         let seconds = wait.as_secs_f64().ceil() as u64;
         let problem = format!(
@@ -165,7 +164,7 @@ struct Server<'c> {
     credential: Option<String>,
 }
 
-fn refusal(status: StatusCode, problem: &str) -> Response<Full<Bytes>> {
+fn refusal(status: StatusCode, problem: &str) -> Response<Bytes> {
     #[derive(Serialize)]
     struct Refusal<'p> {
         error: &'p str,
@@ -173,9 +172,9 @@ fn refusal(status: StatusCode, problem: &str) -> Response<Full<Bytes>> {
     json(status, &Refusal { error: problem })
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Bytes> {
     let body = serde_json::to_vec(value).expect("texts and numbers have a JSON form");
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -186,7 +185,6 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
     use serde_json::{Value, json};
     use tokio::time::advance;
 
@@ -203,8 +201,8 @@ mod tests {
         request.body(()).expect("a request")
     }
 
-    async fn body(response: Response<Full<Bytes>>) -> Value {
-        let bytes = response.into_body().collect().await.expect("whole").to_bytes();
+    async fn body(response: Response<Bytes>) -> Value {
+        let bytes = response.into_body();
         serde_json::from_slice(&bytes).expect("JSON")
     }
 

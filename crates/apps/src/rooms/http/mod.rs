@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,7 @@ impl RoomsSite {
     /// # Cancel safety
     ///
     /// Cancel safe; a room whose creation was being asked for may exist or not.
-    pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<Bytes>
     where
         B: http_body::Body<Error: Into<Box<dyn Error + Send + Sync>>>,
     {
@@ -154,9 +154,9 @@ impl RoomsSite {
         Reply { status: problem.status(), notice: Some(problem.to_string()), allow, ..reply }
     }
 
-    fn for_people(&self, reply: Reply) -> Response<Full<Bytes>> {
+    fn for_people(&self, reply: Reply) -> Response<Bytes> {
         if let Some(location) = reply.onward {
-            let mut response = Response::new(Full::default());
+            let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::SEE_OTHER;
             response.headers_mut().insert(header::LOCATION, value(&location));
             return response;
@@ -361,7 +361,7 @@ impl Reply {
         Self { onward: Some(onward), ..Self::page(json, None) }
     }
 
-    fn for_programs(self) -> Response<Full<Bytes>> {
+    fn for_programs(self) -> Response<Bytes> {
         let mut response = whole(self.status, "application/json", self.json.into());
         if let Some(location) = &self.location {
             response.headers_mut().insert(header::LOCATION, value(location));
@@ -388,14 +388,14 @@ struct Left {
     left: bool,
 }
 
-fn whole(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
+fn whole(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
-fn allow(response: &mut Response<Full<Bytes>>, methods: Option<&'static str>) {
+fn allow(response: &mut Response<Bytes>, methods: Option<&'static str>) {
     if let Some(methods) = methods {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
     }

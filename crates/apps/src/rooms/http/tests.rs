@@ -1,5 +1,6 @@
 //! Requests in memory.
 
+use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::*;
@@ -17,7 +18,7 @@ async fn ask(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> Response<Full<Bytes>> {
+) -> Response<Bytes> {
     assert!(site.serves(path.split('?').next().expect("a path")), "{path}");
     let request =
         headers.iter().fold(Request::builder().method(method).uri(path), |it, (name, value)| {
@@ -26,8 +27,8 @@ async fn ask(
     site.answer(request.body(Full::new(Bytes::from(body.to_owned()))).expect("a request")).await
 }
 
-async fn text(response: Response<Full<Bytes>>) -> String {
-    let body = response.into_body().collect().await.expect("whole").to_bytes();
+async fn text(response: Response<Bytes>) -> String {
+    let body = response.into_body();
     String::from_utf8(body.to_vec()).expect("text")
 }
 
