@@ -6,7 +6,10 @@
 
 mod charges;
 mod flight;
+mod inbound;
 mod latest;
+mod memory;
+mod outbound;
 mod pings;
 mod rate;
 
@@ -14,14 +17,14 @@ use std::time::{Duration, Instant};
 
 use self::charges::Charges;
 use self::flight::Flight;
+pub(crate) use self::inbound::Held;
+pub(crate) use self::latest::Kept;
 use self::latest::Latest;
-pub(crate) use self::latest::{Kept, Key};
 pub(crate) use self::pings::Pause;
 use self::pings::Pings;
 use self::rate::Buckets;
 pub use self::rate::Rate;
 use super::queue::{Queue, QueueLimit};
-use crate::Message;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 
@@ -102,15 +105,6 @@ pub(crate) enum Step {
     Frame(Frame),
     /// Ping the peer, and report with [`Core::ping_left`] when the ping's bytes have left.
     Ping,
-}
-
-/// Why messages from the client are not taken now.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// The inbound queue has no room.
-    Full,
-    /// The client is over its rate until then.
-    OverRate(Instant),
 }
 
 /// A receiver is attached already.
@@ -295,59 +289,6 @@ impl Core {
         Some(Step::Frame(frame))
     }
 
-    /// A frame that was taken is on its way, with so many messages and about so many bytes: it will
-    /// be told to have [left](Self::frame_written) or to be [lost](Self::frame_lost). Nothing is
-    /// counted for frames of which neither is told.
-    pub(crate) fn frame_handed_over(
-        &mut self,
-        now: Instant,
-        limits: &Limits,
-        messages: usize,
-        bytes: usize,
-    ) {
-        self.flight.handed_over(now, limits, messages, bytes);
-        if let Line::Detached { expires_at } = &mut self.line {
-            let due = self.flight.due();
-            *expires_at = if matches!(self.phase, Phase::Open) {
-                due
-            } else {
-                due.min(now + limits.disconnect_delay)
-            };
-        }
-    }
-
-    /// The connection took a part of a frame.
-    pub(crate) fn frame_moved(&mut self, now: Instant, limits: &Limits) {
-        self.flight.moved(now, limits);
-        let returns_by = self.returns_by(now, limits);
-        if let Line::Detached { expires_at } = &mut self.line {
-            *expires_at = returns_by;
-        }
-        if let Phase::Closing { until, .. } = &mut self.phase {
-            *until = now + limits.disconnect_delay;
-        }
-    }
-
-    /// The connection took a whole frame with so many messages.
-    pub(crate) fn frame_written(&mut self, now: Instant, limits: &Limits, messages: usize) {
-        self.flight.left(messages);
-        self.frame_moved(now, limits);
-        self.end_in_order();
-    }
-
-    /// The connection ended before it took the whole of a frame with so many messages. Its client
-    /// can't know what was lost, so the session ends, whoever is attached by now.
-    pub(crate) fn frame_lost(&mut self, messages: usize) {
-        self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
-        self.flight.left(messages);
-    }
-
-    /// Whether nobody looks at the session by the clock, though frames are on their way; the driver
-    /// enters a date then.
-    pub(crate) fn watch(&mut self) -> bool {
-        !std::mem::replace(&mut self.watched, true)
-    }
-
     /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone.
     /// A closing session that has a receiver has a frame for it, so there `poll_frame` waits for
     /// nothing, and [`expires_at`](Self::expires_at) is the date.
@@ -359,127 +300,6 @@ impl Core {
                 pings.next_timeout().min(*heartbeat_at)
             }
         }
-    }
-
-    /// A ping's bytes have left, behind so many that the system may hold still.
-    pub(crate) fn ping_left(&mut self, now: Instant, limits: &Limits, ahead: usize) {
-        if let Some(pings) = self.pings() {
-            pings.left(now, limits, ahead);
-        }
-    }
-
-    /// A sign of life: something arrived from the peer, whatever it said.
-    pub(crate) fn heard(&mut self) {
-        if let Some(pings) = self.pings() {
-            pings.heard();
-        }
-    }
-
-    /// A socket that had been full has taken bytes: a sign of life, also of a client of a session
-    /// that is closing.
-    pub(crate) fn took_bytes(&mut self, now: Instant, limits: &Limits) {
-        self.heard();
-        if let Phase::Closing { until, .. } = &mut self.phase {
-            *until = now + limits.disconnect_delay;
-        }
-    }
-
-    /// The socket is not read for now: the pong that may wait in it can't be seen.
-    pub(crate) fn reading_paused(&mut self, reason: Pause) {
-        if let Some(pings) = self.pings() {
-            pings.pause(reason);
-        }
-    }
-
-    pub(crate) fn is_reading_paused(&mut self, reason: Pause) -> bool {
-        self.pings().is_some_and(|pings| pings.is_paused(reason))
-    }
-
-    /// This reason not to read is gone. With the last one the peer gets the whole time anew.
-    pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits, reason: Pause) {
-        if let Some(pings) = self.pings() {
-            pings.resume(now, limits, reason);
-        }
-    }
-
-    /// Takes messages from the client, all or none. False: there is no room for them now.
-    ///
-    /// A session that is closing takes them and drops them: its client can't know yet.
-    pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> bool {
-        let bytes = messages.iter().map(Message::len).sum();
-        // Nothing needs no room, also while the queue is over its limit: who waited for it would
-        // wait for nothing.
-        if self.takes_more()
-            && !messages.is_empty()
-            && !self.inbound.fits(limits.inbound, messages.len(), bytes)
-        {
-            return false;
-        }
-        self.push_last(messages);
-        true
-    }
-
-    /// The same for a client that has a rate.
-    pub(crate) fn push_at_rate(
-        &mut self,
-        now: Instant,
-        limits: &Limits,
-        rate: &Rate,
-        messages: &mut Vec<Message>,
-    ) -> Result<(), Held> {
-        if self.takes_more() && !messages.is_empty() {
-            let bytes = messages.iter().map(Message::len).sum();
-            if !self.inbound.fits(limits.inbound, messages.len(), bytes) {
-                return Err(Held::Full);
-            }
-            let buckets = self.rate.get_or_insert_with(|| Box::new(Buckets::full(now)));
-            buckets.take(now, rate, messages.len(), bytes).map_err(Held::OverRate)?;
-        }
-        self.push_last(messages);
-        Ok(())
-    }
-
-    /// Until when the client's rate has held back a payload, if it ever has; may be past.
-    pub(crate) fn held_by_rate_until(&self) -> Option<Instant> {
-        self.rate.as_ref().map(|buckets| buckets.held_until())
-    }
-
-    /// Takes the last messages of a client that is gone, room or not.
-    pub(crate) fn push_last(&mut self, messages: &mut Vec<Message>) {
-        if !self.takes_more() {
-            return messages.clear();
-        }
-        self.taken += messages.len() as u64;
-        messages.iter().for_each(|message| self.charges.enter(message));
-        self.inbound.append(messages);
-    }
-
-    /// The client has gone; what it sent before that is read on, and taken also when the session
-    /// has closed.
-    pub(crate) fn expect_rest(&mut self) {
-        self.rest_comes = self.is_open();
-    }
-
-    /// All of the rest is in, or given up.
-    pub(crate) fn rest_is_in(&mut self) {
-        self.rest_comes = false;
-    }
-
-    /// Whether more messages may come from the client.
-    pub(crate) fn takes_more(&self) -> bool {
-        self.is_open() || self.rest_comes
-    }
-
-    /// For a receiver whose socket takes nothing: whether the peer has left a ping unanswered, or
-    /// the rest of a closed session untaken for too long; then the session has ended. Otherwise
-    /// when to look again, if at all.
-    pub(crate) fn poll_silence(&mut self, now: Instant) -> Result<(), Option<Instant>> {
-        self.give_up_on_silence(now);
-        if self.expire(now) || self.ended().is_some() {
-            return Ok(());
-        }
-        let pong = self.pings().and_then(|pings| pings.answer_due());
-        Err(pong.into_iter().chain(self.expires_at()).min())
     }
 
     /// The client said goodbye, with a code if its transport carries one.
@@ -520,45 +340,6 @@ impl Core {
 
     // The application's side.
 
-    /// Whether the outbound queue has room now for a message of so many bytes; for 0, whether it
-    /// has room at all. It never has for more than [`QueueLimit::bytes`]: such a message is
-    /// refused, for it would wait for ever.
-    pub(crate) fn has_space(&self, limits: &Limits, bytes: usize) -> bool {
-        bytes <= limits.outbound.bytes
-            && self.latest.is_none()
-            && self.outbound.fits(limits.outbound, 1, bytes)
-    }
-
-    /// Queues a message; only after [`has_space`](Self::has_space) said yes, if only for no bytes,
-    /// on a session that [`is_open`](Self::is_open).
-    pub(crate) fn send(&mut self, message: Message) {
-        self.charges.enter(&message);
-        self.outbound.push(message);
-    }
-
-    /// Queues a message, or keeps it as the newest of its key until there is room; only on a
-    /// session that [`is_open`](Self::is_open), and no message that is larger than the queue.
-    pub(crate) fn send_latest(&mut self, limits: &Limits, key: Key, message: Message) -> Kept {
-        if self.has_space(limits, message.len()) {
-            self.send(message);
-            return Kept::Queued;
-        }
-        if limits.outbound_keys == 0 {
-            return Kept::NoPlace;
-        }
-        // It finds a place, or others have one: so none is made for nothing.
-        let latest = self.latest.get_or_insert_default();
-        let (kept, replaced) =
-            latest.put(key, message.clone(), limits.outbound_keys, limits.outbound.bytes);
-        if kept != Kept::NoPlace {
-            self.charges.enter(&message);
-        }
-        if let Some(replaced) = replaced {
-            self.charges.leave(&replaced);
-        }
-        kept
-    }
-
     /// Ends the session in order: what is queued goes out first, as long as somebody takes it.
     pub(crate) fn close(
         &mut self,
@@ -582,50 +363,6 @@ impl Core {
                 *expires_at = until.min(*expires_at);
             }
         }
-    }
-
-    /// The application receives no more: what waits for it is the caller's to drop.
-    pub(crate) fn take_inbound(&mut self) -> Queue {
-        self.rest_comes = false;
-        self.inbound.iter().for_each(|message| self.charges.leave(message));
-        std::mem::take(&mut self.inbound)
-    }
-
-    /// The oldest message from the client.
-    pub(crate) fn pop_inbound(&mut self) -> Option<Message> {
-        let message = self.inbound.pop()?;
-        self.charges.leave(&message);
-        Some(message)
-    }
-
-    // The process's side: memory.
-
-    /// What the queues hold, in bytes, as if they shared no message with others.
-    pub(crate) fn held(&self) -> usize {
-        self.inbound.held()
-            + self.outbound.held()
-            + self.latest.as_ref().map_or(0, |latest| latest.held())
-    }
-
-    /// What the budget is to count now, or to count no more: since the last time, and nothing if
-    /// that is little.
-    pub(crate) fn due_charge(&mut self) -> isize {
-        self.charges.take(false)
-    }
-
-    /// Nobody holds the session any more: drops what it has left. The rest of what the budget is to
-    /// count no more.
-    pub(crate) fn last_charge(&mut self) -> isize {
-        self.drop_inbound();
-        self.drop_outbound();
-        self.charges.take(true)
-    }
-
-    /// Ends the session to have its memory back: in both directions nothing is left.
-    pub(crate) fn reclaim(&mut self, reason: CloseReason) {
-        self.drop_inbound();
-        self.rest_comes = false;
-        self.end(reason, EndedBy::Gateway);
     }
 
     // What it is.
@@ -657,30 +394,6 @@ impl Core {
         (self.taken, self.delivered)
     }
 
-    fn pings(&mut self) -> Option<&mut Pings> {
-        match &mut self.line {
-            Line::Attached { pings, .. } => pings.as_mut(),
-            Line::Detached { .. } => None,
-        }
-    }
-
-    fn give_up_on_silence(&mut self, now: Instant) {
-        if self.pings().is_some_and(|pings| pings.is_unanswered(now)) {
-            self.end(CloseReason::NO_PONG, EndedBy::Gateway);
-        }
-    }
-
-    /// Until when a client that has no receiver may come back, or take more of what is on its way.
-    fn returns_by(&self, now: Instant, limits: &Limits) -> Instant {
-        match (&self.phase, self.flight.is_empty()) {
-            (Phase::Open, false) => self.flight.due(),
-            (Phase::Open | Phase::Closing { .. }, true) => {
-                self.flight.read_by(now, limits) + limits.disconnect_delay
-            }
-            _ => now + limits.disconnect_delay,
-        }
-    }
-
     /// A close ends the session when its frame has been taken, and no message before it can get
     /// lost any more.
     fn end_in_order(&mut self) {
@@ -703,19 +416,6 @@ impl Core {
         };
         let undelivered = self.drop_outbound() + self.flight.messages();
         self.phase = Phase::Closed(SessionEnd { reason, by, undelivered });
-    }
-
-    fn drop_inbound(&mut self) {
-        self.inbound.drain().for_each(|message| self.charges.leave(&message));
-    }
-
-    /// How many messages that were.
-    fn drop_outbound(&mut self) -> usize {
-        let dropped = self.outbound.len();
-        self.outbound.drain().for_each(|message| self.charges.leave(&message));
-        let Some(latest) = self.latest.take() else { return dropped };
-        latest.iter().for_each(|message| self.charges.leave(message));
-        dropped + latest.len()
     }
 }
 

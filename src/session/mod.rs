@@ -28,13 +28,13 @@ pub(crate) use self::buffered::{Buffered, ReadingPause};
 #[cfg(feature = "micro")]
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, Rate, SessionEnd};
-pub(crate) use self::core::{Kept, Key, Limits, Liveness, Step};
+pub(crate) use self::core::{Kept, Limits, Liveness, Step};
 pub use self::error::{SendError, TrySendError};
 pub(crate) use self::info::ConnectInfoParts;
 pub use self::info::{ConnectInfo, SessionId, SessionIdError};
 #[cfg(feature = "client")]
 pub(crate) use self::queue::Queue;
-pub(crate) use self::queue::QueueLimit;
+pub(crate) use self::queue::{Key, QueueLimit};
 pub(crate) use self::receipt::Receipt;
 pub(crate) use self::receiver::Receiver;
 pub(crate) use self::shared::{Carries, Inbound, Owner, Place, Shared};

@@ -1,8 +1,12 @@
 //! A queue of messages that is bounded by count and by bytes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::Message;
+
+/// Whose newest message is kept behind a full queue: the name of a topic, and a key in it.
+pub(crate) type Key = (Arc<str>, Arc<str>);
 
 /// How much a queue holds at the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

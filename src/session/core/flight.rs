@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Limits;
+use super::{Core, EndedBy, Limits, Line, Phase};
+use crate::protocol::close::CloseReason;
 
 /// Longer than any frame takes at any rate that is worth being set; dates beyond it need not be
 /// computed.
@@ -86,5 +87,71 @@ impl Flight {
         let since =
             self.late_at.saturating_duration_since(now).saturating_sub(limits.write_timeout);
         now + Duration::from_secs(since.min(limits.write_timeout).as_secs())
+    }
+}
+
+impl Core {
+    /// A frame that was taken is on its way, with so many messages and about so many bytes: it will
+    /// be told to have [left](Self::frame_written) or to be [lost](Self::frame_lost). Nothing is
+    /// counted for frames of which neither is told.
+    pub(crate) fn frame_handed_over(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        messages: usize,
+        bytes: usize,
+    ) {
+        self.flight.handed_over(now, limits, messages, bytes);
+        if let Line::Detached { expires_at } = &mut self.line {
+            let due = self.flight.due();
+            *expires_at = if matches!(self.phase, Phase::Open) {
+                due
+            } else {
+                due.min(now + limits.disconnect_delay)
+            };
+        }
+    }
+
+    /// The connection took a part of a frame.
+    pub(crate) fn frame_moved(&mut self, now: Instant, limits: &Limits) {
+        self.flight.moved(now, limits);
+        let returns_by = self.returns_by(now, limits);
+        if let Line::Detached { expires_at } = &mut self.line {
+            *expires_at = returns_by;
+        }
+        if let Phase::Closing { until, .. } = &mut self.phase {
+            *until = now + limits.disconnect_delay;
+        }
+    }
+
+    /// The connection took a whole frame with so many messages.
+    pub(crate) fn frame_written(&mut self, now: Instant, limits: &Limits, messages: usize) {
+        self.flight.left(messages);
+        self.frame_moved(now, limits);
+        self.end_in_order();
+    }
+
+    /// The connection ended before it took the whole of a frame with so many messages. Its client
+    /// can't know what was lost, so the session ends, whoever is attached by now.
+    pub(crate) fn frame_lost(&mut self, messages: usize) {
+        self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
+        self.flight.left(messages);
+    }
+
+    /// Whether nobody looks at the session by the clock, though frames are on their way; the driver
+    /// enters a date then.
+    pub(crate) fn watch(&mut self) -> bool {
+        !std::mem::replace(&mut self.watched, true)
+    }
+
+    /// Until when a client that has no receiver may come back, or take more of what is on its way.
+    pub(super) fn returns_by(&self, now: Instant, limits: &Limits) -> Instant {
+        match (&self.phase, self.flight.is_empty()) {
+            (Phase::Open, false) => self.flight.due(),
+            (Phase::Open | Phase::Closing { .. }, true) => {
+                self.flight.read_by(now, limits) + limits.disconnect_delay
+            }
+            _ => now + limits.disconnect_delay,
+        }
     }
 }

@@ -1,13 +1,9 @@
 //! The newest message of each key, for a client whose outbound queue is full.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::Message;
-use crate::session::queue::{Queue, QueueLimit};
-
-/// Whose newest message is kept: the name of a topic, and a key in it.
-pub(crate) type Key = (Arc<str>, Arc<str>);
+use crate::session::queue::{Key, Queue, QueueLimit};
 
 /// What became of a message of which only the newest of its key counts.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use super::Limits;
+use super::{Core, EndedBy, Limits, Line, Phase};
+use crate::protocol::close::CloseReason;
 
 /// A reason not to read a socket for now. Several may hold at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +130,74 @@ impl Pings {
         self.paused &= !reason.0;
         if self.paused == 0 && self.state == Pong::Paused {
             self.state = Pong::AwaitedBy(now + limits.pong_timeout);
+        }
+    }
+}
+
+impl Core {
+    /// A ping's bytes have left, behind so many that the system may hold still.
+    pub(crate) fn ping_left(&mut self, now: Instant, limits: &Limits, ahead: usize) {
+        if let Some(pings) = self.pings() {
+            pings.left(now, limits, ahead);
+        }
+    }
+
+    /// A sign of life: something arrived from the peer, whatever it said.
+    pub(crate) fn heard(&mut self) {
+        if let Some(pings) = self.pings() {
+            pings.heard();
+        }
+    }
+
+    /// A socket that had been full has taken bytes: a sign of life, also of a client of a session
+    /// that is closing.
+    pub(crate) fn took_bytes(&mut self, now: Instant, limits: &Limits) {
+        self.heard();
+        if let Phase::Closing { until, .. } = &mut self.phase {
+            *until = now + limits.disconnect_delay;
+        }
+    }
+
+    /// The socket is not read for now: the pong that may wait in it can't be seen.
+    pub(crate) fn reading_paused(&mut self, reason: Pause) {
+        if let Some(pings) = self.pings() {
+            pings.pause(reason);
+        }
+    }
+
+    pub(crate) fn is_reading_paused(&mut self, reason: Pause) -> bool {
+        self.pings().is_some_and(|pings| pings.is_paused(reason))
+    }
+
+    /// This reason not to read is gone. With the last one the peer gets the whole time anew.
+    pub(crate) fn reading_resumed(&mut self, now: Instant, limits: &Limits, reason: Pause) {
+        if let Some(pings) = self.pings() {
+            pings.resume(now, limits, reason);
+        }
+    }
+
+    /// For a receiver whose socket takes nothing: whether the peer has left a ping unanswered, or
+    /// the rest of a closed session untaken for too long; then the session has ended. Otherwise
+    /// when to look again, if at all.
+    pub(crate) fn poll_silence(&mut self, now: Instant) -> Result<(), Option<Instant>> {
+        self.give_up_on_silence(now);
+        if self.expire(now) || self.ended().is_some() {
+            return Ok(());
+        }
+        let pong = self.pings().and_then(|pings| pings.answer_due());
+        Err(pong.into_iter().chain(self.expires_at()).min())
+    }
+
+    pub(super) fn pings(&mut self) -> Option<&mut Pings> {
+        match &mut self.line {
+            Line::Attached { pings, .. } => pings.as_mut(),
+            Line::Detached { .. } => None,
+        }
+    }
+
+    pub(super) fn give_up_on_silence(&mut self, now: Instant) {
+        if self.pings().is_some_and(|pings| pings.is_unanswered(now)) {
+            self.end(CloseReason::NO_PONG, EndedBy::Gateway);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::task::Wake;
 use super::*;
 use crate::session::core::Liveness;
 use crate::session::testing::{limits, shared};
-use crate::session::{QueueLimit, Receiver};
+use crate::session::{QueueLimit, Receiver, SendError};
 
 struct Task;
 

@@ -9,6 +9,7 @@ mod pings;
 mod rate;
 
 use super::*;
+use crate::Message;
 use crate::clock;
 
 const HEARTBEAT: Duration = Duration::from_secs(25);

@@ -1,0 +1,52 @@
+//! What a session holds of the process's memory, as the budget sees it.
+
+use std::sync::{Arc, PoisonError};
+
+use super::Shared;
+use crate::budget::Holder;
+use crate::protocol::close::CloseReason;
+
+impl Shared {
+    /// Tells the budget what the queues hold more, or less. It may end sessions, also this one, so
+    /// no lock of one is held.
+    pub(in crate::session) fn charge(&self, bytes: isize) {
+        if bytes != 0 {
+            self.account.budget().charge(bytes);
+        }
+    }
+}
+
+impl Holder for Shared {
+    fn held(&self) -> usize {
+        self.account.held() + self.lock().core.held()
+    }
+
+    fn end(self: Arc<Self>, bytes: usize) -> bool {
+        if !self.account.end() {
+            return false;
+        }
+        tracing::warn!(
+            session = %self.info.id(),
+            transport = self.info.transport(),
+            peer = self.info.peer().map(tracing::field::display),
+            bytes,
+            limit = self.account.budget().limit(),
+            "session ended: memory is full, and it held the most (`--memory`, `Budget::set_limit`)"
+        );
+        self.with(|state, wakes| {
+            state.core.reclaim(CloseReason::TOO_MUCH_HELD);
+            // Its socket may take nothing, and it is to be given up all the same.
+            wakes.add(&mut state.receiver);
+            wakes.add(&mut state.application);
+        });
+        true
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let charge =
+            self.state.get_mut().unwrap_or_else(PoisonError::into_inner).core.last_charge();
+        self.charge(charge);
+    }
+}

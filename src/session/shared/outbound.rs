@@ -1,0 +1,189 @@
+//! What the application sends: who finds room for it, and who waits for some.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use super::{Shared, State};
+use crate::Message;
+use crate::session::core::{Kept, Limits};
+use crate::session::queue::Key;
+use crate::session::wakers::{Waiter, Wakes};
+use crate::session::{SendError, TrySendError};
+
+impl Shared {
+    pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
+        let mut message = Some(message);
+        let mut turn = SenderTurn { session: self, waiter: None };
+        poll_fn(|cx| {
+            // Empty only when polled again after it was ready, which an async fn never does.
+            let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
+            match self.offer(offered, Room::WaitedFor(&mut turn, cx)) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
+                Err(TrySendError::NotCarried(message)) => {
+                    Poll::Ready(Err(SendError::NotCarried(message)))
+                }
+                Err(TrySendError::TooLarge(message)) => {
+                    Poll::Ready(Err(SendError::TooLarge(message)))
+                }
+                Err(TrySendError::Full(refused)) => {
+                    message = Some(refused);
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn try_send(&self, message: Message) -> Result<(), TrySendError> {
+        self.offer(message, Room::Now)
+    }
+
+    /// The same, also while senders wait for more room than there is.
+    ///
+    /// For publications, of which one that finds no room closes the session. They can't keep a
+    /// sender waiting for ever: coming faster than the client reads they fill the queue, and coming
+    /// more slowly they leave it room.
+    pub(crate) fn try_send_past_senders(&self, message: Message) -> Result<(), TrySendError> {
+        self.offer(message, Room::NowPastSenders)
+    }
+
+    /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room,
+    /// however large it turns out to be up to the whole queue, and whoever has sent meanwhile.
+    pub(crate) fn send_promised(&self, message: Message) -> Result<(), TrySendError> {
+        self.offer(message, Room::Promised)
+    }
+
+    /// Ready when there is room for a message; `waiter` is one and the same for all calls, until
+    /// its session drops.
+    pub(in crate::session) fn poll_space(
+        &self,
+        waiter: &mut Option<Waiter>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut stale = None;
+        let mut wakes = Wakes::default();
+        let mut state = self.lock();
+        if !state.core.is_open() || state.senders.take_grant() {
+            return Poll::Ready(());
+        }
+        if !state.senders.is_first(*waiter) || !state.core.has_space(&self.limits, 0) {
+            state.senders.register_sink(*waiter.get_or_insert_with(Waiter::new), cx, &mut stale);
+            return Poll::Pending;
+        }
+        if let Some(waiter) = *waiter {
+            stale = state.senders.leave(waiter);
+            state.wake_sender(&self.limits, &mut wakes);
+        }
+        drop(state);
+        drop(stale);
+        wakes.wake();
+        Poll::Ready(())
+    }
+
+    /// Queues a message if there is room, also while senders wait for more; else it waits behind
+    /// the queue, as the newest of its key.
+    pub(crate) fn send_latest(&self, key: Key, message: Message) -> Result<Kept, TrySendError> {
+        let message = self.carries.accept(message)?;
+        if message.len() > self.limits.outbound.bytes {
+            return Err(TrySendError::TooLarge(message));
+        }
+        let mut state = self.lock();
+        if !state.core.is_open() {
+            return Err(TrySendError::Closed(message));
+        }
+        let kept = state.core.send_latest(&self.limits, key, message);
+        // The receiver of a full queue has been woken.
+        let receiver = if kept == Kept::Queued { state.receiver.take() } else { None };
+        let charge = state.core.due_charge();
+        drop(state);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        self.charge(charge);
+        Ok(kept)
+    }
+
+    fn offer(&self, message: Message, room: Room<'_, '_, '_>) -> Result<(), TrySendError> {
+        let message = self.carries.accept(message)?;
+        if message.len() > self.limits.outbound.bytes {
+            return Err(TrySendError::TooLarge(message));
+        }
+        let mut stale = None;
+        let mut state = self.lock();
+        if !state.core.is_open() {
+            return Err(TrySendError::Closed(message));
+        }
+        let admitted = match &room {
+            Room::Promised => true,
+            Room::NowPastSenders => state.core.has_space(&self.limits, message.len()),
+            Room::Now => {
+                state.senders.is_empty() && state.core.has_space(&self.limits, message.len())
+            }
+            Room::WaitedFor(turn, _) => {
+                state.senders.is_first(turn.waiter)
+                    && state.core.has_space(&self.limits, message.len())
+            }
+        };
+        if !admitted {
+            if let Room::WaitedFor(turn, cx) = room {
+                let waiter = *turn.waiter.get_or_insert_with(Waiter::new);
+                state.senders.register(waiter, message.len(), cx, &mut stale);
+            }
+            return Err(TrySendError::Full(message));
+        }
+        state.core.send(message);
+        let receiver = state.receiver.take();
+        let charge = state.core.due_charge();
+        drop(state);
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+        self.charge(charge);
+        Ok(())
+    }
+}
+
+impl State {
+    /// There may be room in the outbound queue, or the first sender that waits for some is another
+    /// one.
+    pub(in crate::session) fn wake_sender(&mut self, limits: &Limits, wakes: &mut Wakes) {
+        let Self { core, senders, .. } = self;
+        // As a rule nobody waits, and this is asked for every message.
+        senders.wake_first(|bytes| core.has_space(limits, bytes), wakes);
+    }
+}
+
+/// What a message needs of the outbound queue.
+enum Room<'a, 's, 'w> {
+    /// Room now, and no sender that waits for some: it would be passed.
+    Now,
+    /// Room now.
+    NowPastSenders,
+    /// Room in its turn. If there is none, the task is to be woken when there may be.
+    WaitedFor(&'a mut SenderTurn<'s>, &'a mut Context<'w>),
+    /// Nothing more.
+    Promised,
+}
+
+/// A sender's place among those that wait for room, from when it first had to wait. Dropping it
+/// gives the place up.
+struct SenderTurn<'s> {
+    session: &'s Shared,
+    waiter: Option<Waiter>,
+}
+
+impl Drop for SenderTurn<'_> {
+    fn drop(&mut self) {
+        // One that never had to wait has nothing to give up.
+        let Some(waiter) = self.waiter else { return };
+        let mut wakes = Wakes::default();
+        let mut state = self.session.lock();
+        let stale = state.senders.leave(waiter);
+        // The next one may need less.
+        state.wake_sender(&self.session.limits, &mut wakes);
+        drop(state);
+        drop(stale);
+        wakes.wake();
+    }
+}
