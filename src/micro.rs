@@ -12,7 +12,7 @@ use http::Method;
 use crate::Message;
 use crate::gateway::prefix::Prefix;
 use crate::gateway::route::route as find_route;
-use crate::hub::{Hub, Membership, Topic};
+use crate::hub::{Hub, Subscription, Topic};
 use crate::protocol::frame::Frame;
 use crate::protocol::payload::{PayloadLimits, parse, parse_frame};
 use crate::protocol::quote::quote_into;
@@ -95,20 +95,20 @@ impl Default for OneSession {
 /// Sessions that follow one topic.
 pub struct Audience {
     topic: Topic,
-    members: Vec<(Session, Membership, Client)>,
+    subscribers: Vec<(Session, Subscription, Client)>,
 }
 
 impl Audience {
     /// So many sessions. Must be called within a tokio runtime, for a receiver has a timer.
     pub fn new(count: usize) -> Self {
         let topic = Hub::new().topic("audience");
-        let mut members = Vec::with_capacity(count);
+        let mut subscribers = Vec::with_capacity(count);
         for _ in 0..count {
             let (session, client) = session();
-            let membership = topic.join(session.sender());
-            members.push((session, membership, client));
+            let subscription = topic.subscribe(session.sender());
+            subscribers.push((session, subscription, client));
         }
-        let mut audience = Self { topic, members };
+        let mut audience = Self { topic, subscribers };
         audience.publish("first");
         // Each client takes its open frame and this one, and waits from then on.
         assert_eq!(audience.take(), count);
@@ -123,9 +123,9 @@ impl Audience {
     /// Has each client take what is there, up to one message.
     pub fn take(&mut self) -> usize {
         let mut cx = Context::from_waker(Waker::noop());
-        let took = |(_, _, client): &mut (Session, Membership, Client)| {
+        let took = |(_, _, client): &mut (Session, Subscription, Client)| {
             matches!(pin!(client.next()).poll(&mut cx), Poll::Ready(Ok(_)))
         };
-        self.members.iter_mut().map(took).filter(|took| *took).count()
+        self.subscribers.iter_mut().map(took).filter(|took| *took).count()
     }
 }

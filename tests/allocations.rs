@@ -55,7 +55,7 @@ fn a_delivery_of_a_fan_out_allocates_nothing() {
             let client =
                 Client::connect(&url, &format!("/broadcast/000/receiver{number}/websocket")).await;
             clients.push(client);
-            while hub.topic("broadcast").members() <= number {
+            while hub.topic("broadcast").subscribers() <= number {
                 tokio::task::yield_now().await;
             }
         }

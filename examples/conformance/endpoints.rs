@@ -43,7 +43,7 @@ async fn echo(mut session: Session) {
 }
 
 async fn broadcast(mut session: Session, all: Topic) {
-    let _membership = all.join(session.sender());
+    let _subscription = all.subscribe(session.sender());
     while let Some(message) = session.recv().await {
         all.publish(message);
     }

@@ -265,12 +265,12 @@ mod tests {
         let gateway = Gateway::new().endpoint("/idle", move |mut session: Session| {
             let topic = topic.clone();
             async move {
-                let _membership = topic.join(session.sender());
+                let _subscription = topic.subscribe(session.sender());
                 while session.recv().await.is_some() {}
             }
         });
         assert_eq!(poll(&gateway).await, "o\n");
-        assert_eq!(hub.topic("broadcast").members(), 1);
+        assert_eq!(hub.topic("broadcast").subscribers(), 1);
         hub.topic("broadcast").publish("for all who are here");
         assert_eq!(poll(&gateway).await, "a[\"for all who are here\"]\n");
     }

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::{Delivery, Inlet};
 use crate::{Message, SessionId};
 
-/// Joins hubs: what is published in one of them reaches the members in all.
+/// Joins hubs: what is published in one of them reaches the subscribers in all.
 ///
-/// A hub hands every publication to its backplane, and its own members too are served only by what
-/// the backplane gives back through the [`Inlet`]. So it is the backplane that decides on the
+/// A hub hands every publication to its backplane, and its own subscribers too are served only by
+/// what the backplane gives back through the [`Inlet`]. So it is the backplane that decides on the
 /// order, and a hub can't hear its own words twice.
 ///
 /// An implementation that spans processes delivers to the inlets of its own process in
 /// [`publish`](Self::publish), queues for the others, and delivers what it hears from them. The
 /// order of a topic is then that of its choosing: each publisher's own order is the least that
-/// members rely on.
+/// subscribers rely on.
 pub trait Backplane: Send + Sync + 'static {
     /// A hub comes, which wants all publications until it is gone. One that was handed over before
     /// `attach` returned may be left out.
@@ -28,8 +28,8 @@ pub trait Backplane: Send + Sync + 'static {
     /// queues, within limits, and counts and logs what it has to drop.
     fn publish(&self, publication: &Publication) -> Delivery;
 
-    /// A hub has its first member in a topic. For backplanes that send a topic only where it is
-    /// followed.
+    /// A topic has its first subscriber in a hub. For backplanes that send a topic only where
+    /// sessions subscribe to it.
     ///
     /// Called once for each hub, and then not before [`topic_closed`](Self::topic_closed), under a
     /// lock of the hub's: it must neither block nor call the hub.
@@ -37,14 +37,14 @@ pub trait Backplane: Send + Sync + 'static {
         let _ = topic;
     }
 
-    /// The last member of a topic has left a hub. Called as [`topic_opened`](Self::topic_opened)
-    /// is.
+    /// The last subscriber of a topic in a hub has gone. Called as
+    /// [`topic_opened`](Self::topic_opened) is.
     fn topic_closed(&self, topic: &str) {
         let _ = topic;
     }
 }
 
-/// A message on its way to the members of a topic.
+/// A message on its way to the subscribers of a topic.
 #[derive(Clone, Debug)]
 pub struct Publication {
     /// The topic's name.
@@ -53,22 +53,22 @@ pub struct Publication {
     pub message: Message,
     /// The one session that is not to get it, wherever it is.
     pub except: Option<SessionId>,
-    /// What becomes of it for members that have no room.
+    /// What becomes of it for subscribers that have no room.
     pub when_full: WhenFull,
 }
 
-/// What becomes of a publication for a member whose outbound queue has no room for it.
+/// What becomes of a publication for a subscriber whose outbound queue has no room for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// The member is closed as a slow consumer: it gets everything, or is told that it doesn't.
+    /// The subscriber is closed as a slow consumer: it gets everything, or is told that it doesn't.
     #[default]
     Close,
-    /// This message is dropped for this member, and counted.
+    /// This message is dropped for this subscriber, and counted.
     Drop,
-    /// Only the newest message of this key counts: it waits until the member has room, unless a
-    /// newer one of the key comes before. The member then gets what waited in the order in which it
-    /// was published. How many keys wait is bounded by
+    /// Only the newest message of this key counts: it waits until the subscriber has room, unless a
+    /// newer one of the key comes before. The subscriber then gets what waited in the order in
+    /// which it was published. How many keys wait is bounded by
     /// [`outbound_keys`](crate::EndpointConfig::outbound_keys). A key is one among those of its
     /// topic.
     Latest(Arc<str>),
@@ -78,7 +78,7 @@ pub enum WhenFull {
 ///
 /// # Ordering
 ///
-/// The members of a topic get its messages in the same order, in all the hubs.
+/// The subscribers of a topic get its messages in the same order, in all the hubs.
 #[derive(Debug)]
 pub struct Local {
     // Held, shared, while hubs are served: `attach` thereby waits for what is on its way. It comes

@@ -11,7 +11,7 @@ pub(super) struct SlowConsumers {
     report: Tally<Slow>,
 }
 
-/// One of them, and the topic that it followed, if it was one.
+/// One of them, and the topic that it subscribed to, if it was one.
 struct Slow {
     session: SessionId,
     topic: Option<Arc<str>>,

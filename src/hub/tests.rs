@@ -1,10 +1,12 @@
+use std::sync::Mutex;
+
 use super::*;
 use crate::session::testing::{Client, limits, session, session_with};
-use crate::{Session, session::QueueLimit};
+use crate::{CloseReason, Session, session::QueueLimit};
 
-fn member(topic: &Topic) -> (Membership, Session, Client) {
+fn subscriber(topic: &Topic) -> (Subscription, Session, Client) {
     let (session, client) = session();
-    (topic.join(session.sender()), session, client)
+    (topic.subscribe(session.sender()), session, client)
 }
 
 /// A session that takes one message and then is full until its client reads.
@@ -19,16 +21,16 @@ fn delivery(reached: usize, undelivered: usize) -> Delivery {
 }
 
 #[tokio::test(start_paused = true)]
-async fn members_hear_what_is_published_while_they_are_members() {
+async fn subscribers_hear_what_is_published_while_they_subscribe() {
     let hub = Hub::new();
     let topic = hub.topic("news");
     assert_eq!(topic.publish("before"), delivery(0, 0));
-    let (membership, _session, mut client) = member(&topic);
-    let (_other, _session, mut elsewhere) = member(&hub.topic("weather"));
+    let (subscription, _session, mut client) = subscriber(&topic);
+    let (_other, _session, mut elsewhere) = subscriber(&hub.topic("weather"));
     assert_eq!(topic.publish("one"), delivery(1, 0));
     assert_eq!(hub.topic("news").publish("two"), delivery(1, 0));
-    assert_eq!(membership.topic().name(), "news");
-    drop(membership);
+    assert_eq!(subscription.topic().name(), "news");
+    drop(subscription);
     assert_eq!(topic.publish("after"), delivery(0, 0));
     assert_eq!(client.hear_all().await, ["one", "two"]);
     assert!(elsewhere.hear_all().await.is_empty());
@@ -37,8 +39,8 @@ async fn members_hear_what_is_published_while_they_are_members() {
 #[tokio::test(start_paused = true)]
 async fn the_excepted_session_hears_nothing() {
     let topic = Hub::new().topic("news");
-    let (_ann, session, mut ann) = member(&topic);
-    let (_bob, _session, mut bob) = member(&topic);
+    let (_ann, session, mut ann) = subscriber(&topic);
+    let (_bob, _session, mut bob) = subscriber(&topic);
     assert_eq!(topic.publish_except("for the others", session.id()), delivery(1, 0));
     assert!(ann.hear_all().await.is_empty());
     assert_eq!(bob.hear_all().await, ["for the others"]);
@@ -47,8 +49,8 @@ async fn the_excepted_session_hears_nothing() {
 #[tokio::test]
 async fn a_message_is_encoded_once_for_all() {
     let topic = Hub::new().topic("news");
-    let (_ann, _session, mut ann) = member(&topic);
-    let (_bob, _session, mut bob) = member(&topic);
+    let (_ann, _session, mut ann) = subscriber(&topic);
+    let (_bob, _session, mut bob) = subscriber(&topic);
     topic.publish("shared");
     let (first, second) =
         (ann.next().await.expect("a message"), bob.next().await.expect("a message"));
@@ -60,9 +62,9 @@ async fn a_message_is_encoded_once_for_all() {
 async fn who_does_not_read_is_closed_and_disturbs_nobody() {
     let hub = Hub::new();
     let topic = hub.topic("news");
-    let (_ann, _session, mut ann) = member(&topic);
+    let (_ann, _session, mut ann) = subscriber(&topic);
     let (slow, mut client) = narrow();
-    let _slow = topic.join(slow.sender());
+    let _slow = topic.subscribe(slow.sender());
     assert_eq!(topic.publish("one"), delivery(2, 0));
     assert_eq!(topic.publish("two"), delivery(1, 1), "closed as slow");
     assert_eq!(topic.publish("three"), delivery(1, 1), "skipped as closed");
@@ -83,11 +85,11 @@ async fn who_does_not_read_is_closed_and_disturbs_nobody() {
 async fn a_message_larger_than_a_queue_closes_nobody() {
     let hub = Hub::new();
     let topic = hub.topic("news");
-    let (_ann, _session, mut ann) = member(&topic);
+    let (_ann, _session, mut ann) = subscriber(&topic);
     let mut limits = limits();
     limits.outbound.bytes = 10;
     let (bobs, mut bob) = session_with(limits);
-    let _bob = topic.join(bobs.sender());
+    let _bob = topic.subscribe(bobs.sender());
     let larger = "x".repeat(11);
     assert_eq!(topic.publish("before"), delivery(2, 0));
     assert_eq!(
@@ -116,7 +118,7 @@ async fn a_session_that_has_room_is_not_closed_because_a_sender_waits() {
     let mut limits = limits();
     limits.outbound.bytes = 10;
     let (session, mut client) = session_with(limits);
-    let _membership = topic.join(session.sender());
+    let _subscription = topic.subscribe(session.sender());
     assert_eq!(topic.publish("123456"), delivery(1, 0));
     let large = tokio::spawn({
         let sender = session.sender();
@@ -133,9 +135,9 @@ async fn a_session_that_has_room_is_not_closed_because_a_sender_waits() {
 async fn a_topic_may_drop_what_finds_no_room() {
     let hub = Hub::new();
     let topic = hub.topic("positions").when_full(WhenFull::Drop);
-    let (_ann, _session, mut ann) = member(&topic);
+    let (_ann, _session, mut ann) = subscriber(&topic);
     let (slow, mut client) = narrow();
-    let _slow = topic.join(slow.sender());
+    let _slow = topic.subscribe(slow.sender());
     assert_eq!(topic.publish("one"), delivery(2, 0));
     assert_eq!(topic.publish("two"), Delivery { reached: 1, dropped: 1, ..Delivery::default() });
     assert_eq!(client.hear_all().await, ["one"]);
@@ -150,9 +152,9 @@ async fn a_topic_may_drop_what_finds_no_room() {
 async fn a_topic_may_keep_only_the_newest_of_a_key() {
     let hub = Hub::new();
     let (topic, other) = (hub.topic("prices"), hub.topic("other prices"));
-    let (_ann, _session, mut ann) = member(&topic);
+    let (_ann, _session, mut ann) = subscriber(&topic);
     let (slow, mut client) = narrow();
-    let _slow = [&topic, &other].map(|topic| topic.join(slow.sender()));
+    let _slow = [&topic, &other].map(|topic| topic.subscribe(slow.sender()));
     let replaced = Delivery { reached: 2, replaced: 1, ..Delivery::default() };
     assert_eq!(topic.publish_latest("EUR", "eur 1"), delivery(2, 0));
     assert_eq!(topic.publish_latest("EUR", "eur 2"), delivery(2, 0), "the first is in the queue");
@@ -180,7 +182,7 @@ async fn the_keys_that_wait_are_bounded() {
     limits.outbound.messages = 1;
     limits.outbound_keys = 2;
     let (slow, mut client) = session_with(limits);
-    let _slow = topic.join(slow.sender());
+    let _slow = topic.subscribe(slow.sender());
     for key in ["queued", "a", "b"] {
         assert_eq!(topic.publish_latest(key, key), delivery(1, 0));
     }
@@ -192,7 +194,7 @@ async fn the_keys_that_wait_are_bounded() {
 async fn a_slow_session_is_counted_once_however_many_topics_it_follows() {
     let hub = Hub::new();
     let (slow, _client) = narrow();
-    let _memberships = ["a", "b"].map(|name| hub.topic(name).join(slow.sender()));
+    let _subscriptions = ["a", "b"].map(|name| hub.topic(name).subscribe(slow.sender()));
     hub.topic("a").publish("fills the queue");
     assert!(!hub.send_to(&slow.sender(), "too much"));
     assert!(
@@ -207,74 +209,76 @@ async fn a_slow_session_is_counted_once_however_many_topics_it_follows() {
 #[tokio::test]
 async fn binary_is_not_delivered_where_it_is_not_carried() {
     let topic = Hub::new().topic("news");
-    let (_ann, session, _client) = member(&topic);
+    let (_ann, session, _client) = subscriber(&topic);
     assert_eq!(topic.publish(Message::binary(vec![1])), delivery(0, 1));
     assert!(!session.sender().is_closed());
 }
 
 #[tokio::test]
-async fn topics_without_members_are_forgotten() {
+async fn topics_without_subscribers_are_forgotten() {
     let hub = Hub::new();
     for round in 0..3 {
-        let memberships: Vec<_> = (0..100).map(|n| member(&hub.topic(format!("{n}")))).collect();
-        let _again = hub.topic("0").join(memberships[0].1.sender());
-        assert_eq!((hub.topics(), hub.topic("0").members()), (100, 2), "round {round}");
-        drop(memberships);
+        let subscriptions: Vec<_> =
+            (0..100).map(|n| subscriber(&hub.topic(format!("{n}")))).collect();
+        let _again = hub.topic("0").subscribe(subscriptions[0].1.sender());
+        assert_eq!((hub.topics(), hub.topic("0").subscribers()), (100, 2), "round {round}");
+        drop(subscriptions);
         assert_eq!(hub.topics(), 1);
         drop(_again);
-        assert_eq!((hub.topics(), hub.inner.topics().len()), (0, 0));
+        assert_eq!((hub.topics(), hub.topics.lock().len()), (0, 0));
     }
 }
 
-/// The last member leaves between the two locks of a join: once the topic has been looked up, and
-/// before its members are locked. Who joined then would be a member of something that no
-/// publication finds.
+/// The last subscriber leaves between the two locks of `subscribe`: once the topic has been looked
+/// up, and before its subscribers are locked. A session that subscribed then would be in a topic
+/// that no publication finds.
 #[tokio::test]
-async fn a_join_that_meets_the_last_leave_opens_the_topic_anew() {
+async fn a_subscription_that_meets_the_last_end_opens_the_topic_anew() {
     let hub = Hub::new();
     let topic = hub.topic("news");
-    let (leaving, session, _client) = member(&topic);
-    let looked_up = Arc::clone(&leaving.followers);
+    let (leaving, session, _client) = subscriber(&topic);
+    let looked_up = Arc::clone(&leaving.open);
     assert!(looked_up.lock().remove(leaving.key).1, "the last");
     assert!(looked_up.lock().insert(&session.sender()).is_none());
 
-    // The leave has not yet reached the topics, so that the retired members still stand there.
-    let _joined = topic.join(session.sender());
+    // The leave has not yet reached the topics, so that the retired subscribers still stand there.
+    let _subscribed = topic.subscribe(session.sender());
     assert_eq!(topic.publish("heard"), delivery(1, 0));
-    hub.inner.close(&looked_up, &*hub.backplane);
+    hub.topics.close(&looked_up, &*hub.backplane);
     assert_eq!(topic.publish("still heard"), delivery(1, 0));
     std::mem::forget(leaving);
 }
 
 #[tokio::test]
-async fn ten_thousand_members_join_hear_and_leave_in_any_order() {
+async fn ten_thousand_sessions_subscribe_hear_and_leave_in_any_order() {
     let topic = Hub::new().topic("crowd");
-    let (mut memberships, mut clients): (Vec<_>, Vec<_>) = (0..10_000)
+    let (mut subscriptions, mut clients): (Vec<_>, Vec<_>) = (0..10_000)
         .map(|_| {
-            let (membership, session, client) = member(&topic);
-            (Some(membership), (session, client))
+            let (subscription, session, client) = subscriber(&topic);
+            (Some(subscription), (session, client))
         })
         .unzip();
     assert_eq!(topic.publish("to all"), delivery(10_000, 0));
-    // A stride that is prime to the number meets everyone once, in an order unlike that of joining.
+    // A stride that is prime to the number meets everyone once, in an order unlike that of
+    // subscribing.
     for turn in 0..9_000 {
-        assert!(memberships[turn * 7 % 10_000].take().is_some());
+        assert!(subscriptions[turn * 7 % 10_000].take().is_some());
     }
-    assert_eq!(topic.members(), 1_000);
+    assert_eq!(topic.subscribers(), 1_000);
     assert_eq!(topic.publish("to the rest"), delivery(1_000, 0));
-    for ((_, client), membership) in clients.iter_mut().zip(&memberships) {
+    for ((_, client), subscription) in clients.iter_mut().zip(&subscriptions) {
         assert_eq!(client.hear().await, "to all");
-        if membership.is_some() {
+        if subscription.is_some() {
             assert_eq!(client.hear().await, "to the rest");
         }
     }
 }
 
-/// Members join and leave on several threads while others publish: a publication must reach exactly
-/// those who are members throughout, in one order, and the topic that becomes empty and full again
-/// must not lose anybody.
+/// Sessions subscribe and leave on several threads while others publish: a publication must reach
+/// exactly those that are subscribed throughout, in one order, and the topic that becomes empty and
+/// full again must not lose anybody.
 #[test]
-fn joining_leaving_and_publishing_on_many_threads() {
+fn subscribing_leaving_and_publishing_on_many_threads() {
     let hub = Hub::new();
     let topic = hub.topic("busy");
     let runtime =
@@ -286,9 +290,9 @@ fn joining_leaving_and_publishing_on_many_threads() {
             scope.spawn(|| {
                 let _context = runtime.enter();
                 for _ in 0..2_000 {
-                    let (membership, _session, client) = member(&topic);
+                    let (subscription, _session, client) = subscriber(&topic);
                     assert!(topic.publish("to me at least").reached >= 1);
-                    drop(membership);
+                    drop(subscription);
                     drop(client);
                 }
             });
@@ -296,7 +300,7 @@ fn joining_leaving_and_publishing_on_many_threads() {
     });
     assert_eq!((hub.topics(), hub.undelivered()), (0, 0));
 
-    let mut listeners: Vec<_> = (0..4).map(|_| member(&topic)).collect();
+    let mut listeners: Vec<_> = (0..4).map(|_| subscriber(&topic)).collect();
     std::thread::scope(|scope| {
         for publisher in 0..3 {
             let topic = &topic;
@@ -335,9 +339,9 @@ async fn a_backplane_joins_two_hubs() {
     let backplane: Arc<dyn Backplane> = Arc::new(Local::new());
     let (here, there) =
         (Hub::joined_by(Arc::clone(&backplane)), Hub::joined_by(Arc::clone(&backplane)));
-    let (_ann, session, mut ann) = member(&here.topic("news"));
-    let (_bob, _session, mut bob) = member(&there.topic("news"));
-    let (_eve, _session, mut eve) = member(&there.topic("weather"));
+    let (_ann, session, mut ann) = subscriber(&here.topic("news"));
+    let (_bob, _session, mut bob) = subscriber(&there.topic("news"));
+    let (_eve, _session, mut eve) = subscriber(&there.topic("weather"));
     assert_eq!(here.topic("news").publish("from here"), delivery(2, 0));
     assert_eq!(there.topic("news").publish("from there"), delivery(2, 0));
     assert_eq!(there.topic("news").publish_except("not to ann", session.id()), delivery(1, 0));
@@ -350,7 +354,7 @@ async fn a_backplane_joins_two_hubs() {
 }
 
 /// Two hubs publish in the same topic at once: without the backplane's order each would serve its
-/// own members first.
+/// own subscribers first.
 #[test]
 fn joined_hubs_agree_on_the_order() {
     let runtime =
@@ -360,7 +364,7 @@ fn joined_hubs_agree_on_the_order() {
     let hubs = [Hub::joined_by(Arc::clone(&backplane)), Hub::joined_by(backplane)];
     for round in 0..8 {
         let topics = hubs.each_ref().map(|hub| hub.topic(format!("news {round}")));
-        let mut listeners = topics.each_ref().map(member);
+        let mut listeners = topics.each_ref().map(subscriber);
         let start = std::sync::Barrier::new(2);
         std::thread::scope(|scope| {
             for (publisher, topic) in topics.iter().enumerate() {
@@ -387,7 +391,7 @@ fn joined_hubs_agree_on_the_order() {
 }
 
 #[tokio::test]
-async fn a_backplane_learns_which_topics_are_followed() {
+async fn a_backplane_learns_which_topics_are_open() {
     #[derive(Default)]
     struct Recorder(Mutex<Vec<String>>);
     impl Backplane for Recorder {
@@ -404,10 +408,10 @@ async fn a_backplane_learns_which_topics_are_followed() {
     }
     let recorder = Arc::new(Recorder::default());
     let hub = Hub::joined_by(recorder.clone());
-    let first = member(&hub.topic("news"));
-    let second = member(&hub.topic("news"));
+    let first = subscriber(&hub.topic("news"));
+    let second = subscriber(&hub.topic("news"));
     drop(first);
     drop(second);
-    let _third = member(&hub.topic("news"));
+    let _third = subscriber(&hub.topic("news"));
     assert_eq!(*recorder.0.lock().expect("not poisoned"), ["+news", "-news", "+news"]);
 }

@@ -22,7 +22,7 @@ pub fn broadcast(hub: &Hub) -> impl Fn(Session) -> Serving + Clone + Send + Sync
 }
 
 async fn relay(mut session: Session, topic: Topic) {
-    let _membership = topic.join(session.sender());
+    let _subscription = topic.subscribe(session.sender());
     while let Some(message) = session.recv().await {
         topic.publish(message);
     }
@@ -106,6 +106,6 @@ mod tests {
         leaving.await.expect("no panic");
         ann.send("alone").await;
         assert_eq!(ann.texts().await, ["alone"]);
-        assert_eq!((hub.topic("broadcast").members(), hub.undelivered()), (1, 0));
+        assert_eq!((hub.topic("broadcast").subscribers(), hub.undelivered()), (1, 0));
     }
 }

@@ -27,7 +27,7 @@ pub fn relay(hub: &Hub) -> impl Fn(Session) -> Serving + Clone + Send + Sync + '
 }
 
 async fn serve(mut session: Session, topic: Topic) {
-    let _membership = topic.join(session.sender());
+    let _subscription = topic.subscribe(session.sender());
     while let Some(message) = session.recv().await {
         topic.publish_except(message, session.id());
     }
@@ -48,7 +48,7 @@ mod tests {
             tokio::spawn(handler(session));
         }
         // Who comes later hears nothing of what was said before.
-        while hub.topic("relay").members() < 3 {
+        while hub.topic("relay").subscribers() < 3 {
             tokio::task::yield_now().await;
         }
         // Relayed, not parsed: what is no JSON goes through as well.
@@ -69,10 +69,10 @@ mod tests {
         let leaving = tokio::spawn(handler(first));
         tokio::spawn(handler(second));
         assert!(bob.texts().await.is_empty());
-        assert_eq!(hub.topic("relay").members(), 2);
+        assert_eq!(hub.topic("relay").subscribers(), 2);
         drop(ann);
         leaving.await.expect("no panic");
-        assert_eq!(hub.topic("relay").members(), 1);
+        assert_eq!(hub.topic("relay").subscribers(), 1);
         bob.send("alone").await;
         assert!(bob.texts().await.is_empty());
         assert_eq!(hub.undelivered(), 0);

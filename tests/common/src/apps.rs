@@ -22,7 +22,7 @@ pub fn broadcast(
     move |mut session| {
         let topic = topic.clone();
         Box::pin(async move {
-            let _membership = topic.join(session.sender());
+            let _subscription = topic.subscribe(session.sender());
             while let Some(message) = session.recv().await {
                 topic.publish(message);
             }

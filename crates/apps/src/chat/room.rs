@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::ChatConfig;
 use super::protocol::{Event, Form, Label, Said};
 use crate::clock;
-use sockeye::hub::{Hub, Membership, Topic};
+use sockeye::hub::{Hub, Subscription, Topic};
 use sockeye::{CloseReason, Sender, SessionId};
 
 /// The close code of a session whose client is back on another one.
@@ -114,13 +114,13 @@ impl Floor<'_> {
     }
 
     /// Lets a session hear all events from now on.
-    pub(super) fn admit(&self, sender: &Sender, form: Form) -> Membership {
-        self.room.events[form as usize].join(sender.clone())
+    pub(super) fn admit(&self, sender: &Sender, form: Form) -> Subscription {
+        self.room.events[form as usize].subscribe(sender.clone())
     }
 
     /// Lets a session hear of changes of the roster from now on.
-    pub(super) fn admit_to_rosters(&self, sender: &Sender) -> Membership {
-        self.room.rosters.join(sender.clone())
+    pub(super) fn admit_to_rosters(&self, sender: &Sender) -> Subscription {
+        self.room.rosters.subscribe(sender.clone())
     }
 
     /// Says something to everybody, and keeps it. What was said before under the same id is told to
@@ -170,7 +170,7 @@ impl Floor<'_> {
     /// Tells those who follow the roster that it has changed: at once, or with other changes when
     /// the last is too fresh.
     pub(super) fn roster_changed(&mut self) {
-        if self.room.rosters.members() == 0 {
+        if self.room.rosters.subscribers() == 0 {
             return;
         }
         let interval = self.config.roster_interval;

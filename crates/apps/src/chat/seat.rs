@@ -7,7 +7,7 @@ use super::Shared;
 use super::protocol::{Code, Event, Form, Label, Refusal, Request};
 use super::room::{Claimed, Floor, Holder, Key, Room};
 use crate::clock;
-use sockeye::hub::Membership;
+use sockeye::hub::Subscription;
 use sockeye::{Message, Sender};
 
 /// A session in a room; dropping it leaves.
@@ -183,8 +183,8 @@ struct Place {
     room: Arc<Room>,
     /// The others know that the session is here: they will be told when it goes.
     announced: bool,
-    events: Option<Membership>,
-    rosters: Option<Membership>,
+    events: Option<Subscription>,
+    rosters: Option<Subscription>,
 }
 
 impl Place {

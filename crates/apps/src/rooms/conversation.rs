@@ -12,7 +12,7 @@ use super::number::RoomNumber;
 use super::outgoing;
 use super::room::Identity;
 use crate::clock;
-use sockeye::hub::Membership;
+use sockeye::hub::Subscription;
 use sockeye::{Message, Sender, Session, SessionId};
 
 /// Serves a session to its end.
@@ -50,16 +50,22 @@ struct Conversation {
 enum Dialect {
     /// Nothing valid was said yet. A page of the event relay that waits to be called stays so, and
     /// must hear the call.
-    Undecided(Membership),
-    Event(Membership),
+    Undecided(Subscription),
+    Event(Subscription),
     One,
     Two,
 }
 
 impl Conversation {
     fn new(directory: Arc<Directory>, sender: Sender) -> Self {
-        let membership = directory.events().join(sender.clone());
-        Self { directory, sender, dialect: Dialect::Undecided(membership), seat: None, told: false }
+        let subscription = directory.events().subscribe(sender.clone());
+        Self {
+            directory,
+            sender,
+            dialect: Dialect::Undecided(subscription),
+            seat: None,
+            told: false,
+        }
     }
 
     /// Whether silence is to be answered.
@@ -111,8 +117,8 @@ impl Conversation {
 
     fn relay(&mut self, message: &Message) -> Result<Option<Message>, Refusal> {
         self.dialect = match std::mem::replace(&mut self.dialect, Dialect::One) {
-            Dialect::Undecided(membership) | Dialect::Event(membership) => {
-                Dialect::Event(membership)
+            Dialect::Undecided(subscription) | Dialect::Event(subscription) => {
+                Dialect::Event(subscription)
             }
             other @ (Dialect::One | Dialect::Two) => {
                 self.dialect = other;

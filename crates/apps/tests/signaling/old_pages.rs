@@ -59,7 +59,7 @@ async fn relayed() -> (Hub, std::net::SocketAddr) {
 /// it is open.
 async fn members(hub: &Hub, count: usize) {
     within("the relay's members", async {
-        while hub.topic("relay").members() != count {
+        while hub.topic("relay").subscribers() != count {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })

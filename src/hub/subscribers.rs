@@ -1,20 +1,20 @@
-//! The members of a topic: joining and leaving in constant time, and nothing but members to walk
-//! over.
+//! The subscribers of a topic: subscribing and leaving take constant time, and a publication walks
+//! over subscribers only.
 
 use slab::Slab;
 
 use crate::Sender;
 
-/// Members, densely, so that a publication walks over no gaps that others have left.
+/// Subscribers, densely, so that a publication walks over no gaps that others have left.
 #[derive(Default)]
-pub(super) struct Members {
-    senders: Vec<Member>,
-    /// Where in `senders` the member with that key stands.
+pub(super) struct Subscribers {
+    senders: Vec<Subscriber>,
+    /// Where in `senders` the subscriber with that key stands.
     places: Slab<usize>,
     retired: bool,
 }
 
-struct Member {
+struct Subscriber {
     key: usize,
     sender: Sender,
 }
@@ -22,33 +22,33 @@ struct Member {
 /// Below this many the memory is not worth giving back.
 const KEPT_CAPACITY: usize = 16;
 
-impl Members {
-    /// Adds a member and returns its key, or `None` when the last member has gone before: then the
-    /// topic is to be opened anew.
+impl Subscribers {
+    /// Adds a subscriber and returns its key, or `None` when the last subscriber has gone before:
+    /// then the topic is to be opened anew.
     pub(super) fn insert(&mut self, sender: &Sender) -> Option<usize> {
         if self.retired {
             return None;
         }
         let key = self.places.insert(self.senders.len());
-        self.senders.push(Member { key, sender: sender.clone() });
+        self.senders.push(Subscriber { key, sender: sender.clone() });
         Some(key)
     }
 
-    /// Removes the member with that key, which must be there; true when it was the last one, and no
-    /// other can come.
+    /// Removes the subscriber with that key, which must be there; true when it was the last one,
+    /// and no other can come.
     pub(super) fn remove(&mut self, key: usize) -> (Sender, bool) {
         let place = self.places.remove(key);
-        let member = self.senders.swap_remove(place);
+        let subscriber = self.senders.swap_remove(place);
         if let Some(moved) = self.senders.get(place) {
             self.places[moved.key] = place;
         }
         self.retired = self.senders.is_empty();
         self.give_back();
-        (member.sender, self.retired)
+        (subscriber.sender, self.retired)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Sender> {
-        self.senders.iter().map(|member| &member.sender)
+        self.senders.iter().map(|subscriber| &subscriber.sender)
     }
 
     pub(super) fn len(&self) -> usize {
