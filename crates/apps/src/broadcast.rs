@@ -1,6 +1,6 @@
 //! Sends what comes to everybody.
 
-use super::Serving;
+use crate::serving::Serving;
 use sockeye::Session;
 use sockeye::hub::{Hub, Topic};
 

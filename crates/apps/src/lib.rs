@@ -34,18 +34,15 @@ pub mod ice;
 mod line_echo;
 mod relay;
 pub mod rooms;
+mod serving;
 #[cfg(feature = "upstream")]
 mod upstream;
-
-use std::pin::Pin;
 
 pub use self::broadcast::broadcast;
 pub use self::chat::{Chat, ChatConfig};
 pub use self::echo::echo;
 pub use self::line_echo::line_echo;
 pub use self::relay::relay;
+pub use self::serving::Serving;
 #[cfg(feature = "upstream")]
 pub use self::upstream::{Upstream, UpstreamConfig, UpstreamError};
-
-/// A session being served: what a handler that holds shared state returns.
-pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;

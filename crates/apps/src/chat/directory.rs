@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::protocol::Label;
+use super::label::Label;
 
 /// The rooms by name, with how many sessions are in each; generic over what a room is, which is
 /// nothing to it.

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::ChatConfig;
-use super::protocol::{Event, Form, Label, Said};
+use super::config::ChatConfig;
+use super::event::{Event, Form, Said};
+use super::label::Label;
 use crate::clock;
 use sockeye::hub::{Hub, Subscription, Topic};
 use sockeye::{CloseReason, Sender, SessionId};
@@ -18,7 +19,7 @@ use sockeye::{CloseReason, Sender, SessionId};
 const REPLACED: u16 = 4001;
 
 /// A room. Whatever happens in it happens on its [`Floor`], one after the other.
-pub(super) struct Room {
+pub(super) struct ChatRoom {
     name: Label,
     hub: Hub,
     /// Where events are published, in the order of [`Form::ALL`].
@@ -56,7 +57,7 @@ pub(super) enum Claimed {
     TakenBack,
 }
 
-impl Room {
+impl ChatRoom {
     pub(super) fn new(name: Label, hub: &Hub) -> Self {
         let topic = |kind: &str| hub.topic(format!("chat/{kind}/{name}"));
         let events = Form::ALL.map(|form| topic(form.name()));
@@ -77,7 +78,7 @@ impl Room {
 
 /// A room that belongs to one caller for the moment.
 pub(super) struct Floor<'r> {
-    room: &'r Arc<Room>,
+    room: &'r Arc<ChatRoom>,
     config: &'r ChatConfig,
     state: MutexGuard<'r, State>,
     at: u64,

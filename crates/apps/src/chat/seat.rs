@@ -3,16 +3,19 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::Shared;
-use super::protocol::{Code, Event, Form, Label, Refusal, Request};
-use super::room::{Claimed, Floor, Holder, Key, Room};
+use super::error::{Code, RequestError};
+use super::event::{Event, Form};
+use super::label::Label;
+use super::request::Request;
+use super::room::{ChatRoom, Claimed, Floor, Holder, Key};
+use super::state::ChatState;
 use crate::clock;
 use sockeye::hub::Subscription;
 use sockeye::{Message, Sender};
 
 /// A session in a room; dropping it leaves.
 pub(super) struct Seat {
-    chat: Arc<Shared>,
+    chat: Arc<ChatState>,
     sender: Sender,
     name: Label,
     /// The name was asked for, not made up: it is not exchanged for another.
@@ -25,7 +28,7 @@ pub(super) struct Seat {
 
 impl Seat {
     /// A seat in the lobby, for a guest who comes in silence.
-    pub(super) fn take(chat: Arc<Shared>, sender: Sender) -> Self {
+    pub(super) fn take(chat: Arc<ChatState>, sender: Sender) -> Self {
         let mut place = Place::new(chat.enter_lobby());
         let form = Form::Plain;
         let mut floor = place.room.floor(&chat.config);
@@ -38,7 +41,7 @@ impl Seat {
 
     /// A seat in the lobby for somebody who comes with a name: those who are there are told.
     pub(super) fn take_named(
-        chat: Arc<Shared>,
+        chat: Arc<ChatState>,
         sender: Sender,
         form: Form,
         name: Label,
@@ -71,7 +74,7 @@ impl Seat {
     }
 
     /// Does what is asked for, or nothing.
-    pub(super) fn act(&mut self, request: Request) -> Result<(), Refusal> {
+    pub(super) fn act(&mut self, request: Request) -> Result<(), RequestError> {
         let Request { name, key, room, roster, message, id, ping } = request;
         let key = key.map(|key| self.chat.key(&key)).or(self.key.filter(|_| name.is_none()));
         let target = room.as_ref().filter(|room| *room != self.place.room.name());
@@ -140,18 +143,18 @@ impl Seat {
     }
 
     /// What the session is told when a request was refused.
-    pub(super) fn refuse(&self, refusal: &Refusal) -> Message {
-        Event::Refused(refusal).write(self.form, self.place.room.name(), clock::unix_millis())
+    pub(super) fn error(&self, error: &RequestError) -> Message {
+        Event::Error(error).write(self.form, self.place.room.name(), clock::unix_millis())
     }
 
     /// Reserves the name that the session will have in the room where it will be; whatever it was
     /// called before stays its own.
     fn claim(
         &self,
-        target: Option<&Arc<Room>>,
+        target: Option<&Arc<ChatRoom>>,
         name: Option<&Label>,
         key: Option<Key>,
-    ) -> Result<(Label, Claimed), Refusal> {
+    ) -> Result<(Label, Claimed), RequestError> {
         let wanted = name.unwrap_or(&self.name);
         if target.is_none() && name.is_none() {
             return Ok((wanted.clone(), Claimed::Free));
@@ -164,7 +167,10 @@ impl Seat {
         if name.is_none() && !self.named {
             return Ok((claim_guest_name(&self.chat, &mut floor, &self.sender), Claimed::Free));
         }
-        Err(Refusal::new(Code::NameTaken, format!("the name {wanted} is taken in {}", room.name())))
+        Err(RequestError::new(
+            Code::NameTaken,
+            format!("the name {wanted} is taken in {}", room.name()),
+        ))
     }
 }
 
@@ -180,7 +186,7 @@ impl Drop for Seat {
 
 /// Where a session is, and what it hears there.
 struct Place {
-    room: Arc<Room>,
+    room: Arc<ChatRoom>,
     /// The others know that the session is here: they will be told when it goes.
     announced: bool,
     events: Option<Subscription>,
@@ -188,11 +194,11 @@ struct Place {
 }
 
 impl Place {
-    fn new(room: Arc<Room>) -> Self {
+    fn new(room: Arc<ChatRoom>) -> Self {
         Self { room, announced: false, events: None, rosters: None }
     }
 
-    fn leave(&mut self, chat: &Shared, sender: &Sender, name: &Label) {
+    fn leave(&mut self, chat: &ChatState, sender: &Sender, name: &Label) {
         let mut floor = self.room.floor(&chat.config);
         self.events = None;
         self.rosters = None;
@@ -207,7 +213,7 @@ impl Place {
 }
 
 /// A guest's name; somebody may have asked for the first that comes to mind.
-fn claim_guest_name(chat: &Shared, floor: &mut Floor<'_>, sender: &Sender) -> Label {
+fn claim_guest_name(chat: &ChatState, floor: &mut Floor<'_>, sender: &Sender) -> Label {
     loop {
         let name = chat.guest();
         if floor.claim(&name, Holder { sender: sender.clone(), key: None }).is_some() {

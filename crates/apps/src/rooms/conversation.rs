@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::directory::{Cell, Directory};
-use super::error::Refusal;
-use super::incoming::{Incoming, Signal, Way};
+use super::error::MessageError;
+use super::incoming::{Incoming, Way};
 use super::number::RoomNumber;
 use super::outgoing;
 use super::room::Identity;
+use super::signal::Signal;
 use crate::clock;
 use sockeye::hub::Subscription;
 use sockeye::{Message, Sender, Session, SessionId};
@@ -88,23 +89,23 @@ impl Conversation {
         };
         match incoming.and_then(|incoming| self.act(incoming, message)) {
             Ok(answer) => answer,
-            Err(refusal) => Some(self.error(&refusal, reference)),
+            Err(error) => Some(self.error(&error, reference)),
         }
     }
 
-    fn check_size<'m>(&self, message: &'m Message) -> Result<&'m str, Refusal> {
+    fn check_size<'m>(&self, message: &'m Message) -> Result<&'m str, MessageError> {
         let (size, limit) = (message.len(), self.directory.config().message_size);
         if size > limit {
-            return Err(Refusal::TooLarge { size, limit });
+            return Err(MessageError::TooLarge { size, limit });
         }
-        message.as_text().ok_or(Refusal::Binary)
+        message.as_text().ok_or(MessageError::Binary)
     }
 
     fn act(
         &mut self,
         incoming: Incoming<'_>,
         message: &Message,
-    ) -> Result<Option<Message>, Refusal> {
+    ) -> Result<Option<Message>, MessageError> {
         match incoming {
             Incoming::Event => self.relay(message),
             Incoming::JoinOne { name, room } => self.join_one(name, room),
@@ -115,7 +116,7 @@ impl Conversation {
         }
     }
 
-    fn relay(&mut self, message: &Message) -> Result<Option<Message>, Refusal> {
+    fn relay(&mut self, message: &Message) -> Result<Option<Message>, MessageError> {
         self.dialect = match std::mem::replace(&mut self.dialect, Dialect::One) {
             Dialect::Undecided(subscription) | Dialect::Event(subscription) => {
                 Dialect::Event(subscription)
@@ -129,37 +130,41 @@ impl Conversation {
         Ok(None)
     }
 
-    fn join_one(&mut self, name: Box<str>, room: RoomNumber) -> Result<Option<Message>, Refusal> {
+    fn join_one(
+        &mut self,
+        name: Box<str>,
+        room: RoomNumber,
+    ) -> Result<Option<Message>, MessageError> {
         match self.dialect {
             Dialect::Undecided(_) => self.dialect = Dialect::One,
             Dialect::One => {}
             Dialect::Event(_) | Dialect::Two => return Err(self.wrong_dialect()),
         }
         self.check_standing()?;
-        let (line, told) = (self.directory.wire(self.sender.clone()), self.told);
+        let (session, told) = (self.directory.session(self.sender.clone()), self.told);
         let place = self
             .directory
-            .enter(room, |room, now| room.join_one(Identity::random(), name, line, told, now))?;
+            .enter(room, |room, now| room.join_one(Identity::random(), name, session, told, now))?;
         self.told = true;
         self.sit_down(place);
         Ok(None)
     }
 
-    fn join_two(&mut self, room: RoomNumber, way: Way) -> Result<Option<Message>, Refusal> {
+    fn join_two(&mut self, room: RoomNumber, way: Way) -> Result<Option<Message>, MessageError> {
         match self.dialect {
             Dialect::Undecided(_) => self.dialect = Dialect::Two,
             Dialect::Two => {}
             Dialect::Event(_) | Dialect::One => return Err(self.wrong_dialect()),
         }
         self.check_standing()?;
-        let line = self.directory.wire(self.sender.clone());
+        let session = self.directory.session(self.sender.clone());
         let place = match way {
             Way::New { name } => self
                 .directory
-                .enter(room, |room, now| room.join_two(Identity::random(), name, line, now))?,
+                .enter(room, |room, now| room.join_two(Identity::random(), name, session, now))?,
             Way::Back { id, token, fresh, seen } => {
                 self.directory.enter_existing(room, |room, now| {
-                    room.come_back(&id, token, fresh, seen, line, now)
+                    room.come_back(&id, token, fresh, seen, session, now)
                 })?
             }
         };
@@ -167,28 +172,28 @@ impl Conversation {
         Ok(None)
     }
 
-    fn signal(&mut self, signal: &Signal<'_>) -> Result<Option<Message>, Refusal> {
+    fn signal(&mut self, signal: &Signal<'_>) -> Result<Option<Message>, MessageError> {
         if let Dialect::Event(_) = self.dialect {
             return Err(self.wrong_dialect());
         }
         let Some(Seat { directory, cell, id, session }) = &self.seat else {
-            return Err(Refusal::NotJoined);
+            return Err(MessageError::NotJoined);
         };
         directory.within(cell, |room, now| room.signal(id, session, signal, now))?;
         Ok(None)
     }
 
-    fn leave(&mut self, room: Option<RoomNumber>) -> Result<Option<Message>, Refusal> {
+    fn leave(&mut self, room: Option<RoomNumber>) -> Result<Option<Message>, MessageError> {
         if let Dialect::Event(_) = self.dialect {
             return Err(self.wrong_dialect());
         }
         let Some(Seat { directory, cell, id, session }) = &self.seat else {
-            return Err(Refusal::NotJoined);
+            return Err(MessageError::NotJoined);
         };
         let number = cell.number();
         let is_one = matches!(self.dialect, Dialect::One);
         if let Some(other) = room.filter(|room| is_one && *room != number) {
-            return Err(Refusal::OtherRoom(other));
+            return Err(MessageError::OtherRoom(other));
         }
         directory.within(cell, |room, now| room.leave(id, session, now));
         self.seat = None;
@@ -197,16 +202,16 @@ impl Conversation {
 
     /// Answers whether in a room or not, and without a place in the numbering: what is asked for is
     /// a sign of life.
-    fn answer(&self, reference: Option<&RawValue>) -> Result<Option<Message>, Refusal> {
+    fn answer(&self, reference: Option<&RawValue>) -> Result<Option<Message>, MessageError> {
         match self.dialect {
             Dialect::Undecided(_) | Dialect::Two => Ok(Some(outgoing::pong(reference))),
             Dialect::Event(_) | Dialect::One => Err(self.wrong_dialect()),
         }
     }
 
-    fn check_standing(&self) -> Result<(), Refusal> {
+    fn check_standing(&self) -> Result<(), MessageError> {
         match &self.seat {
-            Some(seat) => Err(Refusal::AlreadyJoined(seat.cell.number())),
+            Some(seat) => Err(MessageError::AlreadyJoined(seat.cell.number())),
             None => Ok(()),
         }
     }
@@ -217,8 +222,8 @@ impl Conversation {
         self.seat = Some(Seat { directory, cell, id, session });
     }
 
-    fn wrong_dialect(&self) -> Refusal {
-        Refusal::WrongDialect(match self.dialect {
+    fn wrong_dialect(&self) -> MessageError {
+        MessageError::WrongDialect(match self.dialect {
             Dialect::Undecided(_) => "nothing yet",
             Dialect::Event(_) => "the event relay",
             Dialect::One => "protocol 1",
@@ -226,11 +231,11 @@ impl Conversation {
         })
     }
 
-    fn error(&self, refusal: &Refusal, reference: Option<&RawValue>) -> Message {
+    fn error(&self, error: &MessageError, reference: Option<&RawValue>) -> Message {
         match self.dialect {
-            Dialect::Two => outgoing::error_two(refusal, reference, None),
-            Dialect::Undecided(_) | Dialect::One => outgoing::error_one(refusal),
-            Dialect::Event(_) => outgoing::error_event(refusal),
+            Dialect::Two => outgoing::error_two(error, reference, None),
+            Dialect::Undecided(_) | Dialect::One => outgoing::error_one(error),
+            Dialect::Event(_) => outgoing::error_event(error),
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::config::RoomsConfig;
-use super::error::Refusal;
+use super::error::MessageError;
 use super::number::RoomNumber;
-use super::room::{Census, Line, Room};
+use super::room::{CallRoom, Census, RoomSession};
 use crate::clock;
 use sockeye::hub::{Hub, Topic};
 use sockeye::{CloseReason, Message, Sender, SessionId};
@@ -38,7 +38,7 @@ pub(super) struct Cell {
 }
 
 struct State {
-    room: Room<Wire>,
+    room: CallRoom<HubSession>,
     empty_since: Option<Instant>,
     /// A task waits for the room's next timeout.
     is_timed: bool,
@@ -63,7 +63,7 @@ pub struct TooManyRooms {
     pub limit: usize,
 }
 
-impl From<TooManyRooms> for Refusal {
+impl From<TooManyRooms> for MessageError {
     fn from(TooManyRooms { limit }: TooManyRooms) -> Self {
         Self::TooManyRooms { limit }
     }
@@ -83,16 +83,16 @@ impl Directory {
         self.hub.topic("events")
     }
 
-    pub(super) fn wire(&self, sender: Sender) -> Wire {
-        Wire { hub: self.hub.clone(), sender }
+    pub(super) fn session(&self, sender: Sender) -> HubSession {
+        HubSession { hub: self.hub.clone(), sender }
     }
 
     /// Lets somebody into a room, which is made if it isn't there.
     pub(super) fn enter(
         self: &Arc<Self>,
         number: RoomNumber,
-        join: impl FnOnce(&mut Room<Wire>, Instant) -> Result<Arc<str>, Refusal>,
-    ) -> Result<(Arc<Cell>, Arc<str>), Refusal> {
+        join: impl FnOnce(&mut CallRoom<HubSession>, Instant) -> Result<Arc<str>, MessageError>,
+    ) -> Result<(Arc<Cell>, Arc<str>), MessageError> {
         let now = clock::now();
         let mut index = self.index(now);
         let cell = index.open(number, &self.config)?;
@@ -103,11 +103,11 @@ impl Directory {
     pub(super) fn enter_existing(
         self: &Arc<Self>,
         number: RoomNumber,
-        join: impl FnOnce(&mut Room<Wire>, Instant) -> Result<Arc<str>, Refusal>,
-    ) -> Result<(Arc<Cell>, Arc<str>), Refusal> {
+        join: impl FnOnce(&mut CallRoom<HubSession>, Instant) -> Result<Arc<str>, MessageError>,
+    ) -> Result<(Arc<Cell>, Arc<str>), MessageError> {
         let now = clock::now();
         let index = self.index(now);
-        let cell = index.rooms.get(&number).cloned().ok_or(Refusal::WrongToken(number))?;
+        let cell = index.rooms.get(&number).cloned().ok_or(MessageError::WrongToken(number))?;
         self.enter_open(index, cell, now, join)
     }
 
@@ -116,8 +116,8 @@ impl Directory {
         mut index: MutexGuard<'_, Index>,
         cell: Arc<Cell>,
         now: Instant,
-        join: impl FnOnce(&mut Room<Wire>, Instant) -> Result<Arc<str>, Refusal>,
-    ) -> Result<(Arc<Cell>, Arc<str>), Refusal> {
+        join: impl FnOnce(&mut CallRoom<HubSession>, Instant) -> Result<Arc<str>, MessageError>,
+    ) -> Result<(Arc<Cell>, Arc<str>), MessageError> {
         // The room is locked before the directory is let go: nobody can forget it in between.
         let mut state = cell.lock();
         if let Some(since) = state.empty_since.take() {
@@ -133,7 +133,7 @@ impl Directory {
     pub(super) fn within<T>(
         self: &Arc<Self>,
         cell: &Arc<Cell>,
-        work: impl FnOnce(&mut Room<Wire>, Instant) -> T,
+        work: impl FnOnce(&mut CallRoom<HubSession>, Instant) -> T,
     ) -> T {
         let now = clock::now();
         let mut state = cell.lock();
@@ -235,7 +235,8 @@ impl Index {
                 self.empty.first().copied().ok_or(TooManyRooms { limit: config.rooms })?;
             self.forget(since, longest);
         }
-        let state = State { room: Room::new(number, config), empty_since: None, is_timed: false };
+        let state =
+            State { room: CallRoom::new(number, config), empty_since: None, is_timed: false };
         let cell = Arc::new(Cell { number, state: Mutex::new(state) });
         self.rooms.insert(number, Arc::clone(&cell));
         Ok(cell)
@@ -292,12 +293,12 @@ async fn keep_time(directory: Arc<Directory>, cell: Arc<Cell>) {
 }
 
 /// A session in a room.
-pub(super) struct Wire {
+pub(super) struct HubSession {
     hub: Hub,
     sender: Sender,
 }
 
-impl Line for Wire {
+impl RoomSession for HubSession {
     type Id = SessionId;
 
     fn id(&self) -> SessionId {

@@ -1,17 +1,17 @@
 //! Why a message is refused.
 
-use super::incoming::MAX_NAME;
+use super::name::BadName;
 use super::number::RoomNumber;
 
 /// Why a client's message changed nothing; it is told the code and the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum MessageError {
     #[error("this is no JSON object: {0}")]
     NoObject(String),
     #[error("{member}: {expected} is needed")]
     Member { member: &'static str, expected: &'static str },
-    #[error("a name has 1 to {MAX_NAME} characters, none of them a control character")]
-    BadName,
+    #[error(transparent)]
+    Name(#[from] BadName),
     #[error("the name `Server` is the server's own")]
     ReservedName,
     #[error("type {0:?} is unknown: it is one of join, leave, offer, answer, ice, text, ping")]
@@ -50,12 +50,12 @@ pub(super) enum Refusal {
     MailboxFull { messages: usize, bytes: usize },
 }
 
-impl Refusal {
+impl MessageError {
     /// What programs go by.
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::NoObject(_) => "bad_json",
-            Self::Member { .. } | Self::BadName | Self::ReservedName => "bad_message",
+            Self::Member { .. } | Self::Name(_) | Self::ReservedName => "bad_message",
             Self::UnknownType(_) => "unknown_type",
             Self::UnknownProtocol(_) => "unknown_protocol",
             Self::WrongDialect(_) => "wrong_dialect",

@@ -5,13 +5,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::error::Refusal;
+use super::error::MessageError;
+use super::name::{MAX_NAME, SERVER, named};
 use super::number::RoomNumber;
-use super::outgoing::SERVER;
+use super::signal::{Kind, Signal};
 use super::token::Token;
 
-/// Characters of a name.
-pub(super) const MAX_NAME: usize = 64;
 /// Bytes of a reference as it stands in the message: it is kept with what waits in a mailbox.
 const MAX_REFERENCE: usize = 256;
 
@@ -47,53 +46,14 @@ pub(super) enum Way {
     Back { id: Box<str>, token: Option<Token>, fresh: bool, seen: Option<u64> },
 }
 
-/// Something for others in the room.
-#[derive(Debug)]
-pub(super) struct Signal<'m> {
-    pub(super) kind: Kind,
-    // As they stand in the message, so that they are passed on byte for byte.
-    pub(super) data: Option<&'m RawValue>,
-    pub(super) candidate: Option<&'m RawValue>,
-    pub(super) sdp: Option<&'m RawValue>,
-    /// Who the client says it is; only protocol 1 says so.
-    pub(super) from: Option<String>,
-    pub(super) to: Option<String>,
-    pub(super) to_incarnation: Option<u64>,
-    pub(super) reference: Option<&'m RawValue>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Offer,
-    Answer,
-    Ice,
-    Text,
-}
-
-impl Kind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Offer => "offer",
-            Self::Answer => "answer",
-            Self::Ice => "ice",
-            Self::Text => "text",
-        }
-    }
-
-    /// Whether it is about a peer connection, and worthless to whoever has another one by now.
-    pub(super) fn is_signaling(self) -> bool {
-        self != Self::Text
-    }
-}
-
 impl<'m> Incoming<'m> {
-    pub(super) fn parse(text: &'m str) -> Result<Self, Refusal> {
+    pub(super) fn parse(text: &'m str) -> Result<Self, MessageError> {
         // serde_json would take an array for an object, member by member.
         if !text.trim_start().starts_with('{') {
-            return Err(Refusal::NoObject("it does not begin with {".to_owned()));
+            return Err(MessageError::NoObject("it does not begin with {".to_owned()));
         }
-        let object: Object<'m> =
-            serde_json::from_str(text).map_err(|error| Refusal::NoObject(error.to_string()))?;
+        let object: Object<'m> = serde_json::from_str(text)
+            .map_err(|error| MessageError::NoObject(error.to_string()))?;
         object.interpret()
     }
 }
@@ -137,7 +97,7 @@ struct Object<'m> {
 }
 
 impl<'m> Object<'m> {
-    fn interpret(self) -> Result<Incoming<'m>, Refusal> {
+    fn interpret(self) -> Result<Incoming<'m>, MessageError> {
         let Some(name) = member::<String>("type", self.r#type, "a string")? else {
             return if self.event.is_some() {
                 Ok(Incoming::Event)
@@ -153,19 +113,19 @@ impl<'m> Object<'m> {
             "answer" => Kind::Answer,
             "ice" => Kind::Ice,
             "text" => Kind::Text,
-            _ => return Err(Refusal::UnknownType(name.chars().take(MAX_NAME).collect())),
+            _ => return Err(MessageError::UnknownType(name.chars().take(MAX_NAME).collect())),
         };
         self.signal(kind).map(Incoming::Signal)
     }
 
-    fn join(self) -> Result<Incoming<'m>, Refusal> {
+    fn join(self) -> Result<Incoming<'m>, MessageError> {
         match self.protocol.map(RawValue::get) {
             None | Some("1") => {
                 let name = member("from", self.from, "the participant's name")?;
                 let name = named(name.ok_or(wanted("from", "the participant's name"))?)?;
                 let room = member("data", self.data, ROOM)?.ok_or(wanted("data", ROOM))?;
                 if &*name == SERVER {
-                    return Err(Refusal::ReservedName);
+                    return Err(MessageError::ReservedName);
                 }
                 Ok(Incoming::JoinOne { name, room })
             }
@@ -174,11 +134,13 @@ impl<'m> Object<'m> {
                 let way = self.way()?;
                 Ok(Incoming::JoinTwo { room, way })
             }
-            Some(other) => Err(Refusal::UnknownProtocol(other.chars().take(MAX_NAME).collect())),
+            Some(other) => {
+                Err(MessageError::UnknownProtocol(other.chars().take(MAX_NAME).collect()))
+            }
         }
     }
 
-    fn way(self) -> Result<Way, Refusal> {
+    fn way(self) -> Result<Way, MessageError> {
         let id = member::<Box<str>>("id", self.id, "a string")?;
         let token = member::<String>("token", self.token, "a string")?;
         let fresh = member("fresh", self.fresh, "a boolean")?;
@@ -198,11 +160,11 @@ impl<'m> Object<'m> {
         }
     }
 
-    fn leave(self) -> Result<Incoming<'m>, Refusal> {
+    fn leave(self) -> Result<Incoming<'m>, MessageError> {
         member("data", self.data, ROOM).map(|room| Incoming::Leave { room })
     }
 
-    fn signal(self, kind: Kind) -> Result<Signal<'m>, Refusal> {
+    fn signal(self, kind: Kind) -> Result<Signal<'m>, MessageError> {
         let is_object =
             |value: Option<&RawValue>| value.is_some_and(|value| value.get().starts_with('{'));
         match kind {
@@ -228,7 +190,7 @@ impl<'m> Object<'m> {
         Ok(Signal { kind, data, candidate, sdp, from, to, to_incarnation, reference })
     }
 
-    fn reference(&self) -> Result<Option<&'m RawValue>, Refusal> {
+    fn reference(&self) -> Result<Option<&'m RawValue>, MessageError> {
         match self.r#ref {
             Some(reference) if !is_reference(reference.get()) => {
                 Err(wanted("ref", "a string or number of up to 256 bytes"))
@@ -242,7 +204,7 @@ fn member<T: DeserializeOwned>(
     member: &'static str,
     value: Option<&RawValue>,
     expected: &'static str,
-) -> Result<Option<T>, Refusal> {
+) -> Result<Option<T>, MessageError> {
     let parse =
         |value: &RawValue| serde_json::from_str(value.get()).map_err(|_| wanted(member, expected));
     value.map(parse).transpose()
@@ -250,20 +212,13 @@ fn member<T: DeserializeOwned>(
 
 const ROOM: &str = "a room number, an integer from 0 to 9007199254740991,";
 
-/// A participant's name, checked.
-pub(super) fn named(name: Box<str>) -> Result<Box<str>, Refusal> {
-    let length = name.chars().take(MAX_NAME + 1).count();
-    let fine = (1..=MAX_NAME).contains(&length) && !name.chars().any(char::is_control);
-    if fine { Ok(name) } else { Err(Refusal::BadName) }
-}
-
 fn is_reference(value: &str) -> bool {
     value.len() <= MAX_REFERENCE
         && value.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit())
 }
 
-fn wanted(member: &'static str, expected: &'static str) -> Refusal {
-    Refusal::Member { member, expected }
+fn wanted(member: &'static str, expected: &'static str) -> MessageError {
+    MessageError::Member { member, expected }
 }
 
 #[cfg(test)]
@@ -271,8 +226,8 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        let refusal = Incoming::parse(text).expect_err("is to be refused");
-        format!("{} {refusal}", refusal.code())
+        let error = Incoming::parse(text).expect_err("is to be refused");
+        format!("{} {error}", error.code())
     }
 
     #[test]
@@ -381,8 +336,8 @@ mod tests {
             (r#"{"type":"leave","data":"here"}"#, "bad_message data:"),
             (r#"{"type":"ping","ref":[1]}"#, "bad_message ref:"),
         ] {
-            let refusal = refused(text);
-            assert!(refusal.starts_with(start), "{text}: {refusal}");
+            let error = refused(text);
+            assert!(error.starts_with(start), "{text}: {error}");
         }
     }
 

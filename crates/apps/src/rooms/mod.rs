@@ -8,10 +8,12 @@ mod error;
 pub mod http;
 mod incoming;
 mod mailbox;
+mod name;
 mod number;
 mod outgoing;
 pub mod protocol;
 mod room;
+mod signal;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -24,9 +26,7 @@ pub use self::directory::{RoomSummary, TooManyRooms};
 pub use self::number::{RoomNumber, RoomNumberError};
 
 use self::directory::Directory;
-#[cfg(feature = "rooms-http")]
-use self::incoming::named;
-use super::Serving;
+use crate::serving::Serving;
 use sockeye::Session;
 
 /// Signaling for calls: rooms, and who is in them. Cheap to clone, all clones are the same rooms.

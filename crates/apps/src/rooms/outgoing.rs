@@ -3,13 +3,11 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::error::Refusal;
-use super::incoming::{Kind, Signal};
+use super::error::MessageError;
+use super::name::SERVER;
 use super::number::RoomNumber;
+use super::signal::{Kind, Signal};
 use sockeye::Message;
-
-/// Who the server is in protocol 1.
-pub(super) const SERVER: &str = "Server";
 
 /// A participant as another one sees it.
 #[derive(Debug, Serialize)]
@@ -174,7 +172,7 @@ pub(super) fn pong(reference: Option<&RawValue>) -> Message {
 
 /// An error for a session that speaks protocol 2.
 pub(super) fn error_two(
-    refusal: &Refusal,
+    error: &MessageError,
     reference: Option<&RawValue>,
     to: Option<&[&str]>,
 ) -> Message {
@@ -188,24 +186,24 @@ pub(super) fn error_two(
         #[serde(skip_serializing_if = "Option::is_none")]
         to: Option<&'r [&'r str]>,
     }
-    json(&Error { code: refusal.code(), message: refusal.to_string(), r#ref: reference, to })
+    json(&Error { code: error.code(), message: error.to_string(), r#ref: reference, to })
 }
 
 /// An error for a session that speaks protocol 1, or has not said yet what it speaks.
-pub(super) fn error_one(refusal: &Refusal) -> Message {
-    let (data, code) = (Some(refusal.to_string()), Some(refusal.code()));
+pub(super) fn error_one(error: &MessageError) -> Message {
+    let (data, code) = (Some(error.to_string()), Some(error.code()));
     json(&One { from: SERVER, r#type: "error", data, candidate: None::<()>, sdp: None::<()>, code })
 }
 
 /// An error for a session of the event relay.
-pub(super) fn error_event(refusal: &Refusal) -> Message {
+pub(super) fn error_event(error: &MessageError) -> Message {
     #[derive(Serialize)]
     #[serde(tag = "event", rename = "error")]
     struct Error {
         data: String,
         code: &'static str,
     }
-    json(&Error { data: refusal.to_string(), code: refusal.code() })
+    json(&Error { data: error.to_string(), code: error.code() })
 }
 
 /// The one form of protocol 1: its pages read all five members of every message.

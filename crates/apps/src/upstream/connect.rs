@@ -6,93 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::Uri;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{StatusCode, Uri};
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use super::UpstreamConfig;
-use super::relay::BATCH;
+use super::config::UpstreamConfig;
+use super::error::{ConnectError, UpstreamError};
+use super::socket::{BATCH, BackendStream, Socket};
 use sockeye::ConnectInfo;
-
-/// What an [`Upstream`](super::Upstream) can't be made of.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UpstreamError {
-    /// Not a WebSocket's URL.
-    #[error(
-        "{0:?} is no URL of a WebSocket: write ws://host:port/path, or wss://host:port/path for TLS"
-    )]
-    Url(String),
-    /// A URL with `user:password@`.
-    #[error("the URL holds a user name, which a WebSocket's can't: leave it out")]
-    UserInfo,
-    /// The host of a `wss` URL can stand in no certificate.
-    #[error("no certificate can be for the host {host:?}")]
-    Host {
-        /// The URL's host.
-        host: String,
-        /// What is wrong with it.
-        source: InvalidDnsNameError,
-    },
-    /// A header that the gateway itself sends, or that concerns one connection only.
-    #[error("the header {0} can't be passed on: take it out of `headers`")]
-    Header(HeaderName),
-    /// `ca_file` can't be read.
-    #[error("cannot read certificates from {path}, which `ca_file` names", path = .path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        source: pem::Error,
-    },
-    /// There is nobody to trust.
-    #[error(
-        "this system has no certificates of authorities to trust: install them (Debian: ca-certificates), or name a PEM file with `ca_file` or SSL_CERT_FILE"
-    )]
-    NoAuthorities,
-    /// A certificate to trust is none.
-    #[error("TLS can't be set up with the certificates to trust")]
-    Tls(#[source] rustls::Error),
-}
-
-/// Why a session has no backend. The text goes to the client, so it names no hosts; the sources go
-/// to the log.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("backend down: its name is not found")]
-    NoAddress(#[source] io::Error),
-    #[error("backend down: {kind}", kind = .0.kind())]
-    Down(#[source] io::Error),
-    #[error("backend down: TLS failed")]
-    Tls(#[source] io::Error),
-    #[error("backend down: no answer within {0:?}")]
-    TimedOut(Duration),
-    #[error("the request can't be passed on to the backend")]
-    Request(#[source] WebSocketError),
-    #[error("backend refused: {0}")]
-    Refused(StatusCode),
-    #[error("backend down: it does not speak WebSocket")]
-    Handshake(#[source] WebSocketError),
-}
-
-/// The connection to a backend, plain or TLS.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
-
-pub(super) type Socket = WebSocketStream<Box<dyn Wire>>;
 
 pub(super) struct Connector {
     url: Uri,
@@ -167,7 +98,7 @@ impl Connector {
             lookup_host((&*self.host, self.port)).await.map_err(ConnectError::NoAddress)?.collect();
         let stream = TcpStream::connect(&*addrs).await.map_err(ConnectError::Down)?;
         self.prepare(&stream).map_err(ConnectError::Down)?;
-        let stream: Box<dyn Wire> = match &self.tls {
+        let stream: Box<dyn BackendStream> = match &self.tls {
             None => Box::new(stream),
             Some((tls, name)) => {
                 Box::new(tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?)

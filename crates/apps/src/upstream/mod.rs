@@ -1,21 +1,20 @@
 //! The gateway in front of an application that speaks plain WebSocket.
 
+mod config;
 mod connect;
+mod error;
 mod relay;
+mod socket;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{HeaderName, header};
-
+pub use self::config::UpstreamConfig;
 use self::connect::Connector;
-pub use self::connect::UpstreamError;
-use super::Serving;
-
-use sockeye::{CloseReason, Escaped, Handler, Session};
+pub use self::error::UpstreamError;
+use crate::serving::Serving;
+use sockeye::{Escaped, Handler, Session};
 
 /// A handler that opens a WebSocket to a backend for each session and passes messages both ways:
 /// what speaks plain WebSocket gets clients on every transport.
@@ -69,48 +68,6 @@ pub struct Upstream {
     connector: Arc<Connector>,
 }
 
-/// How an [`Upstream`] behaves.
-#[derive(Clone, Debug)]
-pub struct UpstreamConfig {
-    /// How long the backend may take to answer, from the look-up of its name to the end of the
-    /// handshake. Default: 10 s.
-    pub connect_timeout: Duration,
-    /// How long the backend may take nothing of what waits for it; then the session closes with
-    /// 1011. Default: 60 s.
-    pub write_timeout: Duration,
-    /// How long the backend may take to finish closing. Default: 5 s.
-    pub close_timeout: Duration,
-    /// How long a backend is silent before the system probes whether its host is still there (TCP
-    /// keepalive). Default: 25 s.
-    pub keepalive_delay: Duration,
-    /// The largest message taken from the backend, in bytes; a larger one closes the session with
-    /// 1009. Default: 1 MiB.
-    pub message_size: usize,
-    /// Which headers of the request that opened the session go to the backend, as far as the
-    /// endpoint keeps them
-    /// ([`EndpointConfig::kept_headers`](sockeye::EndpointConfig::kept_headers)). Default:
-    /// `cookie`, `origin`.
-    pub headers: Vec<HeaderName>,
-    /// A PEM file with the certificates of the authorities to trust for `wss`. Default: none, the
-    /// system's are trusted, or those in the file that the environment variable `SSL_CERT_FILE`
-    /// names.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl Default for UpstreamConfig {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            write_timeout: Duration::from_secs(60),
-            close_timeout: Duration::from_secs(5),
-            keepalive_delay: Duration::from_secs(25),
-            message_size: 1024 * 1024,
-            headers: vec![header::COOKIE, header::ORIGIN],
-            ca_file: None,
-        }
-    }
-}
-
 impl Upstream {
     /// A handler for the backend at `url`, `ws://host[:port][/path][?query]` or `wss://…`. Nothing
     /// is connected until a session comes.
@@ -154,13 +111,7 @@ async fn serve(mut session: Session, connector: Arc<Connector>) {
         Ok(socket) => relay::run(session, first, socket, connector.config()).await,
         Err(error) => {
             tracing::debug!(session = %session.id(), backend = connector.name(), error = %Escaped(&error), "no backend for the session");
-            close(&session, 1011, &error.to_string());
+            relay::close(&session, 1011, &error.to_string());
         }
     }
-}
-
-/// Closes a session with a reason that any transport can carry.
-fn close(session: &Session, code: u16, reason: &str) {
-    let reason = CloseReason::new(code, reason.to_owned());
-    session.close(code, reason.short_reason().to_owned());
 }

@@ -15,13 +15,10 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError}
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::connect::Socket;
-use super::{UpstreamConfig, close};
+use super::config::UpstreamConfig;
+use super::socket::{BATCH, Socket};
 
 use sockeye::{CloseReason, EndedBy, Escaped, Message, SendError, Sender, Session, SessionEnd};
-
-/// Bytes that are gathered into one write to the backend.
-pub(super) const BATCH: usize = 16 * 1024;
 
 /// Passes messages on until one side ends, and then ends the other. `first` is a message that has
 /// been received already.
@@ -272,4 +269,10 @@ fn farewell(end: Option<&SessionEnd>) -> CloseFrame {
     }
     let code = CloseCode::from(reason.code());
     if code.is_allowed() { CloseFrame { code, reason: reason.short_reason().into() } } else { gone }
+}
+
+/// Closes a session with a reason that any transport can carry.
+pub(super) fn close(session: &Session, code: u16, reason: &str) {
+    let reason = CloseReason::new(code, reason.to_owned());
+    session.close(code, reason.short_reason().to_owned());
 }

@@ -6,9 +6,13 @@ mod lines;
 mod requests;
 mod rooms;
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clock;
 use sockeye::test_util::{Peer as Client, session};
 
 /// Somebody who has just connected, and whom the chat has seated.

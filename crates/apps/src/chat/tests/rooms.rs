@@ -97,8 +97,8 @@ async fn nothing_stays_behind_when_all_have_left() {
     drop(clients);
     settle().await;
     assert_eq!(hub.topics(), 0);
-    tokio::time::sleep(chat.shared.config.forget_after).await;
-    assert_eq!(chat.shared.directory().rooms(), 0);
+    tokio::time::sleep(chat.state.config.forget_after).await;
+    assert_eq!(chat.state.directory().rooms(), 0);
 }
 
 /// The lobby is forgotten like any room, and other rooms may be at their limit when the next one
@@ -110,7 +110,7 @@ async fn the_lobby_is_never_refused() {
         Chat::new(&Hub::new(), ChatConfig { rooms: 1, forget_after, ..ChatConfig::default() });
     let mut ann = introduced(&chat, "ann", "tea").await;
     tokio::time::sleep(forget_after).await;
-    assert_eq!(chat.shared.directory().rooms(), 1);
+    assert_eq!(chat.state.directory().rooms(), 1);
     let mut bob = arrive(&chat).await;
     assert_eq!(says(&mut bob, "hello").await[0]["message"], "hello");
     assert_eq!(asks(&mut ann, json!({"room": "lobby"})).await[0]["history"][0]["message"], "hello");

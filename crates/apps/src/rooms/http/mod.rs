@@ -16,7 +16,8 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use serde::{Deserialize, Serialize};
 
 use self::page::Shown;
-use super::{RoomNumber, RoomNumberError, RoomSummary, Rooms, TooManyRooms, named};
+use super::name::named;
+use super::{RoomNumber, RoomNumberError, RoomSummary, Rooms, TooManyRooms};
 use sockeye::is_foreign;
 
 /// Lists, creates, enters and leaves rooms over HTTP.
@@ -71,7 +72,7 @@ impl RoomsSite {
         let reader = Reader::of(&parts.headers);
         let reply = match self.act(&parts, body).await {
             Ok(reply) => reply,
-            Err(problem) => self.refusal(problem),
+            Err(problem) => self.error(problem),
         };
         let mut response = match reader {
             Reader::Program => reply.for_programs(),
@@ -137,9 +138,9 @@ impl RoomsSite {
         self.rooms.summary(room).ok_or(Problem::NoRoom(room))
     }
 
-    fn refusal(&self, problem: Problem) -> Reply {
+    fn error(&self, problem: Problem) -> Reply {
         #[derive(Serialize)]
-        struct Refusal {
+        struct ErrorBody {
             error: String,
         }
         let filled = match problem {
@@ -150,7 +151,7 @@ impl RoomsSite {
             Problem::Method(methods) => Some(methods),
             _ => None,
         };
-        let reply = Reply::page(&Refusal { error: problem.to_string() }, filled);
+        let reply = Reply::page(&ErrorBody { error: problem.to_string() }, filled);
         Reply { status: problem.status(), notice: Some(problem.to_string()), allow, ..reply }
     }
 

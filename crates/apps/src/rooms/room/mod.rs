@@ -1,7 +1,7 @@
 //! One room: who is in it, and who is told what. No locks, no clock, no sockets.
 //!
-//! **The driver's contract: call one input at a time, and [`Room::handle_timeout`] no later than
-//! [`Room::next_timeout`]. What the input causes has been offered to the [`Line`]s when it
+//! **The driver's contract: call one input at a time, and [`CallRoom::handle_timeout`] no later than
+//! [`CallRoom::next_timeout`]. What the input causes has been offered to the [`RoomSession`]s when it
 //! returns.**
 
 mod participant;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use self::participant::{Away, Participant, Side};
 use super::config::RoomsConfig;
-use super::error::Refusal;
+use super::error::MessageError;
 use super::mailbox::{self, Mailbox};
 use super::number::RoomNumber;
 use super::outgoing::{self, Change, Fate, Welcome};
@@ -23,7 +23,7 @@ use crate::clock::LONGEST_DELAY;
 use sockeye::Message;
 
 /// A session, as a room needs it.
-pub(super) trait Line {
+pub(super) trait RoomSession {
     /// Tells two sessions apart.
     type Id: PartialEq;
 
@@ -38,14 +38,14 @@ pub(super) trait Line {
 
 /// The participants of a room.
 #[derive(Debug)]
-pub(super) struct Room<L> {
+pub(super) struct CallRoom<S> {
     number: RoomNumber,
     limits: Limits,
     /// In the order of joining.
-    participants: Vec<Participant<L>>,
+    participants: Vec<Participant<S>>,
     revision: u64,
     joins: u64,
-    /// Whose line did not take what was offered: they leave, or are away, before the input ends.
+    /// Participants whose session refused an offer: they leave, or are away, before the input ends.
     broken: Vec<Arc<str>>,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Census {
     pub(super) away: usize,
 }
 
-impl<L: Line> Room<L> {
+impl<S: RoomSession> CallRoom<S> {
     pub(super) fn new(number: RoomNumber, config: &RoomsConfig) -> Self {
         let mailbox =
             mailbox::Limits { messages: config.mailbox_messages, bytes: config.mailbox_bytes };
@@ -93,7 +93,7 @@ impl<L: Line> Room<L> {
     }
 
     pub(super) fn census(&self) -> Census {
-        let away = self.participants.iter().filter(|one| one.side.line().is_none()).count();
+        let away = self.participants.iter().filter(|one| one.side.session().is_none()).count();
         Census { participants: self.participants.len(), away }
     }
 
@@ -105,19 +105,19 @@ impl<L: Line> Room<L> {
         &mut self,
         identity: Identity,
         name: Box<str>,
-        line: L,
+        session: S,
         told: bool,
         now: Instant,
-    ) -> Result<Arc<str>, Refusal> {
+    ) -> Result<Arc<str>, MessageError> {
         // Pages of protocol 1 know each other by name, and those of protocol 2 by id.
-        let taken = |one: &Participant<L>| match &one.side {
-            Side::One { line, .. } => one.name.as_ref() == Some(&name) && line.is_attached(),
+        let taken = |one: &Participant<S>| match &one.side {
+            Side::One { session, .. } => one.name.as_ref() == Some(&name) && session.is_attached(),
             Side::Two { .. } => *one.id == *name,
         };
         if self.participants.iter().any(taken) {
-            return Err(Refusal::NameTaken(self.number));
+            return Err(MessageError::NameTaken(self.number));
         }
-        let same = |one: &Participant<L>| {
+        let same = |one: &Participant<S>| {
             matches!(one.side, Side::One { .. }) && one.name.as_ref() == Some(&name)
         };
         let former =
@@ -125,22 +125,22 @@ impl<L: Line> Room<L> {
         if former.is_none() {
             self.check_room()?;
         }
-        let somebody_is_there = self.participants.iter().any(|one| one.side.line().is_some());
+        let somebody_is_there = self.participants.iter().any(|one| one.side.session().is_some());
         if !told {
-            // If the line does not take it, its session has ended, and its driver will say so.
-            line.offer(outgoing::join_one(somebody_is_there));
+            // A session that does not take it has ended: its driver reports that.
+            session.offer(outgoing::join_one(somebody_is_there));
         }
         let change = if former.is_some() { Change::Renewed } else { Change::Joined };
         let (id, incarnation) = match former {
             Some(Participant { id, incarnation, side, .. }) => {
-                if let Some(line) = side.line() {
-                    line.replace();
+                if let Some(session) = side.session() {
+                    session.replace();
                 }
                 (id, incarnation + 1)
             }
             None => (identity.id, 1),
         };
-        let side = Side::One { line, offers: somebody_is_there && !told };
+        let side = Side::One { session, offers: somebody_is_there && !told };
         self.enter(
             Participant { id: Arc::clone(&id), name: Some(name), incarnation, joined: 0, side },
             change,
@@ -154,12 +154,12 @@ impl<L: Line> Room<L> {
         &mut self,
         identity: Identity,
         name: Option<Box<str>>,
-        line: L,
+        session: S,
         now: Instant,
-    ) -> Result<Arc<str>, Refusal> {
+    ) -> Result<Arc<str>, MessageError> {
         self.check_room()?;
         let Identity { id, token } = identity;
-        let side = Side::Two { token, line: Ok(line), mailbox: Mailbox::default() };
+        let side = Side::Two { token, session: Ok(session), mailbox: Mailbox::default() };
         self.enter(
             Participant { id: Arc::clone(&id), name, incarnation: 1, joined: 0, side },
             Change::Joined,
@@ -175,10 +175,10 @@ impl<L: Line> Room<L> {
         token: Option<Token>,
         fresh: bool,
         seen: Option<u64>,
-        line: L,
+        session: S,
         now: Instant,
-    ) -> Result<Arc<str>, Refusal> {
-        let wrong = Refusal::WrongToken(self.number);
+    ) -> Result<Arc<str>, MessageError> {
+        let wrong = MessageError::WrongToken(self.number);
         let Some(place) = self.place(id) else { return Err(wrong) };
         let Side::Two { token: right, .. } = &self.participants[place].side else {
             return Err(wrong);
@@ -187,25 +187,25 @@ impl<L: Line> Room<L> {
             return Err(wrong);
         }
         if fresh {
-            self.renew(place, line)
+            self.renew(place, session)
         } else {
-            self.resume(place, line, seen)
+            self.resume(place, session, seen)
         }
         self.settle(now);
         Ok(self.id_of(id))
     }
 
-    /// A participant leaves by itself. `line` is the session that says so.
-    pub(super) fn leave(&mut self, id: &str, line: &L::Id, now: Instant) {
-        if let Some(place) = self.place_of(id, line) {
+    /// A participant leaves by itself. `session` is the one that says so.
+    pub(super) fn leave(&mut self, id: &str, session: &S::Id, now: Instant) {
+        if let Some(place) = self.place_of(id, session) {
             self.remove(place);
             self.settle(now);
         }
     }
 
     /// A session has ended.
-    pub(super) fn detach(&mut self, id: &str, line: &L::Id, now: Instant) {
-        if let Some(place) = self.place_of(id, line) {
+    pub(super) fn detach(&mut self, id: &str, session: &S::Id, now: Instant) {
+        if let Some(place) = self.place_of(id, session) {
             self.lose(place, now);
             self.settle(now);
         }
@@ -214,13 +214,15 @@ impl<L: Line> Room<L> {
     /// Removes the participant of protocol 1 with that name, if its transport is gone; false: there
     /// is none.
     pub(super) fn leave_by_name(&mut self, name: &str, now: Instant) -> bool {
-        let lost = |one: &Participant<L>| match &one.side {
-            Side::One { line, .. } => one.name.as_deref() == Some(name) && !line.is_attached(),
+        let lost = |one: &Participant<S>| match &one.side {
+            Side::One { session, .. } => {
+                one.name.as_deref() == Some(name) && !session.is_attached()
+            }
             Side::Two { .. } => false,
         };
         let Some(place) = self.participants.iter().position(lost) else { return false };
-        if let Some(line) = self.participants[place].side.line() {
-            line.replace();
+        if let Some(session) = self.participants[place].side.session() {
+            session.replace();
         }
         self.remove(place);
         self.settle(now);
@@ -234,7 +236,7 @@ impl<L: Line> Room<L> {
 
     /// Removes who has been away too long.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        let gone = |one: &Participant<L>| one.side.gone_at().is_some_and(|at| at <= now);
+        let gone = |one: &Participant<S>| one.side.gone_at().is_some_and(|at| at <= now);
         while let Some(place) = self.participants.iter().position(gone) {
             self.remove(place);
         }
@@ -243,17 +245,17 @@ impl<L: Line> Room<L> {
 
     // Changes of the roster.
 
-    fn check_room(&self) -> Result<(), Refusal> {
+    fn check_room(&self) -> Result<(), MessageError> {
         let limit = self.limits.participants;
         if self.participants.len() < limit {
             Ok(())
         } else {
-            Err(Refusal::RoomFull { room: self.number, limit })
+            Err(MessageError::RoomFull { room: self.number, limit })
         }
     }
 
     /// Adds a participant as the last to join, and tells it and all others.
-    fn enter(&mut self, mut participant: Participant<L>, change: Change) {
+    fn enter(&mut self, mut participant: Participant<S>, change: Change) {
         self.joins += 1;
         participant.joined = self.joins;
         self.participants.push(participant);
@@ -263,10 +265,10 @@ impl<L: Line> Room<L> {
         self.tell_others(place, change);
     }
 
-    fn resume(&mut self, place: usize, line: L, seen: Option<u64>) {
+    fn resume(&mut self, place: usize, session: S, seen: Option<u64>) {
         let Side::Two { mailbox, .. } = &mut self.participants[place].side else { return };
         let missed = mailbox.rewind(seen);
-        let was_away = self.reconnect(place, line);
+        let was_away = self.reconnect(place, session);
         self.revision += u64::from(was_away);
         self.welcome(place, true, missed);
         if was_away {
@@ -275,8 +277,8 @@ impl<L: Line> Room<L> {
         self.hand_over(place);
     }
 
-    fn renew(&mut self, place: usize, line: L) {
-        self.reconnect(place, line);
+    fn renew(&mut self, place: usize, session: S) {
+        self.reconnect(place, session);
         let mut participant = self.participants.remove(place);
         participant.incarnation += 1;
         let Side::Two { mailbox, .. } = &mut participant.side else { return };
@@ -287,7 +289,7 @@ impl<L: Line> Room<L> {
         self.hand_over(self.participants.len() - 1);
     }
 
-    fn enter_returned(&mut self, mut participant: Participant<L>) {
+    fn enter_returned(&mut self, mut participant: Participant<S>) {
         self.joins += 1;
         participant.joined = self.joins;
         self.participants.push(participant);
@@ -297,10 +299,12 @@ impl<L: Line> Room<L> {
         self.tell_others(place, Change::Renewed);
     }
 
-    /// Gives a participant its new line; true: it was away.
-    fn reconnect(&mut self, place: usize, line: L) -> bool {
-        let Side::Two { line: old, .. } = &mut self.participants[place].side else { return false };
-        match std::mem::replace(old, Ok(line)) {
+    /// Gives a participant its new session; true: it was away.
+    fn reconnect(&mut self, place: usize, session: S) -> bool {
+        let Side::Two { session: old, .. } = &mut self.participants[place].side else {
+            return false;
+        };
+        match std::mem::replace(old, Ok(session)) {
             Ok(old) => {
                 old.replace();
                 false
@@ -310,14 +314,14 @@ impl<L: Line> Room<L> {
     }
 
     fn hand_over(&mut self, place: usize) {
-        let Participant { id, side: Side::Two { line: Ok(line), mailbox, .. }, .. } =
+        let Participant { id, side: Side::Two { session: Ok(session), mailbox, .. }, .. } =
             &mut self.participants[place]
         else {
             return;
         };
         let mut whole = true;
         let delivered = mailbox.hand_over(|message| {
-            whole = line.offer(message);
+            whole = session.offer(message);
             whole
         });
         let id = Arc::clone(id);
@@ -327,13 +331,13 @@ impl<L: Line> Room<L> {
         self.receipts(Fate::Delivered, delivered, &id);
     }
 
-    /// A participant has lost its line: protocol 2 may bring it back.
+    /// A participant has lost its session: protocol 2 may bring it back.
     fn lose(&mut self, place: usize, now: Instant) {
         let gone_at = now + self.limits.grace;
         match &mut self.participants[place].side {
             Side::One { .. } => self.remove(place),
-            Side::Two { line, .. } => {
-                *line = Err(Away { gone_at });
+            Side::Two { session, .. } => {
+                *session = Err(Away { gone_at });
                 self.revision += 1;
                 self.tell_others(place, Change::Away);
             }
@@ -350,11 +354,11 @@ impl<L: Line> Room<L> {
         }
     }
 
-    /// Deals with the lines that turned out to be broken. Each round has fewer lines, so it ends.
+    /// Detaches the participants whose session is broken. Each round has fewer, so it ends.
     fn settle(&mut self, now: Instant) {
         while let Some(id) = self.broken.pop() {
             if let Some(place) = self.place(&id)
-                && self.participants[place].side.line().is_some()
+                && self.participants[place].side.session().is_some()
             {
                 self.lose(place, now);
             }
@@ -363,7 +367,7 @@ impl<L: Line> Room<L> {
 
     fn welcome(&mut self, place: usize, returned: bool, missed: u64) {
         let participant = &self.participants[place];
-        let Side::Two { token, line: Ok(line), mailbox } = &participant.side else { return };
+        let Side::Two { token, session: Ok(session), mailbox } = &participant.side else { return };
         let others = self.participants.iter().filter(|other| other.id != participant.id);
         let welcome = Welcome {
             room: self.number,
@@ -377,7 +381,7 @@ impl<L: Line> Room<L> {
             revision: self.revision,
             participants: others.map(|other| participant.view(other)).collect(),
         };
-        if !line.offer(welcome.message()) {
+        if !session.offer(welcome.message()) {
             self.broken.push(Arc::clone(&participant.id));
         }
     }
@@ -387,8 +391,8 @@ impl<L: Line> Room<L> {
     fn tell_others(&mut self, place: usize, change: Change) {
         let participant = &self.participants[place];
         for other in self.participants.iter().filter(|other| other.id != participant.id) {
-            let Side::Two { line: Ok(line), .. } = &other.side else { continue };
-            if !line.offer(outgoing::roster(self.revision, change, &other.view(participant))) {
+            let Side::Two { session: Ok(session), .. } = &other.side else { continue };
+            if !session.offer(outgoing::roster(self.revision, change, &other.view(participant))) {
                 self.broken.push(Arc::clone(&other.id));
             }
         }
@@ -398,10 +402,10 @@ impl<L: Line> Room<L> {
         self.participants.iter().position(|one| *one.id == *id)
     }
 
-    /// The place of a participant, if `line` is its session; it may have another one by now.
-    fn place_of(&self, id: &str, line: &L::Id) -> Option<usize> {
+    /// The place of a participant, if `session` is still its session.
+    fn place_of(&self, id: &str, session: &S::Id) -> Option<usize> {
         self.place(id).filter(|place| {
-            self.participants[*place].side.line().is_some_and(|own| own.id() == *line)
+            self.participants[*place].side.session().is_some_and(|own| own.id() == *session)
         })
     }
 

@@ -9,26 +9,26 @@ use super::super::token::Token;
 
 /// Somebody in a room.
 #[derive(Debug)]
-pub(super) struct Participant<L> {
+pub(super) struct Participant<S> {
     pub(super) id: Arc<str>,
     pub(super) name: Option<Box<str>>,
     pub(super) incarnation: u64,
     /// The higher, the later this incarnation has joined.
     pub(super) joined: u64,
-    pub(super) side: Side<L>,
+    pub(super) side: Side<S>,
 }
 
 /// How a participant takes part.
 #[derive(Debug)]
-pub(super) enum Side<L> {
+pub(super) enum Side<S> {
     /// Protocol 1.
     One {
-        line: L,
+        session: S,
         /// It was told that somebody is there, so it makes an offer to all.
         offers: bool,
     },
     /// Protocol 2.
-    Two { token: Token, line: Result<L, Away>, mailbox: Mailbox },
+    Two { token: Token, session: Result<S, Away>, mailbox: Mailbox },
 }
 
 /// Its transport broke.
@@ -37,7 +37,7 @@ pub(super) struct Away {
     pub(super) gone_at: Instant,
 }
 
-impl<L> Participant<L> {
+impl<S> Participant<S> {
     pub(super) fn is_two(&self) -> bool {
         matches!(self.side, Side::Two { .. })
     }
@@ -56,24 +56,24 @@ impl<L> Participant<L> {
             name: other.name.as_deref(),
             incarnation: other.incarnation,
             protocol,
-            away: other.side.line().is_none(),
+            away: other.side.session().is_none(),
             polite,
             initiate,
         }
     }
 }
 
-impl<L> Side<L> {
-    pub(super) fn line(&self) -> Option<&L> {
+impl<S> Side<S> {
+    pub(super) fn session(&self) -> Option<&S> {
         match self {
-            Self::One { line, .. } => Some(line),
-            Self::Two { line, .. } => line.as_ref().ok(),
+            Self::One { session, .. } => Some(session),
+            Self::Two { session, .. } => session.as_ref().ok(),
         }
     }
 
     pub(super) fn gone_at(&self) -> Option<Instant> {
         match self {
-            Self::Two { line: Err(Away { gone_at }), .. } => Some(*gone_at),
+            Self::Two { session: Err(Away { gone_at }), .. } => Some(*gone_at),
             Self::One { .. } | Self::Two { .. } => None,
         }
     }

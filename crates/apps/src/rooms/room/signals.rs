@@ -5,30 +5,30 @@ use std::time::Instant;
 
 use serde_json::value::RawValue;
 
-use super::super::error::Refusal;
-use super::super::incoming::Signal;
+use super::super::error::MessageError;
 use super::super::mailbox::{self, Requested, Subject};
 use super::super::outgoing::{self, Fate, Origin};
+use super::super::signal::Signal;
 use super::participant::{Participant, Side};
-use super::{Line, Room};
+use super::{CallRoom, RoomSession};
 
-impl<L: Line> Room<L> {
-    /// A participant says something to one other or to all. `line` is the session that says it.
+impl<S: RoomSession> CallRoom<S> {
+    /// A participant says something to one other or to all. `session` is the one that says it.
     ///
     /// The error is for the sender. `MailboxFull` is told by the room itself, because others may
     /// have got the message.
     pub(in super::super) fn signal(
         &mut self,
         id: &str,
-        line: &L::Id,
+        session: &S::Id,
         signal: &Signal<'_>,
         now: Instant,
-    ) -> Result<(), Refusal> {
-        let Some(sender) = self.place_of(id, line) else { return Err(Refusal::NotJoined) };
+    ) -> Result<(), MessageError> {
+        let Some(sender) = self.place_of(id, session) else { return Err(MessageError::NotJoined) };
         if let (Side::One { .. }, Some(from)) = (&self.participants[sender].side, &signal.from)
             && self.participants[sender].name.as_deref() != Some(&**from)
         {
-            return Err(Refusal::WrongName);
+            return Err(MessageError::WrongName);
         }
         let receivers = self.receivers(sender, signal)?;
         let outcome = self.distribute(sender, &receivers, signal);
@@ -37,7 +37,7 @@ impl<L: Line> Room<L> {
         Ok(())
     }
 
-    fn receivers(&self, sender: usize, signal: &Signal<'_>) -> Result<Vec<usize>, Refusal> {
+    fn receivers(&self, sender: usize, signal: &Signal<'_>) -> Result<Vec<usize>, MessageError> {
         let addressed = match (&signal.to, &self.participants[sender].side) {
             (Some(to), Side::Two { .. }) => to,
             // Protocol 1 knows the whole room and nobody in particular.
@@ -48,10 +48,10 @@ impl<L: Line> Room<L> {
         let place = self
             .place(addressed)
             .filter(|place| *place != sender)
-            .ok_or(Refusal::NoSuchParticipant)?;
+            .ok_or(MessageError::NoSuchParticipant)?;
         let incarnation = self.participants[place].incarnation;
         if signal.to_incarnation.is_some_and(|meant| meant != incarnation) {
-            return Err(Refusal::Stale(incarnation));
+            return Err(MessageError::Stale(incarnation));
         }
         Ok(vec![place])
     }
@@ -77,9 +77,9 @@ impl<L: Line> Room<L> {
         for &place in receivers {
             let receiver = &mut self.participants[place];
             let id = Arc::clone(&receiver.id);
-            let (line, mailbox) = match &mut receiver.side {
-                Side::One { line, .. } => {
-                    if as_one.as_ref().is_none_or(|message| line.offer(message.clone())) {
+            let (session, mailbox) = match &mut receiver.side {
+                Side::One { session, .. } => {
+                    if as_one.as_ref().is_none_or(|message| session.offer(message.clone())) {
                         outcome.delivered.push(id);
                     } else {
                         outcome.expired.push(Arc::clone(&id));
@@ -87,14 +87,14 @@ impl<L: Line> Room<L> {
                     }
                     continue;
                 }
-                Side::Two { line, mailbox, .. } => (line, mailbox),
+                Side::Two { session, mailbox, .. } => (session, mailbox),
             };
             let message = outgoing::signal_two(mailbox.next_seq(), origin, signal);
             let subject = |requested| match signal.kind.is_signaling() {
                 true => Subject::Connection(requested),
                 false => Subject::Text(requested),
             };
-            let handed = line.as_ref().is_ok_and(|line| line.offer(message.clone()));
+            let handed = session.as_ref().is_ok_and(|session| session.offer(message.clone()));
             if handed {
                 mailbox.keep_handed(message, subject(None), limits);
                 outcome.delivered.push(id);
@@ -104,7 +104,7 @@ impl<L: Line> Room<L> {
                 Ok(()) => outcome.queued.push(Arc::clone(&id)),
                 Err(mailbox::MailboxFull) => outcome.full.push(Arc::clone(&id)),
             }
-            if line.is_ok() {
+            if session.is_ok() {
                 self.broken.push(id);
             }
         }
@@ -115,14 +115,14 @@ impl<L: Line> Room<L> {
     fn report(&mut self, sender: usize, signal: &Signal<'_>, outcome: &Outcome) {
         if !outcome.full.is_empty() {
             let mailbox::Limits { messages, bytes } = self.limits.mailbox;
-            let refusal = Refusal::MailboxFull { messages, bytes };
+            let error = MessageError::MailboxFull { messages, bytes };
             let full = ids(&outcome.full);
             let participant = &self.participants[sender];
             let error = match participant.is_two() {
-                true => outgoing::error_two(&refusal, signal.reference, Some(&full)),
-                false => outgoing::error_one(&refusal),
+                true => outgoing::error_two(&error, signal.reference, Some(&full)),
+                false => outgoing::error_one(&error),
             };
-            if participant.side.line().is_some_and(|line| !line.offer(error)) {
+            if participant.side.session().is_some_and(|session| !session.offer(error)) {
                 self.broken.push(Arc::clone(&participant.id));
             }
         }
@@ -142,19 +142,19 @@ impl<L: Line> Room<L> {
 
     fn receipt(&mut self, sender: usize, fate: Fate, reference: &RawValue, to: &[&str]) {
         let limits = self.limits.mailbox;
-        let Participant { id, side: Side::Two { line, mailbox, .. }, .. } =
+        let Participant { id, side: Side::Two { session, mailbox, .. }, .. } =
             &mut self.participants[sender]
         else {
             return;
         };
         let message = outgoing::receipt(mailbox.next_seq(), fate, reference, to);
-        if line.as_ref().is_ok_and(|line| line.offer(message.clone())) {
+        if session.as_ref().is_ok_and(|session| session.offer(message.clone())) {
             mailbox.keep_handed(message, Subject::Receipt, limits);
             return;
         }
         // What doesn't fit is missed, as `welcome` will tell.
         let _ = mailbox.keep_waiting(message, Subject::Receipt, limits);
-        if line.is_ok() {
+        if session.is_ok() {
             self.broken.push(Arc::clone(id));
         }
     }

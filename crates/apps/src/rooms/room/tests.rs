@@ -1,4 +1,4 @@
-//! The room under a virtual clock, with lines that end when a test says so.
+//! The room under a virtual clock, with sessions that end when a test says so.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::super::incoming::{Incoming, Way};
 use super::*;
 
-/// A session's end of the line, shared with the room.
+/// A session that the room and the test share.
 #[derive(Clone, Debug)]
-struct Wire {
+struct TestSession {
     id: u32,
     state: Rc<RefCell<Spool>>,
 }
@@ -25,7 +25,7 @@ struct Spool {
     capacity: usize,
 }
 
-impl Line for Wire {
+impl RoomSession for TestSession {
     type Id = u32;
 
     fn id(&self) -> u32 {
@@ -52,10 +52,10 @@ impl Line for Wire {
     }
 }
 
-/// A client: its line, and who it is in the room.
+/// A client: its session, and who it is in the room.
 #[derive(Clone, Debug)]
 struct Client {
-    wire: Wire,
+    session: TestSession,
     id: Arc<str>,
     token: Option<Token>,
 }
@@ -63,7 +63,7 @@ struct Client {
 impl Client {
     /// What has come since the last time.
     fn texts(&self) -> Vec<String> {
-        self.wire.state.borrow_mut().heard.drain(..).collect()
+        self.session.state.borrow_mut().heard.drain(..).collect()
     }
 
     fn heard(&self) -> Vec<Value> {
@@ -87,11 +87,11 @@ impl Client {
     }
 }
 
-/// A room, its clock, and numbers for lines.
+/// A room, its clock, and numbers for sessions.
 struct Stage {
-    room: Room<Wire>,
+    room: CallRoom<TestSession>,
     now: Instant,
-    lines: u32,
+    sessions: u32,
 }
 
 const GRACE: Duration = Duration::from_secs(15);
@@ -103,11 +103,15 @@ impl Stage {
     }
 
     fn with(config: RoomsConfig) -> Self {
-        Self { room: Room::new(RoomNumber::from(7), &config), now: crate::clock::now(), lines: 0 }
+        Self {
+            room: CallRoom::new(RoomNumber::from(7), &config),
+            now: crate::clock::now(),
+            sessions: 0,
+        }
     }
 
-    fn wire(&mut self) -> Wire {
-        self.lines += 1;
+    fn session(&mut self) -> TestSession {
+        self.sessions += 1;
         let state = Spool {
             heard: Vec::new(),
             open: true,
@@ -115,21 +119,22 @@ impl Stage {
             replaced: false,
             capacity: usize::MAX,
         };
-        Wire { id: self.lines, state: Rc::new(RefCell::new(state)) }
+        TestSession { id: self.sessions, state: Rc::new(RefCell::new(state)) }
     }
 
     fn identity(&self) -> Identity {
         Identity {
-            id: format!("p{}", self.lines).into(),
-            token: Token::parse(&format!("{:032x}", self.lines)).expect("hex"),
+            id: format!("p{}", self.sessions).into(),
+            token: Token::parse(&format!("{:032x}", self.sessions)).expect("hex"),
         }
     }
 
     /// A page of protocol 1 joins; told as a rule once.
-    fn try_one(&mut self, name: &str) -> Result<Client, Refusal> {
-        let wire = self.wire();
-        let id = self.room.join_one(self.identity(), name.into(), wire.clone(), false, self.now)?;
-        Ok(Client { wire, id, token: None })
+    fn try_one(&mut self, name: &str) -> Result<Client, MessageError> {
+        let session = self.session();
+        let id =
+            self.room.join_one(self.identity(), name.into(), session.clone(), false, self.now)?;
+        Ok(Client { session, id, token: None })
     }
 
     fn one(&mut self, name: &str) -> Client {
@@ -137,14 +142,14 @@ impl Stage {
     }
 
     fn two(&mut self, name: Option<&str>) -> Client {
-        let wire = self.wire();
+        let session = self.session();
         let identity = self.identity();
         let token = Some(identity.token);
         let id = self
             .room
-            .join_two(identity, name.map(Into::into), wire.clone(), self.now)
+            .join_two(identity, name.map(Into::into), session.clone(), self.now)
             .expect("joins");
-        Client { wire, id, token }
+        Client { session, id, token }
     }
 
     fn two_quiet(&mut self) -> Client {
@@ -154,21 +159,21 @@ impl Stage {
     }
 
     fn back(&mut self, client: &Client, fresh: bool, seen: Option<u64>) -> Client {
-        let wire = self.wire();
+        let session = self.session();
         let id = self
             .room
-            .come_back(&client.id, client.token, fresh, seen, wire.clone(), self.now)
+            .come_back(&client.id, client.token, fresh, seen, session.clone(), self.now)
             .expect("returns");
-        Client { wire, id, token: client.token }
+        Client { session, id, token: client.token }
     }
 
-    fn say(&mut self, client: &Client, text: &str) -> Result<(), Refusal> {
+    fn say(&mut self, client: &Client, text: &str) -> Result<(), MessageError> {
         match Incoming::parse(text).expect("well formed") {
             Incoming::Signal(signal) => {
-                self.room.signal(&client.id, &client.wire.id, &signal, self.now)
+                self.room.signal(&client.id, &client.session.id, &signal, self.now)
             }
             Incoming::Leave { .. } => {
-                self.room.leave(&client.id, &client.wire.id, self.now);
+                self.room.leave(&client.id, &client.session.id, self.now);
                 Ok(())
             }
             other => panic!("not for a room: {other:?}"),
@@ -177,8 +182,8 @@ impl Stage {
 
     /// The client's transport breaks, and the room is told.
     fn lose(&mut self, client: &Client) {
-        client.wire.state.borrow_mut().open = false;
-        self.room.detach(&client.id, &client.wire.id, self.now);
+        client.session.state.borrow_mut().open = false;
+        self.room.detach(&client.id, &client.session.id, self.now);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -239,12 +244,12 @@ fn protocol_1_talks_to_the_room_in_its_own_form() {
     assert!(bob.texts().is_empty());
     assert_eq!(
         stage.say(&ann, r#"{"from":"bob","type":"text","data":""}"#),
-        Err(Refusal::WrongName)
+        Err(MessageError::WrongName)
     );
     stage.say(&ann, r#"{"type":"leave"}"#).expect("leaves");
     assert_eq!(
         stage.say(&ann, r#"{"from":"ann","type":"text","data":""}"#),
-        Err(Refusal::NotJoined)
+        Err(MessageError::NotJoined)
     );
     assert!(bob.texts().is_empty() && eve.texts().is_empty());
 }
@@ -254,17 +259,20 @@ fn a_name_is_refused_while_its_holder_is_connected_and_replaced_when_not() {
     let mut stage = Stage::new();
     let watcher = stage.two_quiet();
     let ann = stage.one("ann");
-    assert_eq!(stage.try_one("ann").expect_err("taken"), Refusal::NameTaken(RoomNumber::from(7)));
+    assert_eq!(
+        stage.try_one("ann").expect_err("taken"),
+        MessageError::NameTaken(RoomNumber::from(7))
+    );
     assert_eq!(
         stage.try_one(&watcher.id).expect_err("an id of protocol 2"),
-        Refusal::NameTaken(RoomNumber::from(7))
+        MessageError::NameTaken(RoomNumber::from(7))
     );
     assert_eq!(ann.types(), ["join"]);
 
-    ann.wire.state.borrow_mut().attached = false;
+    ann.session.state.borrow_mut().attached = false;
     watcher.texts();
     let reloaded = stage.one("ann");
-    assert!(ann.wire.state.borrow().replaced);
+    assert!(ann.session.state.borrow().replaced);
     assert_eq!(reloaded.id, ann.id);
     assert_eq!(reloaded.heard()[0]["data"], "true");
     let change = &watcher.heard()[0];
@@ -272,9 +280,9 @@ fn a_name_is_refused_while_its_holder_is_connected_and_replaced_when_not() {
         (&change["change"], &change["participant"]["incarnation"]),
         (&json!("renewed"), &json!(2))
     );
-    // The end of the session that was replaced is nobody's end.
+    // The end of a replaced session removes no participant.
     stage.lose(&ann);
-    assert_eq!(stage.say(&ann, r#"{"type":"text","data":""}"#), Err(Refusal::NotJoined));
+    assert_eq!(stage.say(&ann, r#"{"type":"text","data":""}"#), Err(MessageError::NotJoined));
     assert_eq!(stage.room.census().participants, 2);
 }
 
@@ -283,10 +291,10 @@ fn a_name_whose_transport_is_gone_can_be_taken_out() {
     let mut stage = Stage::new();
     let ann = stage.one("ann");
     assert!(!stage.room.leave_by_name("ann", stage.now), "it is connected");
-    ann.wire.state.borrow_mut().attached = false;
+    ann.session.state.borrow_mut().attached = false;
     assert!(!stage.room.leave_by_name("bob", stage.now));
     assert!(stage.room.leave_by_name("ann", stage.now));
-    assert!(stage.room.is_empty() && ann.wire.state.borrow().replaced);
+    assert!(stage.room.is_empty() && ann.session.state.borrow().replaced);
 }
 
 #[test]
@@ -410,7 +418,7 @@ fn a_message_finds_its_receiver_or_an_error() {
     ann.texts();
     for to in ["p1", "p9", "", "Server"] {
         let message = json!({"type": "text", "data": "", "to": to}).to_string();
-        assert_eq!(stage.say(&ann, &message), Err(Refusal::NoSuchParticipant), "{to}");
+        assert_eq!(stage.say(&ann, &message), Err(MessageError::NoSuchParticipant), "{to}");
     }
     let meant = |incarnation: u64| {
         json!({"type": "ice", "candidate": {}, "to": "p2", "toIncarnation": incarnation})
@@ -419,7 +427,7 @@ fn a_message_finds_its_receiver_or_an_error() {
     stage.say(&ann, &meant(1)).expect("relayed");
     assert_eq!(bob.types(), ["ice"]);
     let bob = stage.back(&bob, true, None);
-    assert_eq!(stage.say(&ann, &meant(1)), Err(Refusal::Stale(2)));
+    assert_eq!(stage.say(&ann, &meant(1)), Err(MessageError::Stale(2)));
     assert_eq!(bob.types(), ["welcome"]);
     stage.say(&ann, &meant(2)).expect("relayed");
     assert_eq!(bob.types(), ["ice"]);
@@ -501,7 +509,7 @@ fn a_session_that_nobody_knows_to_be_broken_is_replaced_by_the_token() {
     let (ann, bob) = (stage.two_quiet(), stage.two_quiet());
     ann.texts();
     let other = stage.back(&bob, false, None);
-    assert!(bob.wire.state.borrow().replaced);
+    assert!(bob.session.state.borrow().replaced);
     assert_eq!(other.types(), ["welcome"]);
     assert!(ann.texts().is_empty(), "to the others nothing has happened");
     stage.lose(&bob);
@@ -514,7 +522,7 @@ fn a_session_that_nobody_knows_to_be_broken_is_replaced_by_the_token() {
 fn another_s_token_is_no_key() {
     let mut stage = Stage::new();
     let (ann, bob, eve) = (stage.two_quiet(), stage.two_quiet(), stage.one("eve"));
-    let wrong = Refusal::WrongToken(RoomNumber::from(7));
+    let wrong = MessageError::WrongToken(RoomNumber::from(7));
     for (id, token) in [
         (&*ann.id, bob.token),
         (&*ann.id, None),
@@ -523,12 +531,12 @@ fn another_s_token_is_no_key() {
         ("p99", bob.token),
         ("", bob.token),
     ] {
-        let wire = stage.wire();
-        let refused = stage.room.come_back(id, token, false, None, wire.clone(), stage.now);
+        let session = stage.session();
+        let refused = stage.room.come_back(id, token, false, None, session.clone(), stage.now);
         assert_eq!(refused.as_ref(), Err(&wrong), "{id}");
-        assert!(wire.state.borrow().heard.is_empty());
+        assert!(session.state.borrow().heard.is_empty());
     }
-    assert!(ann.wire.state.borrow().open);
+    assert!(ann.session.state.borrow().open);
 }
 
 #[test]
@@ -549,10 +557,10 @@ fn after_the_grace_time_a_participant_is_gone() {
     );
     assert_eq!(heard[1], json!({"type": "expired", "seq": 2, "ref": "r", "to": ["p2"]}));
     assert_eq!(stage.room.next_timeout(), None);
-    let wire = stage.wire();
-    let late = stage.room.come_back(&bob.id, bob.token, false, None, wire, stage.now);
-    assert_eq!(late, Err(Refusal::WrongToken(RoomNumber::from(7))));
-    assert_eq!(stage.say(&ann, &text("?", &bob, "r")), Err(Refusal::NoSuchParticipant));
+    let session = stage.session();
+    let late = stage.room.come_back(&bob.id, bob.token, false, None, session, stage.now);
+    assert_eq!(late, Err(MessageError::WrongToken(RoomNumber::from(7))));
+    assert_eq!(stage.say(&ann, &text("?", &bob, "r")), Err(MessageError::NoSuchParticipant));
 }
 
 #[test]
@@ -620,8 +628,8 @@ fn who_does_not_read_is_away_and_disturbs_nobody() {
     for client in [&ann, &bob, &eve, &page] {
         client.texts();
     }
-    bob.wire.state.borrow_mut().capacity = 1;
-    page.wire.state.borrow_mut().capacity = 1;
+    bob.session.state.borrow_mut().capacity = 1;
+    page.session.state.borrow_mut().capacity = 1;
     let one = r#"{"type":"text","data":"1","ref":1}"#;
     let two = r#"{"type":"text","data":"2","ref":2}"#;
     stage.say(&ann, one).expect("relayed");
@@ -704,15 +712,15 @@ fn what_can_not_be_sent_again_is_counted() {
 fn a_room_has_a_limit_that_those_who_return_do_not_meet() {
     let mut stage = Stage::with(RoomsConfig { participants_per_room: 2, ..RoomsConfig::default() });
     let (ann, bob) = (stage.two_quiet(), stage.one("bob"));
-    let full = Refusal::RoomFull { room: RoomNumber::from(7), limit: 2 };
+    let full = MessageError::RoomFull { room: RoomNumber::from(7), limit: 2 };
     assert!(full.to_string().contains("participants_per_room is 2"));
     assert_eq!(stage.try_one("eve").expect_err("full"), full);
-    let (wire, identity) = (stage.wire(), stage.identity());
-    assert_eq!(stage.room.join_two(identity, None, wire.clone(), stage.now), Err(full));
-    assert!(wire.state.borrow().heard.is_empty());
+    let (session, identity) = (stage.session(), stage.identity());
+    assert_eq!(stage.room.join_two(identity, None, session.clone(), stage.now), Err(full));
+    assert!(session.state.borrow().heard.is_empty());
     stage.lose(&ann);
     stage.back(&ann, false, None);
-    bob.wire.state.borrow_mut().attached = false;
+    bob.session.state.borrow_mut().attached = false;
     stage.one("bob");
     assert_eq!(stage.room.census(), Census { participants: 2, away: 0 });
 }

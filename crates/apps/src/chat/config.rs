@@ -1,0 +1,50 @@
+//! Limits and delays of a chat.
+
+use std::time::Duration;
+
+/// The limits of a [`Chat`](super::Chat).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatConfig {
+    /// Characters in a name. Default: 40.
+    pub name_chars: usize,
+    /// Characters in the name of a room. Default: 40.
+    pub room_chars: usize,
+    /// Characters in a message. Default: 4,000.
+    pub message_chars: usize,
+    /// Messages that a room keeps for those who come later. Default: 50.
+    pub history: usize,
+    /// Bytes of memory that these messages may take; the oldest go first. Default: 64 KiB.
+    pub history_bytes: usize,
+    /// Rooms at the same time, besides the lobby. When there are so many, the one that has been
+    /// empty for the longest time gives way to a new one; while somebody is in each, a new one is
+    /// refused. Default: 1,000.
+    pub rooms: usize,
+    /// How long a room is remembered, with its history, after the last one has left. Default: 10
+    /// minutes.
+    pub forget_after: Duration,
+    /// Names that a roster lists; it always tells how many there are. Default: 500.
+    pub roster_names: usize,
+    /// Ids of messages that a room remembers, so that a message which comes again is said once; the
+    /// oldest go first. Each takes 16 bytes. Default: 1,000.
+    pub message_ids: usize,
+    /// The least time between two rosters of a room; what changes in between is told by the next
+    /// one. Default: 500 ms.
+    pub roster_interval: Duration,
+}
+
+impl Default for ChatConfig {
+    fn default() -> Self {
+        Self {
+            name_chars: 40,
+            room_chars: 40,
+            message_chars: 4_000,
+            history: 50,
+            history_bytes: 64 * 1024,
+            rooms: 1_000,
+            forget_after: Duration::from_secs(600),
+            roster_names: 500,
+            message_ids: 1_000,
+            roster_interval: Duration::from_millis(500),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Why there is no upstream, or no backend for a session.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::HeaderName;
+use rustls_pki_types::InvalidDnsNameError;
+use rustls_pki_types::pem;
+use tokio_rustls::rustls;
+use tokio_tungstenite::tungstenite::error::Error as WebSocketError;
+
+/// What an [`Upstream`](super::Upstream) can't be made of.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// Not a WebSocket's URL.
+    #[error(
+        "{0:?} is no URL of a WebSocket: write ws://host:port/path, or wss://host:port/path for TLS"
+    )]
+    Url(String),
+    /// A URL with `user:password@`.
+    #[error("the URL holds a user name, which a WebSocket's can't: leave it out")]
+    UserInfo,
+    /// The host of a `wss` URL can stand in no certificate.
+    #[error("no certificate can be for the host {host:?}")]
+    Host {
+        /// The URL's host.
+        host: String,
+        /// What is wrong with it.
+        source: InvalidDnsNameError,
+    },
+    /// A header that the gateway itself sends, or that concerns one connection only.
+    #[error("the header {0} can't be passed on: take it out of `headers`")]
+    Header(HeaderName),
+    /// `ca_file` can't be read.
+    #[error("cannot read certificates from {path}, which `ca_file` names", path = .path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: pem::Error,
+    },
+    /// There is nobody to trust.
+    #[error(
+        "this system has no certificates of authorities to trust: install them (Debian: ca-certificates), or name a PEM file with `ca_file` or SSL_CERT_FILE"
+    )]
+    NoAuthorities,
+    /// A certificate to trust is none.
+    #[error("TLS can't be set up with the certificates to trust")]
+    Tls(#[source] rustls::Error),
+}
+
+/// Why a session has no backend. The text goes to the client, so it names no hosts; the sources go
+/// to the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("backend down: its name is not found")]
+    NoAddress(#[source] io::Error),
+    #[error("backend down: {kind}", kind = .0.kind())]
+    Down(#[source] io::Error),
+    #[error("backend down: TLS failed")]
+    Tls(#[source] io::Error),
+    #[error("backend down: no answer within {0:?}")]
+    TimedOut(Duration),
+    #[error("the request can't be passed on to the backend")]
+    Request(#[source] WebSocketError),
+    #[error("backend refused: {0}")]
+    Refused(StatusCode),
+    #[error("backend down: it does not speak WebSocket")]
+    Handshake(#[source] WebSocketError),
+}
