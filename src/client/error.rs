@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
-use tokio_tungstenite::tungstenite;
 
 use super::Transport;
 use crate::{CloseReason, Message};

@@ -8,10 +8,10 @@ use http::header::{self, HeaderValue};
 use http::uri::Scheme;
 use http::{Request, StatusCode, Uri};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::CapacityError;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{self, Bytes, Error};
+use tungstenite::error::CapacityError;
+use tungstenite::handshake::client::generate_key;
+use tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tungstenite::{Bytes, Error};
 
 use super::error::{FrameError, TransportError};
 use super::frame::{Frame, FrameLimits};
