@@ -1,6 +1,7 @@
 //! Bodies of requests as they arrive: kept up to a limit for who wants them, or thrown away piece
 //! by piece.
 
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,11 +12,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap};
 use http_body_util::BodyExt;
 
-use super::endpoint::{BoxError, Endpoint};
+use super::endpoint::Endpoint;
 use super::headers;
 use super::refusal::Refusal;
 use crate::escape::Escaped;
 use crate::session::{Buffered, Place, ReadingPause, Shared};
+
+/// What the gateway needs of a request's body: an error that can be logged.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What became of a payload's body.
 pub(super) enum Arrived<'s> {
@@ -27,165 +31,160 @@ pub(super) enum Arrived<'s> {
     Closed { read: bool },
 }
 
-impl Endpoint {
-    /// The body of a payload, up to `payload_size`. While its session has as many on their way as
-    /// it may, this one is not touched: what nobody reads stays with the client, or in the kernel.
-    ///
-    /// `expects`: the client waits to be told that its body is wanted.
-    pub(super) async fn arrive<'s, B>(
-        &self,
-        body: B,
-        session: &'s Arc<Shared>,
-        expects: bool,
-    ) -> Result<Arrived<'s>, Refusal>
-    where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
-        B::Data: Send,
-    {
-        let Some(place) = in_time(self.config.message_timeout, session.place()).await else {
-            let limit = self.config.waiting_payloads;
-            session.log_crowded(limit);
-            return Err(Refusal::Crowded { limit, read: false });
-        };
-        if let Some(place) = place {
-            return self.unless_late(self.collect(pin!(body), session, place, expects)).await;
-        }
-        let limit = self.config.payload_size;
-        let too_large = body.size_hint().lower() > limit as u64;
-        let read = self.discard(body, self.discarded(), expects).await?;
-        if too_large {
-            Err(Refusal::PayloadTooLarge { limit, read })
-        } else {
-            Ok(Arrived::Closed { read })
-        }
+/// The body of a payload, up to `payload_size`. While its session has as many on their way as
+/// it may, this one is not touched: what nobody reads stays with the client, or in the kernel.
+///
+/// `expects`: the client waits to be told that its body is wanted.
+pub(super) async fn arrive<'s, B>(
+    endpoint: &Endpoint,
+    body: B,
+    session: &'s Arc<Shared>,
+    expects: bool,
+) -> Result<Arrived<'s>, Refusal>
+where
+    B: http_body::Body<Error: Into<BoxError>> + Send,
+    B::Data: Send,
+{
+    let Some(place) = in_time(endpoint.config.message_timeout, session.place()).await else {
+        let limit = endpoint.config.waiting_payloads;
+        session.log_crowded(limit);
+        return Err(Refusal::Crowded { limit, read: false });
+    };
+    if let Some(place) = place {
+        return unless_late(endpoint, collect(endpoint, pin!(body), session, place, expects)).await;
     }
+    let limit = endpoint.config.payload_size;
+    let too_large = body.size_hint().lower() > limit as u64;
+    let read = discard(endpoint, body, endpoint.discarded(), expects).await?;
+    if too_large {
+        Err(Refusal::PayloadTooLarge { limit, read })
+    } else {
+        Ok(Arrived::Closed { read })
+    }
+}
 
-    /// Reads a body that nobody wants, up to a limit, and keeps nothing of it. True when that was
-    /// all of it, and the connection is free for another request.
-    ///
-    /// Clients send first and read then: a connection closed on them while they send is reset, and
-    /// their answer may be lost with it.
-    pub(super) async fn discard<B>(
-        &self,
-        body: B,
-        limit: usize,
-        expects: bool,
-    ) -> Result<bool, Refusal>
-    where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
-        B::Data: Send,
-    {
+/// Reads a body that nobody wants, up to a limit, and keeps nothing of it. True when that was
+/// all of it, and the connection is free for another request.
+///
+/// Clients send first and read then: a connection closed on them while they send is reset, and
+/// their answer may be lost with it.
+pub(super) async fn discard<B>(
+    endpoint: &Endpoint,
+    body: B,
+    limit: usize,
+    expects: bool,
+) -> Result<bool, Refusal>
+where
+    B: http_body::Body<Error: Into<BoxError>> + Send,
+    B::Data: Send,
+{
+    if body.is_end_stream() {
+        return Ok(true);
+    }
+    if expects {
+        // Whoever polls the body has told the client to send it.
+        return Ok(false);
+    }
+    unless_late(endpoint, discard_pieces(endpoint, pin!(body), limit)).await
+}
+
+async fn collect<'s, B>(
+    endpoint: &Endpoint,
+    mut body: Pin<&mut B>,
+    session: &'s Arc<Shared>,
+    place: Place<'s>,
+    expects: bool,
+) -> Result<Arrived<'s>, Refusal>
+where
+    B: http_body::Body<Error: Into<BoxError>> + Send,
+    B::Data: Send,
+{
+    let limit = endpoint.config.payload_size;
+    let mut pieces = Pieces::default();
+    let (mut arriving, mut pause) = (Buffered::of(session), ReadingPause::of(session));
+    let mut closed = pin!(session.closed());
+    let too_large = loop {
         if body.is_end_stream() {
-            return Ok(true);
+            return Ok(Arrived::Whole(pieces.join(), place, arriving));
         }
-        if expects {
-            // Whoever polls the body has told the client to send it.
-            return Ok(false);
+        if body.size_hint().lower().saturating_add(pieces.len() as u64) > limit as u64 {
+            break true;
         }
-        self.unless_late(self.discard_pieces(pin!(body), limit)).await
-    }
-
-    /// How much is read of a body that is refused.
-    pub(super) fn discarded(&self) -> usize {
-        self.config.payload_size.saturating_mul(self.config.discarded_payloads)
-    }
-
-    async fn collect<'s, B>(
-        &self,
-        mut body: Pin<&mut B>,
-        session: &'s Arc<Shared>,
-        place: Place<'s>,
-        expects: bool,
-    ) -> Result<Arrived<'s>, Refusal>
-    where
-        B: http_body::Body<Error: Into<BoxError>> + Send,
-        B::Data: Send,
-    {
-        let limit = self.config.payload_size;
-        let mut pieces = Pieces::default();
-        let (mut arriving, mut pause) = (Buffered::of(session), ReadingPause::of(session));
-        let mut closed = pin!(session.closed());
-        let too_large = loop {
-            if body.is_end_stream() {
-                return Ok(Arrived::Whole(pieces.join(), place, arriving));
+        if pieces.len() > 0 && session.is_closed() {
+            break false;
+        }
+        // The session is asked only when the body lets wait: as a rule it is there by now.
+        let next = poll_fn(|cx| {
+            // While memory is short, the body of a session that holds much stays with its
+            // client.
+            if pause.poll_over(cx).is_ready()
+                && let Poll::Ready(frame) = body.as_mut().poll_frame(cx)
+            {
+                return Poll::Ready(Some(frame));
             }
-            if body.size_hint().lower().saturating_add(pieces.len() as u64) > limit as u64 {
-                break true;
-            }
-            if pieces.len() > 0 && session.is_closed() {
-                break false;
-            }
-            // The session is asked only when the body lets wait: as a rule it is there by now.
-            let next = poll_fn(|cx| {
-                // While memory is short, the body of a session that holds much stays with its
-                // client.
-                if pause.poll_over(cx).is_ready()
-                    && let Poll::Ready(frame) = body.as_mut().poll_frame(cx)
-                {
-                    return Poll::Ready(Some(frame));
+            closed.as_mut().poll(cx).map(|()| None)
+        });
+        match next.await {
+            Some(Some(Ok(frame))) => {
+                if let Ok(mut data) = frame.into_data() {
+                    pieces.push(data.copy_to_bytes(data.remaining()));
+                    arriving.set(pieces.held());
                 }
-                closed.as_mut().poll(cx).map(|()| None)
-            });
-            match next.await {
-                Some(Some(Ok(frame))) => {
-                    if let Ok(mut data) = frame.into_data() {
-                        pieces.push(data.copy_to_bytes(data.remaining()));
-                        arriving.set(pieces.held());
-                    }
-                    if pieces.len() > limit {
-                        break true;
-                    }
-                }
-                Some(Some(Err(error))) => return Err(self.broken(error.into())),
-                Some(None) => return Ok(Arrived::Whole(pieces.join(), place, arriving)),
-                None => break false,
-            }
-        };
-        drop((pieces, arriving, place));
-        // Once asked for, the rest of the body comes.
-        let read = !expects && Box::pin(self.discard_pieces(body, self.discarded())).await?;
-        if too_large {
-            Err(Refusal::PayloadTooLarge { limit, read })
-        } else {
-            Ok(Arrived::Closed { read })
-        }
-    }
-
-    async fn discard_pieces<B>(&self, mut body: Pin<&mut B>, limit: usize) -> Result<bool, Refusal>
-    where
-        B: http_body::Body<Error: Into<BoxError>>,
-    {
-        let mut left = limit;
-        while body.size_hint().lower() <= left as u64 {
-            match body.frame().await {
-                None => return Ok(true),
-                Some(Err(error)) => return Err(self.broken(error.into())),
-                Some(Ok(frame)) => {
-                    match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
-                        Some(rest) => left = rest,
-                        None => return Ok(false),
-                    }
+                if pieces.len() > limit {
+                    break true;
                 }
             }
+            Some(Some(Err(error))) => return Err(broken(endpoint, error.into())),
+            Some(None) => return Ok(Arrived::Whole(pieces.join(), place, arriving)),
+            None => break false,
         }
-        Ok(false)
+    };
+    drop((pieces, arriving, place));
+    // Once asked for, the rest of the body comes.
+    let read = !expects && Box::pin(discard_pieces(endpoint, body, endpoint.discarded())).await?;
+    if too_large {
+        Err(Refusal::PayloadTooLarge { limit, read })
+    } else {
+        Ok(Arrived::Closed { read })
     }
+}
 
-    async fn unless_late<T>(
-        &self,
-        arriving: impl Future<Output = Result<T, Refusal>> + Send,
-    ) -> Result<T, Refusal> {
-        let limit = self.config.message_timeout;
-        in_time(limit, arriving).await.unwrap_or_else(|| {
-            tracing::debug!(prefix = %self.prefix, message_timeout = ?limit, "request body did not arrive in time");
-            Err(Refusal::BodyLate { limit })
-        })
+async fn discard_pieces<B>(
+    endpoint: &Endpoint,
+    mut body: Pin<&mut B>,
+    limit: usize,
+) -> Result<bool, Refusal>
+where
+    B: http_body::Body<Error: Into<BoxError>>,
+{
+    let mut left = limit;
+    while body.size_hint().lower() <= left as u64 {
+        match body.frame().await {
+            None => return Ok(true),
+            Some(Err(error)) => return Err(broken(endpoint, error.into())),
+            Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
+                Some(rest) => left = rest,
+                None => return Ok(false),
+            },
+        }
     }
+    Ok(false)
+}
 
-    fn broken(&self, error: BoxError) -> Refusal {
-        tracing::debug!(prefix = %self.prefix, error = %Escaped(error), "request body could not be read");
-        Refusal::BodyBroken
-    }
+async fn unless_late<T>(
+    endpoint: &Endpoint,
+    arriving: impl Future<Output = Result<T, Refusal>> + Send,
+) -> Result<T, Refusal> {
+    let limit = endpoint.config.message_timeout;
+    in_time(limit, arriving).await.unwrap_or_else(|| {
+        tracing::debug!(prefix = %endpoint.prefix, message_timeout = ?limit, "request body did not arrive in time");
+        Err(Refusal::BodyLate { limit })
+    })
+}
+
+fn broken(endpoint: &Endpoint, error: BoxError) -> Refusal {
+    tracing::debug!(prefix = %endpoint.prefix, error = %Escaped(error), "request body could not be read");
+    Refusal::BodyBroken
 }
 
 /// Whether the client sends its body only when it has been told to go on (RFC 9110, Expect).

@@ -15,7 +15,8 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use tower_service::Service;
 
-use super::{Gateway, ResponseFuture};
+use super::Gateway;
+use super::answer::Answer;
 use crate::transport::Chunk;
 
 impl Gateway {
@@ -72,7 +73,7 @@ impl Gateway {
 struct InAxum(Gateway);
 
 /// Its answer in the making.
-struct Answering(ResponseFuture);
+struct Answering(Answer);
 
 impl Service<Request<Body>> for InAxum {
     type Response = Response<Body>;

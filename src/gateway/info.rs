@@ -1,11 +1,23 @@
-//! What clients ask first: which transports there are.
+//! The info object, which clients ask for first: it tells them which transports there are.
 
+use http::header::HeaderMap;
+use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::config::EndpointConfig;
+use super::headers::{self, Cors};
+use crate::transport::{Body, with_status};
 
 /// The info object (SockJS 0.3.3, info).
-pub(super) fn json(config: &EndpointConfig) -> Vec<u8> {
+pub(super) fn answer(config: &EndpointConfig, request: &HeaderMap) -> Response<Body> {
+    let body = Body::whole(json(config));
+    let mut response = with_status(StatusCode::OK, "application/json; charset=UTF-8", body);
+    headers::no_cache(response.headers_mut());
+    Cors::of(request).apply(response.headers_mut());
+    response
+}
+
+fn json(config: &EndpointConfig) -> Vec<u8> {
     let info = Info {
         websocket: config.transports.websocket,
         origins: ["*:*"],

@@ -1,46 +1,46 @@
-//! The gateway: from a request to the session it belongs to.
+//! The gateway: takes each request to its route, and answers it.
 
+mod answer;
 mod arrival;
 #[cfg(feature = "axum")]
 mod axum;
 pub(crate) mod config;
 mod endpoint;
-mod exchange;
 mod handler;
 mod headers;
 mod iframe;
+mod inbound;
 mod info;
 pub(crate) mod origin;
+mod outbound;
 pub(crate) mod prefix;
-mod receive;
 mod refusal;
 mod registry;
 mod request;
 pub(crate) mod route;
-mod send;
 mod short_poll;
 mod tcp;
 mod upgrade;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
+use self::answer::{Answer, at_once, plain};
+use self::arrival::BoxError;
 pub use self::config::{CookieConfig, EndpointConfig, SameSite, Transports};
-use self::endpoint::{BoxError, Endpoint};
-use self::exchange::Exchange;
+use self::endpoint::Endpoint;
 pub use self::handler::Handler;
 pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;
 pub use self::request::PeerAddr;
+use self::route::{Resource, Route, route};
 pub use self::tcp::{TcpConfig, TcpEndpoint};
-use crate::transport::{Body, with_status};
+use crate::transport::Body;
+use crate::transport::websocket::Framing;
 
 /// Serves SockJS endpoints: a service for hyper and tower, and a router for axum.
 ///
@@ -142,11 +142,11 @@ impl Gateway {
         B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
     {
-        let Ok(response) = self.begin(request).answer().await;
+        let Ok(response) = self.answer(request).await;
         response
     }
 
-    fn begin<B>(&self, request: Request<B>) -> Exchange<B>
+    fn answer<B>(&self, request: Request<B>) -> Answer
     where
         B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
@@ -155,10 +155,11 @@ impl Gateway {
         axum::warn_when_rewritten(&request);
         // The path is shared, not copied; the request itself is about to be taken apart.
         let uri = request.uri().clone();
-        match self.find(uri.path()) {
-            Some((endpoint, below)) => endpoint.begin(request, below),
-            None => Exchange::answered(Refusal::NotFound.into()),
-        }
+        let answer = match self.find(uri.path()) {
+            Some((endpoint, below)) => dispatch(endpoint, request, below),
+            None => Err(Refusal::NotFound),
+        };
+        answer.unwrap_or_else(|refusal| at_once(refusal.into()))
     }
 
     fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Endpoint>, &'p str)> {
@@ -166,7 +167,52 @@ impl Gateway {
     }
 }
 
-type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+/// Takes a request to its route. Its raw path goes on with `below` after the prefix.
+fn dispatch<B>(
+    endpoint: &Arc<Endpoint>,
+    request: Request<B>,
+    below: &str,
+) -> Result<Answer, Refusal>
+where
+    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+    B::Data: Send,
+{
+    let (config, head) = (&endpoint.config, request.headers());
+    let transports = config.transports;
+    Ok(at_once(match route(request.method(), below)? {
+        Route::Greeting if transports.raw_websocket && upgrade::is_asked_for(head) => {
+            upgrade::answer(endpoint, request, Framing::Raw)?
+        }
+        Route::Greeting => plain(StatusCode::OK, "Welcome to SockJS!\n"),
+        Route::Iframe => endpoint.iframe.answer(head),
+        Route::Info => info::answer(config, head),
+        Route::Preflight { methods } => answer::preflight(head, methods, config.cookies),
+        Route::RawWebSocket if !transports.raw_websocket => return Err(Refusal::NotFound),
+        Route::RawWebSocket => upgrade::answer(endpoint, request, Framing::Raw)?,
+        Route::Session { resource, .. } if !offers(transports, resource) => {
+            return Err(Refusal::NotFound);
+        }
+        Route::Session { session, resource, .. } => match resource {
+            Resource::WebSocket => upgrade::answer(endpoint, request, Framing::SockJs)?,
+            Resource::XhrSend | Resource::JsonpSend => {
+                return Ok(inbound::answer(endpoint, request, session, resource));
+            }
+            _ => return Ok(outbound::answer(endpoint, request, session, resource)),
+        },
+    }))
+}
+
+fn offers(transports: Transports, resource: Resource) -> bool {
+    match resource {
+        Resource::WebSocket => transports.websocket,
+        Resource::Xhr => transports.xhr,
+        Resource::XhrStreaming => transports.xhr_streaming,
+        Resource::XhrSend => transports.send_by_xhr(),
+        Resource::EventSource => transports.eventsource,
+        Resource::HtmlFile => transports.htmlfile,
+        Resource::Jsonp | Resource::JsonpSend => transports.jsonp,
+    }
+}
 
 impl<B> tower_service::Service<Request<B>> for Gateway
 where
@@ -175,14 +221,14 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = ResponseFuture;
+    type Future = Answer;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        self.begin(request).answer()
+    fn call(&mut self, request: Request<B>) -> Answer {
+        self.answer(request)
     }
 }
 
@@ -193,17 +239,11 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = ResponseFuture;
+    type Future = Answer;
 
-    fn call(&self, request: Request<B>) -> ResponseFuture {
-        self.begin(request).answer()
+    fn call(&self, request: Request<B>) -> Answer {
+        self.answer(request)
     }
-}
-
-const PLAIN: &str = "text/plain; charset=UTF-8";
-
-fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
-    with_status(status, PLAIN, Body::whole(text))
 }
 
 impl fmt::Debug for Gateway {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::plain;
+use super::answer::plain;
+use super::route::NoRoute;
 use super::short_poll::WaitError;
 use crate::protocol::payload::PayloadError;
 use crate::transport::Body;
@@ -95,6 +96,15 @@ impl Refusal {
             Self::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UpgradesNotServed => StatusCode::NOT_IMPLEMENTED,
+        }
+    }
+}
+
+impl From<NoRoute> for Refusal {
+    fn from(error: NoRoute) -> Self {
+        match error {
+            NoRoute::NotFound => Self::NotFound,
+            NoRoute::MethodNotAllowed { allow } => Self::MethodNotAllowed { allow },
         }
     }
 }

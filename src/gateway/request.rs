@@ -1,17 +1,14 @@
-//! What is kept of a request when the rest of it goes.
+//! What a session keeps of the request that opened it.
 
 use std::net::SocketAddr;
 
-use http::Response;
-use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 
-use super::config::{CookieConfig, EndpointConfig};
-use super::headers::{self, Cors, copy};
+use super::config::EndpointConfig;
+use super::headers::copy;
 use super::refusal::Refusal;
-use super::route::Resource;
 use crate::session::{ConnectInfo, ConnectInfoParts};
-use crate::transport::{Body, PeerWatch};
+use crate::transport::PeerWatch;
 
 /// The address of a connection's other end, as a request extension.
 ///
@@ -75,43 +72,4 @@ fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
     let told = told
         .or_else(|| extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0));
     told
-}
-
-/// The headers that an answer takes from its request, and from nothing else.
-///
-/// Made before the answer is: a poll waits for up to `heartbeat_delay`, and its request should not.
-pub(super) struct Decoration {
-    cors: Option<Cors>,
-    cookie: Option<HeaderValue>,
-}
-
-impl Decoration {
-    pub(super) fn new(
-        request: &HeaderMap,
-        resource: Resource,
-        cookies: Option<CookieConfig>,
-    ) -> Self {
-        let has_cors = matches!(
-            resource,
-            Resource::Xhr | Resource::XhrStreaming | Resource::XhrSend | Resource::EventSource
-        );
-        let mut cors = has_cors.then(|| Cors::of(request));
-        if let Some(cors) = cors.as_mut().filter(|_| resource == Resource::EventSource) {
-            // As sockjs-node: an EventSource of sockjs-client sends no credentials, so `*` serves a
-            // page without origin.
-            cors.origin.take_if(|origin| origin == "null");
-        }
-        Self { cors, cookie: cookies.and_then(|config| headers::cookie(config, request)) }
-    }
-
-    pub(super) fn apply(self, response: &mut Response<Body>) {
-        let response = response.headers_mut();
-        headers::no_cache(response);
-        if let Some(cors) = self.cors {
-            cors.apply(response);
-        }
-        if let Some(cookie) = self.cookie {
-            response.insert(header::SET_COOKIE, cookie);
-        }
-    }
 }

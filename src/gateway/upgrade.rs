@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
-use super::endpoint::{Endpoint, asks_for_websocket};
+use super::endpoint::Endpoint;
 use super::handler::Contained;
 use super::headers;
 use super::refusal::Refusal;
@@ -22,52 +22,50 @@ use crate::session::{Carries, Liveness, Receiver, Shared};
 use crate::transport::websocket::{self, Framing, Settings};
 use crate::transport::{Body, WatchedStream};
 
-impl Endpoint {
-    /// Answers a WebSocket handshake and starts its session when the connection has changed hands
-    /// (SockJS 0.3.3, WebSocket).
-    pub(super) fn upgrade<B>(
-        &self,
-        mut request: Request<B>,
-        framing: Framing,
-    ) -> Result<Response<Body>, Refusal> {
-        let accept = accept_key(request.headers())?;
-        if request.version() < Version::HTTP_11 {
-            return Err(Refusal::UpgradeOverHttp10);
-        }
-        if request.extensions().get::<OnUpgrade>().is_none() {
-            tracing::error!(
-                "WebSocket refused: the server does not offer upgrades; serve connections with hyper's `with_upgrades`"
-            );
-            return Err(Refusal::UpgradesNotServed);
-        }
-        let on_upgrade = hyper::upgrade::on(&mut request);
-        let (mut parts, _) = request.into_parts();
-        let (transport, carries) = match framing {
-            Framing::SockJs => ("websocket", Carries::Text),
-            Framing::Raw if self.config.binary => ("rawwebsocket", Carries::TextAndBinary),
-            Framing::Raw => ("rawwebsocket", Carries::Text),
-        };
-        let info = connect_info(&mut parts, transport, &self.config)?;
-        let entered = self.registry.enter_socket(|| {
-            Shared::new(info, None, carries, Arc::clone(&self.limits), Arc::clone(&self.owner))
-        });
-        let session = entered.map_err(|full| self.no_room(full))?;
-        let start = Start {
-            receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),
-            application: Contained::new(Arc::clone(&self.handler), session),
-            framing,
-            settings: Arc::clone(&self.websocket),
-        };
-        tokio::spawn(async move {
-            match on_upgrade.await {
-                Ok(upgraded) => start.on(upgraded),
-                Err(error) => {
-                    tracing::debug!(error = %Escaped(error), "the connection broke during the WebSocket handshake");
-                }
-            }
-        });
-        Ok(switching_protocols(accept))
+/// Answers a WebSocket handshake and starts its session when the connection has changed hands
+/// (SockJS 0.3.3, WebSocket).
+pub(super) fn answer<B>(
+    endpoint: &Endpoint,
+    mut request: Request<B>,
+    framing: Framing,
+) -> Result<Response<Body>, Refusal> {
+    let accept = accept_key(request.headers())?;
+    if request.version() < Version::HTTP_11 {
+        return Err(Refusal::UpgradeOverHttp10);
     }
+    if request.extensions().get::<OnUpgrade>().is_none() {
+        tracing::error!(
+            "WebSocket refused: the server does not offer upgrades; serve connections with hyper's `with_upgrades`"
+        );
+        return Err(Refusal::UpgradesNotServed);
+    }
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    let (mut parts, _) = request.into_parts();
+    let (transport, carries) = match framing {
+        Framing::SockJs => ("websocket", Carries::Text),
+        Framing::Raw if endpoint.config.binary => ("rawwebsocket", Carries::TextAndBinary),
+        Framing::Raw => ("rawwebsocket", Carries::Text),
+    };
+    let info = connect_info(&mut parts, transport, &endpoint.config)?;
+    let entered = endpoint.registry.enter_socket(|| {
+        Shared::new(info, None, carries, Arc::clone(&endpoint.limits), Arc::clone(&endpoint.owner))
+    });
+    let session = entered.map_err(|full| endpoint.no_room(full))?;
+    let start = Start {
+        receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),
+        application: Contained::new(Arc::clone(&endpoint.handler), session),
+        framing,
+        settings: Arc::clone(&endpoint.websocket),
+    };
+    tokio::spawn(async move {
+        match on_upgrade.await {
+            Ok(upgraded) => start.on(upgraded),
+            Err(error) => {
+                tracing::debug!(error = %Escaped(error), "the connection broke during the WebSocket handshake");
+            }
+        }
+    });
+    Ok(switching_protocols(accept))
 }
 
 /// A session that waits for its socket. Dropping it ends the session.
@@ -147,7 +145,7 @@ fn take<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 /// Checks the handshake (RFC 6455, the server's opening handshake) and gives
 /// `Sec-WebSocket-Accept`.
 fn accept_key(request: &HeaderMap) -> Result<HeaderValue, Refusal> {
-    if !asks_for_websocket(request) {
+    if !is_asked_for(request) {
         return Err(Refusal::NoUpgrade);
     }
     if !headers::lists(request, header::CONNECTION, "upgrade") {
@@ -163,6 +161,10 @@ fn accept_key(request: &HeaderMap) -> Result<HeaderValue, Refusal> {
     let key = request.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::NoWebSocketKey)?;
     // What is derived is base64, which a header value takes.
     HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| Refusal::NoWebSocketKey)
+}
+
+pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
+    headers::lists(headers, header::UPGRADE, "websocket")
 }
 
 fn switching_protocols(accept: HeaderValue) -> Response<Body> {
