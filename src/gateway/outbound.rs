@@ -78,7 +78,7 @@ fn attach(
     form: Form,
     decoration: Decoration,
 ) -> Answer {
-    let watch = parts.extensions.remove::<PeerWatch>();
+    let watch = parts.extensions.remove::<PeerWatch>().map(|watch| watch.of(parts.version));
     let lookup: Result<_, NotMade<Refusal>> =
         endpoint.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, form.name(), &endpoint.config)?;

@@ -43,10 +43,12 @@ impl CloseReason {
     pub const NO_RECORD: Self = Self::fixed(1008, "no record in time");
     /// 1008, a WebSocket client began a message and did not end it within `message_timeout`.
     pub const MESSAGE_TIMEOUT: Self = Self::fixed(1008, "message did not arrive in time");
-    /// 1008, a WebSocket or TCP client took no bytes for `write_timeout`.
+    /// 1008, a client took no bytes for `write_timeout` while some waited for it, over WebSocket,
+    /// HTTP or TCP.
     pub const NOT_READING: Self = Self::fixed(1008, "the client does not read");
-    /// 1008, a WebSocket or TCP client took fewer bytes than `least_rate` asks for, on the average
-    /// of `write_timeout`, while more waited for it.
+    /// 1008, a client took fewer bytes than `least_rate` asks for while more waited for it: over
+    /// WebSocket and TCP on the average of `write_timeout`, over HTTP by `write_timeout` after the
+    /// time that its responses take at that rate.
     pub const TOO_SLOW: Self = Self::fixed(1008, "the client reads too slowly");
     /// 1013, the process was at its memory limit, and this session held the most
     /// ([`Budget`](crate::Budget)).

@@ -320,7 +320,7 @@ impl Core {
         if due && self.flight.is_empty() {
             self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
         } else if due {
-            self.end(CloseReason::NOT_READING, EndedBy::Gateway);
+            self.end(self.flight.blame(now), EndedBy::Gateway);
         }
         due
     }
@@ -387,6 +387,11 @@ impl Core {
     /// Whether the session has ended and no client knows of it.
     pub(crate) fn ended_untold(&self) -> bool {
         self.ended().is_some() && !self.told
+    }
+
+    /// Whether messages are on their way, of which it is not known whether they will leave.
+    pub(crate) fn has_messages_on_their_way(&self) -> bool {
+        self.flight.messages() > 0
     }
 
     /// Messages taken from the client, and handed to a transport.

@@ -1,6 +1,7 @@
 //! The session: what an application sees of a client, whichever transport carries it.
 
 mod buffered;
+mod carriers;
 mod core;
 mod error;
 mod info;
@@ -25,6 +26,7 @@ use crate::Message;
 use crate::protocol::close::CloseReason;
 
 pub(crate) use self::buffered::{Buffered, ReadingPause};
+pub(crate) use self::carriers::Connection;
 #[cfg(feature = "micro")]
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, Rate, SessionEnd};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::carriers::CarrierId;
 use super::shared::Shared;
 
 /// A frame on its way to its client. It goes with the frame's bytes, and when it is dropped the
@@ -13,19 +14,21 @@ use super::shared::Shared;
 pub(crate) struct Receipt {
     session: Arc<Shared>,
     messages: usize,
+    /// The connection that the bytes go to, if it can be reset.
+    carrier: Option<CarrierId>,
     written: bool,
 }
 
 impl Receipt {
     /// For a frame that the session's core knows to be on its way.
-    pub(super) fn new(session: Arc<Shared>, messages: usize) -> Self {
-        Self { session, messages, written: false }
+    pub(super) fn new(session: Arc<Shared>, messages: usize, carrier: Option<CarrierId>) -> Self {
+        Self { session, messages, carrier, written: false }
     }
 
     /// For the first bytes of this frame, which go by themselves.
     pub(crate) fn of_piece(&self, bytes: usize) -> Self {
-        self.session.piece_handed_over(bytes);
-        Self::new(Arc::clone(&self.session), 0)
+        self.session.piece_handed_over(bytes, self.carrier);
+        Self::new(Arc::clone(&self.session), 0, self.carrier)
     }
 
     /// The connection took some of the bytes.
@@ -42,9 +45,9 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if self.written {
-            self.session.frame_written(self.messages);
+            self.session.frame_written(self.messages, self.carrier);
         } else {
-            self.session.frame_lost(self.messages);
+            self.session.frame_lost(self.messages, self.carrier);
         }
     }
 }

@@ -3,14 +3,15 @@
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
 use super::buffered::Buffered;
-use super::core::{Core, Detach, EndedBy, Held, Limits, Liveness, Pause, Step};
+use super::carriers::Connection;
+use super::core::{Detach, EndedBy, Held, Limits, Liveness, Pause, Step};
 use super::pace::Pace;
 use super::receipt::Receipt;
 use super::shared::{Shared, State, Wait};
@@ -25,6 +26,8 @@ use crate::protocol::frame::Frame;
 pub(crate) struct Receiver {
     shared: Arc<Shared>,
     attached: bool,
+    /// Where frames go that tell how far they came, if it can be reset.
+    connection: Option<Weak<dyn Connection>>,
     /// Frames are on their way, and nobody looks at the session by the clock.
     unwatched: bool,
     /// Waiting for room in the inbound queue.
@@ -78,6 +81,12 @@ impl Receiver {
         Self::attached(shared)
     }
 
+    /// Frames go to this connection, which is reset when the session is given up while some are on
+    /// their way. Without it they stay in memory until the system gives the connection up.
+    pub(crate) fn over(&mut self, connection: Weak<dyn Connection>) {
+        self.connection = Some(connection);
+    }
+
     /// The session that it is attached to.
     pub(crate) fn session(&self) -> &Arc<Shared> {
         &self.shared
@@ -89,6 +98,7 @@ impl Receiver {
         Self {
             shared,
             attached: true,
+            connection: None,
             unwatched: false,
             waiter,
             ticket,
@@ -113,18 +123,21 @@ impl Receiver {
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<(Frame, Receipt)> {
         let mut handed = None;
         let mut unwatched = false;
-        self.poll_core(cx, |core, now, limits, next| {
+        let connection = self.connection.take();
+        self.poll_core(cx, |state, now, limits, next| {
             // Only a WebSocket can be pinged; receivers of single frames attach without pings.
             let Step::Frame(frame) = next else { return ControlFlow::Continue(()) };
             let (messages, bytes) = frame.load();
-            core.frame_handed_over(now, limits, messages, bytes);
-            unwatched = core.is_attached() && core.watch();
-            handed = Some((frame, messages));
+            state.core.frame_handed_over(now, limits, messages, bytes);
+            unwatched = state.core.is_attached() && state.core.watch();
+            let carrier = connection.as_ref().map(|it| state.carriers.take_on(it));
+            handed = Some((frame, messages, carrier));
             ControlFlow::Break(())
         });
+        self.connection = connection;
         self.unwatched |= unwatched;
-        let Some((frame, messages)) = handed else { return Poll::Pending };
-        Poll::Ready((frame, Receipt::new(Arc::clone(&self.shared), messages)))
+        let Some((frame, messages, carrier)) = handed else { return Poll::Pending };
+        Poll::Ready((frame, Receipt::new(Arc::clone(&self.shared), messages, carrier)))
     }
 
     /// The receiver stays, while frames of its are on their way: a connection that takes nothing
@@ -150,7 +163,7 @@ impl Receiver {
     fn poll_core(
         &mut self,
         cx: &mut Context<'_>,
-        mut take: impl FnMut(&mut Core, Instant, &Limits, Step) -> ControlFlow<()>,
+        mut take: impl FnMut(&mut State, Instant, &Limits, Step) -> ControlFlow<()>,
     ) {
         loop {
             let now = clock::now();
@@ -159,7 +172,7 @@ impl Receiver {
             let (enough, attached, due) = shared.with(|state, wakes| {
                 let mut enough = false;
                 while !enough && let Some(step) = state.core.poll_frame(now, &shared.limits) {
-                    enough = take(&mut state.core, now, &shared.limits, step).is_break();
+                    enough = take(state, now, &shared.limits, step).is_break();
                 }
                 state.wake_sender(&shared.limits, wakes);
                 if !enough {

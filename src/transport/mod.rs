@@ -41,7 +41,10 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn session(receiver: Receiver, watch: Option<PeerWatch>) -> Self {
+    pub(crate) fn session(mut receiver: Receiver, watch: Option<PeerWatch>) -> Self {
+        if let Some(connection) = watch.as_ref().and_then(PeerWatch::connection) {
+            receiver.over(connection);
+        }
         Self::Session { receiver, gone: watch.map(PeerWatch::gone) }
     }
 
