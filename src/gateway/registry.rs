@@ -45,7 +45,7 @@ struct Entry {
     ticket: Option<Ticket>,
 }
 
-/// What a session segment stands for.
+/// The meaning of a session segment.
 pub(crate) enum Lookup {
     /// A session that lives, or has closed a moment ago.
     Found(Arc<Shared>),
@@ -83,8 +83,8 @@ impl Registry {
         self.lock().by_segment.get(segment).map(|entry| Arc::clone(&entry.session))
     }
 
-    /// The session of an HTTP transport, for a receiver: one that has ended is answered once, an
-    /// unknown one is made.
+    /// The session of an HTTP transport, for a receiver. An ended session is told once; an unknown
+    /// session is created.
     pub(crate) fn find_or_create<E>(
         self: &Arc<Self>,
         segment: &str,

@@ -9,7 +9,7 @@ use crate::escape::Escaped;
 /// Why a session ended: a code and a text, as the client's close event shows them (SockJS 0.3.3,
 /// close frames).
 ///
-/// Applications use 1000 and 3000 to 4999. The constants are the ones that Sockeye itself uses.
+/// Applications use 1000 and 3000 to 4999. The constants are those that Sockeye itself uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     code: u16,
@@ -19,7 +19,7 @@ pub struct CloseReason {
 impl CloseReason {
     /// 1000, the default of a session whose handler has returned.
     pub const NORMAL: Self = Self::fixed(1000, "Normal closure");
-    /// 1002, the transport was lost, or nobody came for the next poll within the disconnect delay.
+    /// 1002, the transport was lost, or the client sent no next poll within the disconnect delay.
     pub const INTERRUPTED: Self = Self::fixed(1002, "Connection interrupted");
     /// 1002, a WebSocket peer broke RFC 6455.
     pub const PROTOCOL_ERROR: Self = Self::fixed(1002, "Protocol error");
@@ -55,7 +55,7 @@ impl CloseReason {
     pub const TOO_MUCH_HELD: Self = Self::fixed(1013, "too much memory held");
     /// 2010, answered to a second receiver of a session; the session itself goes on.
     pub const IN_USE: Self = Self::fixed(2010, "Another connection still open");
-    /// 3000, a WebSocket client sent what is no JSON array of strings.
+    /// 3000, a WebSocket client sent a text that is no JSON array of strings.
     pub const BROKEN_FRAMING: Self = Self::fixed(3000, "Broken framing.");
     /// 3000, a WebSocket peer gave no sign of life within `pong_timeout` of a ping.
     pub const NO_PONG: Self = Self::fixed(3000, "No response from heartbeat");
@@ -79,7 +79,7 @@ impl CloseReason {
         &self.reason
     }
 
-    /// What of the text a WebSocket close frame has room for: at most 123 bytes (RFC 6455, 5.5).
+    /// The part of the text that fits a WebSocket close frame: at most 123 bytes (RFC 6455, 5.5).
     pub fn short_reason(&self) -> &str {
         cut(&self.reason)
     }
@@ -93,7 +93,7 @@ impl CloseReason {
     }
 }
 
-/// What of a reason a WebSocket close frame has room for: 123 bytes (RFC 6455, control frames).
+/// Bytes of a reason that fit a WebSocket close frame (RFC 6455, control frames).
 pub(crate) fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(123)]
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 ///
 /// A heap and not a queue: sessions of one endpoint have the same delay, but a renewed deadline
 /// lies anywhere within the next delay. At the back of a queue it would be late by up to a whole
-/// one.
+/// delay.
 #[derive(Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<Deadline>>,
