@@ -1,5 +1,5 @@
-//! Parts that answers share: their future, plain text, preflights, and the headers that an answer
-//! takes from its request.
+//! What answers have in common: their future, plain text, preflights, and the headers that an
+//! answer takes from its request.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -47,7 +47,7 @@ pub(super) fn preflight(
     response
 }
 
-/// The headers that an answer of a session's resource takes from its request.
+/// What the answer of a session's resource takes from its request, and from nothing else.
 ///
 /// Made before the answer is: a poll waits for up to `heartbeat_delay`, and its request should not.
 pub(super) struct Decoration {

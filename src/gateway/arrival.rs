@@ -1,4 +1,5 @@
-//! Bodies of requests as they arrive: collected up to a limit, or discarded piece by piece.
+//! Bodies of requests as they arrive: kept up to a limit for who wants them, or thrown away piece
+//! by piece.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -17,23 +18,23 @@ use super::refusal::Refusal;
 use crate::escape::Escaped;
 use crate::session::{Buffered, Place, ReadingPause, Shared};
 
-/// The error of a request's body, for the log.
+/// What the gateway needs of a request's body: an error that can be logged.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The outcome of reading a payload's body.
+/// What became of a payload's body.
 pub(super) enum Arrived<'s> {
-    /// All of it, the place that it takes until its session has it, and the budget's count of its
-    /// bytes until then.
+    /// All of it, the place that it takes until its session has it, and what counts its bytes until
+    /// then.
     Whole(Bytes, Place<'s>, Buffered),
-    /// Its session was closed before that, and nothing of it is kept. `read`: the body was read to
-    /// its end.
+    /// Its session was closed before that, and nothing of it is kept. Whether it was read to its
+    /// end.
     Closed { read: bool },
 }
 
-/// The body of a payload, up to `payload_size`. While `waiting_payloads` of its session are on
-/// their way, this body is not polled: unread bytes stay with the client, or in the kernel.
+/// The body of a payload, up to `payload_size`. While its session has as many on their way as
+/// it may, this one is not touched: what nobody reads stays with the client, or in the kernel.
 ///
-/// `expects`: the client waits for `100 Continue`.
+/// `expects`: the client waits to be told that its body is wanted.
 pub(super) async fn arrive<'s, B>(
     endpoint: &Endpoint,
     body: B,
@@ -44,13 +45,16 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send,
     B::Data: Send,
 {
-    let Some(place) = in_time(endpoint.config.message_timeout, session.place()).await else {
+    let limit = endpoint.config.message_timeout;
+    let Some(place) = in_time(limit, Some(session), session.place()).await else {
         let limit = endpoint.config.waiting_payloads;
         session.log_crowded(limit);
         return Err(Refusal::Crowded { limit, read: false });
     };
     if let Some(place) = place {
-        return unless_late(endpoint, collect(endpoint, pin!(body), session, place, expects)).await;
+        let body = pin!(body);
+        let collected = collect(endpoint, body, session, place, expects);
+        return unless_late(endpoint, Some(session), collected).await;
     }
     let limit = endpoint.config.payload_size;
     let too_large = body.size_hint().lower() > limit as u64;
@@ -62,8 +66,8 @@ where
     }
 }
 
-/// Reads a refused body up to a limit and keeps nothing of it. True when that was all of it, and
-/// the connection is free for another request.
+/// Reads a body that nobody wants, up to a limit, and keeps nothing of it. True when that was
+/// all of it, and the connection is free for another request.
 ///
 /// Clients send first and read then: a connection closed on them while they send is reset, and
 /// their answer may be lost with it.
@@ -81,10 +85,10 @@ where
         return Ok(true);
     }
     if expects {
-        // Polling the body would tell the client to send it.
+        // Whoever polls the body has told the client to send it.
         return Ok(false);
     }
-    unless_late(endpoint, discard_pieces(endpoint, pin!(body), limit)).await
+    unless_late(endpoint, None, discard_pieces(endpoint, pin!(body), limit)).await
 }
 
 async fn collect<'s, B>(
@@ -172,10 +176,11 @@ where
 
 async fn unless_late<T>(
     endpoint: &Endpoint,
+    session: Option<&Shared>,
     arriving: impl Future<Output = Result<T, Refusal>> + Send,
 ) -> Result<T, Refusal> {
     let limit = endpoint.config.message_timeout;
-    in_time(limit, arriving).await.unwrap_or_else(|| {
+    in_time(limit, session, arriving).await.unwrap_or_else(|| {
         tracing::debug!(prefix = %endpoint.prefix, message_timeout = ?limit, "request body did not arrive in time");
         Err(Refusal::BodyLate { limit })
     })
@@ -186,19 +191,44 @@ fn broken(endpoint: &Endpoint, error: BoxError) -> Refusal {
     Refusal::BodyBroken
 }
 
-/// Whether the client sends its body only after `100 Continue` (RFC 9110, Expect).
+/// Whether the client sends its body only when it has been told to go on (RFC 9110, Expect).
 pub(super) fn expects(headers: &HeaderMap) -> bool {
     headers::lists(headers, header::EXPECT, "100-continue")
 }
 
 /// As a rule it is done at once, and needs no timer; so the timer is boxed, for no request that
 /// needs none should reserve it.
-async fn in_time<T>(limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
+///
+/// While a session is not read because memory is short, its client is not to blame: the clock
+/// stands still, and after that there is the whole time anew.
+async fn in_time<T>(
+    limit: Duration,
+    session: Option<&Shared>,
+    work: impl Future<Output = T> + Send,
+) -> Option<T> {
     let mut work = pin!(work);
     if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         return Some(done);
     }
-    Box::pin(tokio::time::timeout(limit, work)).await.ok()
+    Box::pin(async move {
+        let mut pause = session.map(ReadingPause::of);
+        let (mut timer, mut paused) = (pin!(tokio::time::sleep(limit)), false);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            if pause.as_mut().is_some_and(|pause| pause.poll_over(cx).is_pending()) {
+                paused = true;
+                return Poll::Pending;
+            }
+            if std::mem::take(&mut paused) {
+                timer.set(tokio::time::sleep(limit));
+            }
+            timer.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    })
+    .await
 }
 
 /// A body as it comes: as a rule in one piece, which is not copied. Bytes of bodies are kept here

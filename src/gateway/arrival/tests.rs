@@ -14,7 +14,7 @@ use crate::{EndpointConfig, Gateway, Session};
 
 const PIECE: usize = 1000;
 
-/// A piece of a body, which is counted as long as it is held.
+/// A piece of a body, which is counted as long as anybody has it.
 struct Piece([u8; PIECE], Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Piece {
@@ -79,7 +79,7 @@ impl Client {
     }
 
     fn say(&self, piece: impl Into<Bytes>) {
-        // A body that is no longer read is gone.
+        // A body that nobody reads any more is gone.
         let _ = self.pieces.send(piece.into());
     }
 
@@ -118,7 +118,7 @@ async fn open(gateway: &Gateway) {
     assert_eq!(answer.into_body().collect().await.expect("infallible").to_bytes(), "o\n");
 }
 
-/// All other tasks have done what they can: the clock is paused, and moves when no task is left to
+/// All other tasks have done what they can: the clock is paused, and moves when nobody is left to
 /// run.
 async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -152,8 +152,8 @@ async fn nothing_is_kept_of_a_body_that_nobody_wants() {
     }
 }
 
-/// The application closes its session while a payload is on its way: its first pieces were kept
-/// until the rest came.
+/// The application closes its session while a payload is on its way: what has arrived of it was
+/// kept until the rest came.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_closes_gives_up_what_arrives() {
     let gateway = gateway(EndpointConfig::default());
@@ -231,7 +231,7 @@ async fn so_many_payloads_of_a_session_arrive_and_no_more() {
     }
 }
 
-/// Payloads that wait for their turn are answered when the session closes.
+/// Payloads that wait for their turn are told when the session closes.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_closed_session() {
     let gateway = gateway(EndpointConfig { waiting_payloads: 1, ..EndpointConfig::default() });
@@ -246,4 +246,48 @@ async fn nobody_waits_for_a_closed_session() {
     session.close(crate::CloseReason::NORMAL, crate::EndedBy::Application);
     assert_eq!(second.await.expect("no panic").status(), 204, "as before: the session is known");
     assert!(!first.is_finished(), "the rest of it is awaited, so that its answer arrives");
+}
+
+/// A client sent a payload while memory was short. Its session held much, so that the payload was
+/// not read, and after `message_timeout` it was answered with 408, which closes a sockjs-client:
+/// a hoarder elsewhere cost it its session.
+#[tokio::test(start_paused = true)]
+async fn a_payload_that_waits_for_memory_is_not_late() {
+    let budget = crate::Budget::new(100 << 20);
+    let late = Duration::from_secs(60);
+    let gateway = Gateway::new().endpoint_with(
+        "/app",
+        EndpointConfig {
+            budget: budget.clone(),
+            message_timeout: late,
+            disconnect_delay: Duration::from_secs(6000),
+            ..EndpointConfig::default()
+        },
+        async |session: Session| _ = session.ended().await,
+    );
+    open(&gateway).await;
+    let message = "x".repeat(40_000);
+    let much = format!("[\"{message}\",\"{message}\"]");
+    let much = post(&gateway, "a/xhr_send", Full::new(Bytes::from(much)));
+    assert_eq!(much.await.expect("no panic").status(), 204);
+
+    let held = budget.hold(90 << 20);
+    let (client, body) = Client::new(PIECE + 2);
+    let answer = post(&gateway, "a/xhr_send", body);
+    client.send();
+    tokio::time::sleep(late * 3).await;
+    assert_eq!(client.kept(), 1, "it is not read");
+    assert!(!answer.is_finished());
+
+    drop(held);
+    tokio::time::sleep(late - Duration::from_secs(1)).await;
+    assert!(!answer.is_finished(), "it has the whole time anew");
+    client.say("[]");
+    assert_eq!(answer.await.expect("no panic").status(), 204);
+
+    // Without a shortage it is late.
+    let (_client, body) = Client::new(2);
+    let answer = post(&gateway, "a/xhr_send", body);
+    tokio::time::sleep(late + Duration::from_secs(1)).await;
+    assert_eq!(answer.await.expect("no panic").status(), 408);
 }
