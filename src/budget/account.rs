@@ -1,4 +1,4 @@
-//! A holder's account with a budget.
+//! What one holder has of a budget.
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use super::{Budget, Holder, signed};
 /// through while others wait.
 pub(crate) const UNPAUSED: usize = 64 * 1024;
 
-/// A holder's place in a budget, and its bytes outside queues.
+/// A holder's place in a budget, and what it holds beside its queues.
 pub(crate) struct Account {
     budget: Budget,
     key: usize,
@@ -17,13 +17,13 @@ pub(crate) struct Account {
     held: AtomicUsize,
 }
 
-/// The holder has been ended: its memory is about to be released, and no other holder may be ended
-/// for it.
+/// The holder has been ended: what it still holds is about to be given back, and nobody else is to
+/// be ended for it.
 const LEAVING: usize = 1 << (usize::BITS - 1);
 
 impl Account {
-    /// Enters a holder that holds `fixed` as long as it lives. Locks may be held: it ends no
-    /// session.
+    /// Enters a holder that holds `fixed` as long as it lives. Locks may be held: nobody is ended
+    /// for it.
     pub(crate) fn new(budget: &Budget, holder: Weak<dyn Holder>, fixed: usize) -> Self {
         budget.charge_quietly(signed(fixed));
         Self {
@@ -37,7 +37,7 @@ impl Account {
         &self.budget
     }
 
-    /// The bytes held outside the queues.
+    /// What is held beside the queues, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed) & !LEAVING
     }
@@ -51,7 +51,14 @@ impl Account {
         self.budget.charge(bytes);
     }
 
-    /// Marks the holder as ended: its memory counts as released. False when it was ended before.
+    /// A holder that has been ended holds so many bytes of what is counted already.
+    pub(crate) fn take_over(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::SeqCst);
+        self.budget.inner.leaving.fetch_add(signed(bytes), Ordering::SeqCst);
+    }
+
+    /// The holder has been ended: what it holds is as good as given back. False: it had been
+    /// before.
     pub(crate) fn end(&self) -> bool {
         let before = self.held.fetch_or(LEAVING, Ordering::SeqCst);
         if before & LEAVING != 0 {
@@ -69,7 +76,7 @@ impl Drop for Account {
         if rest & LEAVING != 0 {
             self.budget.inner.leaving.fetch_sub(signed(rest & !LEAVING), Ordering::SeqCst);
         }
-        // Quietly: the last handle may be dropped under a lock, and a release ends no session.
+        // Dropped wherever the last handle is, and less can end nobody.
         self.budget.charge(-signed(rest & !LEAVING));
     }
 }
@@ -97,8 +104,8 @@ impl Held {
         }
     }
 
-    /// The same under locks: it ends no session, and the next loud charge does.
-    pub(crate) fn set_quietly(&mut self, bytes: usize) {
+    /// The same under locks: no session is ended for it, but by the next charge of another holder.
+    pub fn set_quietly(&mut self, bytes: usize) {
         self.budget.charge_quietly(signed(bytes) - signed(self.bytes));
         self.bytes = bytes;
     }

@@ -1,4 +1,4 @@
-//! Sends each message to all sessions.
+//! Sends what comes to everybody.
 
 use crate::serving::Serving;
 use sockeye::Session;
@@ -40,7 +40,8 @@ mod tests {
 
     use crate::clock;
 
-    /// A flooder at 4 MB/s ended all readers at 400 kB/s. A rate limit bounds its cost to them.
+    /// A flooder at 4 MB/s ended everybody who read 400 kB/s. Within its rate it costs them no more
+    /// than the rate.
     #[tokio::test(start_paused = true)]
     async fn a_flood_does_not_end_those_who_read() {
         for (rate, expected) in
@@ -62,7 +63,7 @@ mod tests {
                             flooder.send("x".repeat(size)).await;
                         }
                         tokio::time::sleep(tick).await;
-                        // The reader drains its queue.
+                        // It reads all that there is.
                         while let Some(Ok(_)) = flooder.recv().now_or_never() {}
                     }
                 };

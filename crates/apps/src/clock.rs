@@ -1,4 +1,4 @@
-//! The only place where the apps read the clock.
+//! The place where the apps ask what time it is.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Sends each message back.
+//! Sends back what comes.
 
 use sockeye::Session;
 
@@ -9,8 +9,8 @@ use sockeye::Session;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the session with 1000, behind all that was sent; messages received and
-/// not yet sent back are lost.
+/// Dropping the future ends the session with 1000, behind all that was sent; what it had received
+/// and not yet sent back is lost.
 pub async fn echo(mut session: Session) {
     while let Some(message) = session.recv().await {
         if session.send(message).await.is_err() {

@@ -7,14 +7,14 @@ use sockeye::{CloseReason, Session};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the session with 1000, behind all that was sent; a message received and
-/// not yet answered is lost.
+/// Dropping the future ends the session with 1000, behind all that was sent; what it had received
+/// and not yet answered is lost.
 pub async fn line_echo(mut session: Session) {
     let Some(message) = session.recv().await else { return };
     let Some(line) = message.as_text() else { return };
     if session.send(format!("[ECHO]{line}(from Server!)")).await.is_err() {
-        // The client is gone, or the answer is too large for a record; a close with 1000 would
-        // report success.
+        // The client is gone, or the answer is too large for a record; then 1000 would say that all
+        // went well.
         session.close(CloseReason::TOO_LARGE.code(), CloseReason::TOO_LARGE.reason().to_owned());
     }
 }

@@ -1,4 +1,4 @@
-//! Errors for clients.
+//! Errors that a client is told.
 
 use serde::Serialize;
 

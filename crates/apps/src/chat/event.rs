@@ -1,4 +1,4 @@
-//! Events for the members of a room, as JSON objects or as lines of text.
+//! What members of a room are told: events, as JSON objects or as lines of text.
 
 use std::borrow::Cow;
 
@@ -8,15 +8,14 @@ use super::error::{Code, RequestError};
 use super::label::{Label, NOTICES};
 use sockeye::{Message, TcpEndpoint};
 
-/// The form in which a member gets events.
+/// How members of a room are written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For clients that have only sent messages: `name` and `message`, enough for a page that
-    /// prints them.
+    /// To those who have only ever talked: just what a page needs that prints `name` and `message`.
     Plain,
-    /// For clients that have sent a name or a room: type, room and time of each event as well.
+    /// To those who have given a name or chosen a room: what an event is, where and when it was.
     Full,
-    /// For clients that speak in lines: no JSON.
+    /// To those who speak in lines: no JSON.
     Line,
 }
 
@@ -32,7 +31,7 @@ impl Form {
     }
 }
 
-/// An event for members of a room.
+/// Something that is told to members of a room.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event<'a> {
     Said { name: &'a Label, message: &'a str, id: Option<&'a str> },
@@ -45,7 +44,7 @@ pub(super) enum Event<'a> {
     Pong { ping: &'a str },
 }
 
-/// A message in the history.
+/// What somebody said, as the history keeps it.
 #[derive(Debug, Serialize)]
 pub(super) struct Said {
     pub(super) name: Label,
@@ -66,9 +65,10 @@ impl Said {
 }
 
 impl Event<'_> {
-    /// The event in a member's form; `at` is in milliseconds since 1970.
+    /// The event as members see it who are written to in this form; `at` is in milliseconds since
+    /// 1970.
     ///
-    /// In JSON every event has a `name` and a `message`.
+    /// Whatever it is, in JSON it has a `name` and a `message`.
     pub(super) fn write(&self, form: Form, room: &Label, at: u64) -> Message {
         let (kind, name, message) = self.headline(room);
         let object = match (form, self) {
@@ -169,8 +169,8 @@ fn line(event: &Event<'_>, headline: &str) -> String {
         Event::Said { name, message, .. } => {
             let line = format!("[{name}]{}", unbroken(message));
             let bytes = TcpEndpoint::record_len(&line);
-            // Possible only where `message_chars` is far above its default; members are told
-            // instead of left out.
+            // Possible only where `message_chars` is far above its default; then it shall not pass
+            // in silence.
             if bytes <= TcpEndpoint::LONGEST_RECORD {
                 line
             } else {

@@ -1,4 +1,4 @@
-//! State shared by all sessions of a chat.
+//! What all sessions of a chat share.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use super::room::{ChatRoom, Key};
 use crate::clock;
 use sockeye::hub::Hub;
 
-/// State shared by all sessions of a chat.
+/// What all sessions of a chat share.
 pub(super) struct ChatState {
     hub: Hub,
     pub(super) config: ChatConfig,
@@ -20,7 +20,7 @@ pub(super) struct ChatState {
     // For counting in and out only, and never held together with a room's floor.
     directory: Mutex<Directory<ChatRoom>>,
     guests: AtomicU64,
-    /// Keys are kept as hashes under a random key, so that no client can construct a collision.
+    /// Keys are kept as hashes, which nobody can make meet.
     keys: RandomState,
 }
 
@@ -55,13 +55,13 @@ impl ChatState {
         Key(self.keys.hash_one(key))
     }
 
-    /// A name for a client without one.
+    /// A name for somebody who has not given one.
     pub(super) fn guest(&self) -> Label {
         let number = self.guests.fetch_add(1, Ordering::Relaxed) + 1;
         Label::own(format!("guest-{number}"))
     }
 
-    /// The rooms, without the expired ones.
+    /// The rooms, without those whose time has passed.
     pub(super) fn directory(&self) -> MutexGuard<'_, Directory<ChatRoom>> {
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
         directory.forget(clock::now(), self.config.forget_after);

@@ -1,4 +1,4 @@
-//! Configuration of the ICE servers, and of access to them.
+//! Which ICE servers to hand out, and to whom.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::url::{IceUrl, IceUrlError};
 
-/// ICE servers, and the conditions on which clients get them.
+/// ICE servers, and the conditions on which they are handed out.
 ///
 /// From a file, it is the configuration that `RTCPeerConnection` takes and a few members more:
 ///
@@ -36,14 +36,13 @@ pub struct IceConfig {
     /// How long credentials that are made from a shared secret are valid, and how long a client may
     /// use an answer; 1 s to 7 days, in a file in seconds. Default: 1 h.
     pub ttl: Duration,
-    /// The token that a client must send as `Authorization: Bearer …`. Default: none, every client
-    /// is answered.
+    /// What a client must send as `Authorization: Bearer …`. Default: none, everybody is answered.
     pub token: Option<String>,
     /// Requests answered for one address in a minute; for IPv6, one network of 64 bits.
     /// `requestsPerMinute` in a file. Default: 60.
     pub requests_per_minute: NonZeroU32,
-    /// Addresses counted at the same time. With more, all counts start again at zero. Not in a
-    /// file. Default: 100,000.
+    /// Addresses that are told apart at the same time. When there are more, all start with a clean
+    /// slate. Not in a file. Default: 100,000.
     pub addresses: usize,
 }
 
@@ -57,7 +56,7 @@ pub struct IceServer {
 /// How a client proves to a TURN server that it may use it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// Without credentials: a STUN server.
+    /// It needs not: a STUN server.
     None,
     /// With a name and a password that stay the same.
     Fixed {
@@ -79,8 +78,8 @@ impl IceConfig {
     ///
     /// # Errors
     ///
-    /// [`IceConfigError`] names the member that is wrong. Unknown members are errors: they are
-    /// misspelled known ones.
+    /// [`IceConfigError`] names the member that is wrong. Members that mean nothing are errors:
+    /// they are misspelled ones.
     pub fn from_json(text: &str) -> Result<Self, IceConfigError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let file: File =
@@ -122,18 +121,18 @@ impl IceServer {
         }
     }
 
-    /// The server's URLs.
+    /// Where it is.
     pub fn urls(&self) -> &[IceUrl] {
         &self.urls
     }
 
-    /// The credentials that its clients need.
+    /// What its clients need.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 }
 
-/// Shows the kind alone: secrets stay out of logs.
+/// Tells the kind alone: logs are read by many.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -153,15 +152,15 @@ pub enum IceServerError {
     /// Browsers refuse a TURN server without credentials.
     #[error("a TURN server needs username and credential, or a secret")]
     NoCredentials,
-    /// Credentials for a STUN server, which takes none.
+    /// Credentials that nobody asks for.
     #[error("username, credential and secret are for TURN servers, and urls names none")]
     NoTurn,
-    /// An empty secret.
+    /// A secret that everybody knows.
     #[error("secret is empty")]
     EmptySecret,
 }
 
-/// Why a file can't be read as an [`IceConfig`].
+/// Why a file is no [`IceConfig`].
 #[derive(Debug, thiserror::Error)]
 pub enum IceConfigError {
     /// It is no JSON.
@@ -170,9 +169,9 @@ pub enum IceConfigError {
     /// A member is wrong.
     #[error("{field}: {problem}")]
     Field {
-        /// The member's path, such as `iceServers[1].urls[0]`.
+        /// Which, such as `iceServers[1].urls[0]`.
         field: String,
-        /// The problem with it.
+        /// What about it.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! All rooms: finding, creating and dropping them, and driving their timeouts.
+//! All rooms: finding, creating and forgetting them, and keeping their time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,8 @@ pub(super) struct Directory {
 #[derive(Default)]
 struct Index {
     rooms: BTreeMap<RoomNumber, Arc<Cell>>,
-    /// The empty rooms, and since when. Expired ones are dropped at the next access to the index.
+    /// The empty ones, and since when. They are forgotten when somebody asks for a room: until then
+    /// they harm nobody.
     empty: BTreeSet<(Instant, RoomNumber)>,
 }
 
@@ -43,7 +44,7 @@ struct State {
     is_timed: bool,
 }
 
-/// A room's public summary.
+/// A room as others see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RoomSummary {
     /// Its number.
@@ -54,7 +55,7 @@ pub struct RoomSummary {
     pub away: usize,
 }
 
-/// The limit of rooms is reached, and none is empty.
+/// There are as many rooms as may be, and somebody is in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("all rooms are in use: rooms is {limit}")]
 pub struct TooManyRooms {
@@ -77,7 +78,7 @@ impl Directory {
         &self.config
     }
 
-    /// The topic of the event relay.
+    /// Where the sessions of the event relay meet.
     pub(super) fn events(&self) -> Topic {
         self.hub.topic("events")
     }
@@ -86,7 +87,7 @@ impl Directory {
         HubSession { hub: self.hub.clone(), sender }
     }
 
-    /// Lets a session into a room, which is created if it doesn't exist.
+    /// Lets somebody into a room, which is made if it isn't there.
     pub(super) fn enter(
         self: &Arc<Self>,
         number: RoomNumber,
@@ -98,7 +99,7 @@ impl Directory {
         self.enter_open(index, cell, now, join)
     }
 
-    /// Lets a session into an existing room.
+    /// Lets somebody into a room that exists.
     pub(super) fn enter_existing(
         self: &Arc<Self>,
         number: RoomNumber,
@@ -117,8 +118,7 @@ impl Directory {
         now: Instant,
         join: impl FnOnce(&mut CallRoom<HubSession>, Instant) -> Result<Arc<str>, MessageError>,
     ) -> Result<(Arc<Cell>, Arc<str>), MessageError> {
-        // The room is locked before the directory is unlocked, so that it is not dropped in
-        // between.
+        // The room is locked before the directory is let go: nobody can forget it in between.
         let mut state = cell.lock();
         if let Some(since) = state.empty_since.take() {
             index.empty.remove(&(since, cell.number));
@@ -142,7 +142,7 @@ impl Directory {
         result
     }
 
-    /// Follows up each change of a room: its timer, its place among the empty rooms.
+    /// After whatever may have changed a room.
     fn after(self: &Arc<Self>, cell: &Arc<Cell>, mut state: MutexGuard<'_, State>) {
         if !state.is_timed && state.room.next_timeout().is_some() {
             state.is_timed = true;
@@ -206,7 +206,7 @@ impl Directory {
         self.index(clock::now()).rooms.get(&number).cloned()
     }
 
-    /// The index, without expired rooms.
+    /// The index, without the rooms that have been empty too long.
     fn index(&self, now: Instant) -> MutexGuard<'_, Index> {
         // Nothing panics under this lock.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
@@ -244,15 +244,15 @@ impl Index {
 
     fn note_empty(&mut self, cell: &Cell, now: Instant) {
         let mut state = cell.lock();
-        // A participant may have joined since, or another task noted this before.
+        // Somebody may have come since, or told this before.
         if state.room.is_empty() && state.empty_since.is_none() {
             state.empty_since = Some(now);
             self.empty.insert((now, cell.number));
         }
     }
 
-    /// Rooms in the set of empty rooms are empty: a join removes its room first, under the same
-    /// lock.
+    /// What is in the set of empty rooms is empty: whoever enters takes it out first, under the
+    /// same lock.
     fn forget(&mut self, since: Instant, number: RoomNumber) {
         self.empty.remove(&(since, number));
         self.rooms.remove(&number);
@@ -270,13 +270,13 @@ impl Cell {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under this lock but a bug in the room, for which a wrong roster is better
-        // than being closed forever.
+        // Nothing panics under this lock but a bug in the room, which is better off with a wrong
+        // roster than closed for ever.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Drives a room's timeouts while a participant is away.
+/// Tells a room the time for as long as somebody is away from it.
 async fn keep_time(directory: Arc<Directory>, cell: Arc<Cell>) {
     loop {
         let due = {

@@ -1,4 +1,5 @@
-//! Client messages: JSON text to typed messages, with errors that name the wrong member.
+//! What clients say: JSON text to typed messages, with an error that names the member that is
+//! wrong.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use super::number::RoomNumber;
 use super::signal::{Kind, Signal};
 use super::token::Token;
 
-/// Bytes of a reference as it stands in the message: mailboxes keep it with the message.
+/// Bytes of a reference as it stands in the message: it is kept with what waits in a mailbox.
 const MAX_REFERENCE: usize = 256;
 
 /// One message of a client.
@@ -30,7 +31,7 @@ pub(super) enum Incoming<'m> {
     Leave {
         room: Option<RoomNumber>,
     },
-    /// Asks for a pong.
+    /// Asks whether somebody listens.
     Ping {
         reference: Option<&'m RawValue>,
     },
@@ -39,7 +40,7 @@ pub(super) enum Incoming<'m> {
 /// How a participant of protocol 2 comes into a room.
 #[derive(Debug)]
 pub(super) enum Way {
-    /// As a new participant.
+    /// As somebody new.
     New { name: Option<Box<str>> },
     /// As the participant it was.
     Back { id: Box<str>, token: Option<Token>, fresh: bool, seen: Option<u64> },
@@ -57,7 +58,7 @@ impl<'m> Incoming<'m> {
     }
 }
 
-/// All known members, not parsed yet. `null` counts as absent.
+/// All members that mean anything, not yet looked into. `null` counts as absent.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Object<'m> {
@@ -154,8 +155,8 @@ impl<'m> Object<'m> {
                 seen,
             }),
             (None, None) => Ok(Way::New { name: name.map(named).transpose()? }),
-            (Some(_), None) => Err(wanted("token", "the token that `welcome` gave with the id")),
-            (None, Some(_)) => Err(wanted("id", "the id that `welcome` gave with the token")),
+            (Some(_), None) => Err(wanted("token", "what `welcome` gave with the id")),
+            (None, Some(_)) => Err(wanted("id", "what `welcome` gave with the token")),
         }
     }
 

@@ -1,15 +1,15 @@
-//! Messages kept for a participant, so that it misses none when its transport breaks.
+//! What is kept for a participant, so that it misses nothing when its transport breaks.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use sockeye::Message;
+use sockeye::{Budget, Held, Message};
 
 /// The messages for one participant: first those that were handed to its session, which may not
 /// have reached it, then those that wait because it is away.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mailbox {
     letters: VecDeque<Letter>,
     /// How many of them, from the front, were handed over.
@@ -18,10 +18,16 @@ pub(super) struct Mailbox {
     last_seq: u64,
     /// The `seq` of the last one handed over.
     last_handed: u64,
-    /// The `seq` of the last one before the current incarnation: gaps up to there don't count as
+    /// The `seq` of the last one before the incarnation of now: what is missing up to there is not
     /// missed.
     renewed_at: u64,
+    budget: Budget,
+    /// What the letters hold of it.
+    held: Held,
 }
+
+/// What a letter holds beside its text, in bytes: its place here, and what a message has of its own.
+const LETTER: usize = size_of::<Letter>() + 128;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -36,12 +42,12 @@ struct Letter {
     subject: Subject,
 }
 
-/// A letter's subject.
+/// What a letter is about.
 #[derive(Debug)]
 pub(super) enum Subject {
     /// A peer connection of this incarnation.
     Connection(Option<Requested>),
-    /// A text, which concerns any incarnation.
+    /// Something that concerns any incarnation.
     Text(Option<Requested>),
     /// A message that the participant itself has sent.
     Receipt,
@@ -54,11 +60,24 @@ pub(super) struct Requested {
     pub(super) reference: Box<RawValue>,
 }
 
-/// The mailbox has no room for another waiting letter.
+/// There is no room left for one more that waits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MailboxFull;
 
 impl Mailbox {
+    pub(super) fn new(budget: &Budget) -> Self {
+        Self {
+            letters: VecDeque::new(),
+            handed: 0,
+            bytes: 0,
+            last_seq: 0,
+            last_handed: 0,
+            renewed_at: 0,
+            budget: budget.clone(),
+            held: budget.hold(0),
+        }
+    }
+
     /// How many letters are not handed over.
     pub(super) fn waiting(&self) -> usize {
         self.letters.len() - self.handed
@@ -69,15 +88,20 @@ impl Mailbox {
         self.last_seq + 1
     }
 
-    /// Keeps a letter that the session has taken; older ones make room.
+    /// Keeps a letter that the session has taken, in place of older ones.
     pub(super) fn keep_handed(&mut self, message: Message, subject: Subject, limits: Limits) {
-        debug_assert_eq!(self.handed, self.letters.len(), "waiting letters are handed over first");
+        debug_assert_eq!(
+            self.handed,
+            self.letters.len(),
+            "nothing is handed over before what waits"
+        );
         self.last_seq += 1;
         self.last_handed = self.last_seq;
         if self.make_room(message.len(), limits) {
             self.push(message, subject);
             self.handed = self.letters.len();
         }
+        self.tell();
     }
 
     /// Keeps a letter until the participant is back.
@@ -88,33 +112,36 @@ impl Mailbox {
         limits: Limits,
     ) -> Result<(), MailboxFull> {
         if !self.make_room(message.len(), limits) {
-            // A receipt has a number all the same: the gap tells that it is missing. The sender of
-            // any other letter gets an error.
+            // A receipt has a number all the same: the gap tells that it is missing. Of all else
+            // the sender hears.
             self.last_seq += u64::from(matches!(subject, Subject::Receipt));
+            self.tell();
             return Err(MailboxFull);
         }
         self.last_seq += 1;
         self.push(message, subject);
+        self.tell();
         Ok(())
     }
 
-    /// The client is back and has received all letters up to `seen`, if it says so: drops these,
-    /// and marks all others as waiting. Returns the number of missing letters.
+    /// The client is back and has got everything up to `seen`, if it says so: drops that, and takes
+    /// all else for waiting. Returns how many are missing.
     pub(super) fn rewind(&mut self, seen: Option<u64>) -> u64 {
-        // A client can't have seen a number that is not assigned yet.
+        // Nobody can have seen what has no number yet.
         let seen = seen.unwrap_or(self.last_handed).min(self.last_seq);
         while self.letters.front().is_some_and(|letter| letter.seq <= seen) {
             self.drop_front();
         }
         self.handed = 0;
         self.last_handed = self.last_handed.min(seen);
+        self.tell();
         let since = seen.max(self.renewed_at);
         let there = self.letters.iter().filter(|letter| letter.seq > since).count();
         self.last_seq - since - there as u64
     }
 
-    /// A new incarnation is back: drops the letters that it must not get, and returns the receipts
-    /// that are due for them.
+    /// A new incarnation is back: drops all that it must not get, and returns the receipts that are
+    /// due for it.
     pub(super) fn renew(&mut self) -> Vec<Requested> {
         let mut expired = Vec::new();
         let waiting = self.letters.split_off(self.handed);
@@ -130,11 +157,12 @@ impl Mailbox {
                 Subject::Receipt => {}
             }
         }
+        self.tell();
         expired
     }
 
-    /// Hands over waiting letters, in order, for as long as `offer` takes them. Returns the
-    /// receipts that are due for them.
+    /// Hands over what waits, in order, for as long as `offer` takes it. Returns the receipts that
+    /// are due for it.
     pub(super) fn hand_over(&mut self, mut offer: impl FnMut(Message) -> bool) -> Vec<Requested> {
         let mut delivered = Vec::new();
         while let Some(letter) = self.letters.get_mut(self.handed) {
@@ -143,7 +171,7 @@ impl Mailbox {
             }
             self.last_handed = letter.seq;
             self.handed += 1;
-            // Once is enough: the sender has its receipt when a letter is handed over again.
+            // Once is enough: a letter that is handed over again is no news to its sender.
             if let Subject::Connection(requested) | Subject::Text(requested) = &mut letter.subject {
                 delivered.extend(requested.take());
             }
@@ -151,10 +179,11 @@ impl Mailbox {
         delivered
     }
 
-    /// The participant is gone: returns the receipts that are due for its waiting letters.
+    /// The participant is gone: returns the receipts that are due for what has waited.
     pub(super) fn expire(&mut self) -> Vec<Requested> {
         let waiting = self.letters.split_off(self.handed);
         self.clear();
+        self.tell();
         let requested = waiting.into_iter().filter_map(|letter| match letter.subject {
             Subject::Connection(requested) | Subject::Text(requested) => requested,
             Subject::Receipt => None,
@@ -162,7 +191,8 @@ impl Mailbox {
         requested.collect()
     }
 
-    /// Drops handed letters as far as needed; false when that is not enough.
+    /// Drops what was handed over as far as needed; false when that is not enough, or the process is
+    /// short of memory.
     fn make_room(&mut self, bytes: usize, limits: Limits) -> bool {
         let fits = |mailbox: &Self| {
             mailbox.letters.len() < limits.messages
@@ -171,7 +201,13 @@ impl Mailbox {
         while !fits(self) && self.handed > 0 {
             self.drop_front();
         }
-        fits(self)
+        fits(self) && !self.budget.is_short()
+    }
+
+    /// Has the budget count what the letters hold now. The room is locked, so nobody is ended for
+    /// it.
+    fn tell(&mut self) {
+        self.held.set_quietly(self.bytes + self.letters.len() * LETTER);
     }
 
     fn push(&mut self, message: Message, subject: Subject) {

@@ -1,4 +1,4 @@
-//! The secret with which a client returns as the same participant.
+//! What proves that a client is the participant it was.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// Shows nothing: secrets stay out of logs.
+/// Tells nothing: logs are read by many.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")

@@ -1,4 +1,4 @@
-//! The handshake request that the backend sees.
+//! What the backend is asked.
 
 use http::HeaderName;
 use http::header::{ACCEPT_LANGUAGE, COOKIE, ORIGIN, USER_AGENT};

@@ -1,8 +1,8 @@
-//! One room: its participants, and the messages to them. No locks, no clock, no sockets.
+//! One room: who is in it, and who is told what. No locks, no clock, no sockets.
 //!
-//! **The driver's contract: call one input at a time, and [`CallRoom::handle_timeout`] no later
-//! than [`CallRoom::next_timeout`]. All messages that the input causes have been offered to the
-//! [`RoomSession`]s when it returns.**
+//! **The driver's contract: call one input at a time, and [`CallRoom::handle_timeout`] no later than
+//! [`CallRoom::next_timeout`]. What the input causes has been offered to the [`RoomSession`]s when it
+//! returns.**
 
 mod participant;
 mod signals;
@@ -20,7 +20,7 @@ use super::number::RoomNumber;
 use super::outgoing::{self, Change, Fate, Welcome};
 use super::token::Token;
 use crate::clock::LONGEST_DELAY;
-use sockeye::Message;
+use sockeye::{Budget, Message};
 
 /// A session, as a room needs it.
 pub(super) trait RoomSession {
@@ -41,6 +41,8 @@ pub(super) trait RoomSession {
 pub(super) struct CallRoom<S> {
     number: RoomNumber,
     limits: Limits,
+    /// Counts what mailboxes hold.
+    budget: Budget,
     /// In the order of joining.
     participants: Vec<Participant<S>>,
     revision: u64,
@@ -57,7 +59,7 @@ struct Limits {
     grace: Duration,
 }
 
-/// The identity of a new participant.
+/// Who a new participant is to be.
 pub(super) struct Identity {
     pub(super) id: Arc<str>,
     pub(super) token: Token,
@@ -85,7 +87,16 @@ impl<S: RoomSession> CallRoom<S> {
             mailbox,
             grace: config.grace.min(LONGEST_DELAY),
         };
-        Self { number, limits, participants: Vec::new(), revision: 0, joins: 0, broken: Vec::new() }
+        let budget = config.budget.clone();
+        Self {
+            number,
+            limits,
+            budget,
+            participants: Vec::new(),
+            revision: 0,
+            joins: 0,
+            broken: Vec::new(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -149,7 +160,7 @@ impl<S: RoomSession> CallRoom<S> {
         Ok(id)
     }
 
-    /// A session of protocol 2 joins as a new participant.
+    /// A session of protocol 2 joins as somebody new.
     pub(super) fn join_two(
         &mut self,
         identity: Identity,
@@ -159,7 +170,7 @@ impl<S: RoomSession> CallRoom<S> {
     ) -> Result<Arc<str>, MessageError> {
         self.check_room()?;
         let Identity { id, token } = identity;
-        let side = Side::Two { token, session: Ok(session), mailbox: Mailbox::default() };
+        let side = Side::Two { token, session: Ok(session), mailbox: Mailbox::new(&self.budget) };
         self.enter(
             Participant { id: Arc::clone(&id), name, incarnation: 1, joined: 0, side },
             Change::Joined,
@@ -229,12 +240,12 @@ impl<S: RoomSession> CallRoom<S> {
         true
     }
 
-    /// The earliest time when an absent participant will be gone.
+    /// When somebody who is away will be gone.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.participants.iter().filter_map(|one| one.side.gone_at()).min()
     }
 
-    /// Removes participants that have been away too long.
+    /// Removes who has been away too long.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let gone = |one: &Participant<S>| one.side.gone_at().is_some_and(|at| at <= now);
         while let Some(place) = self.participants.iter().position(gone) {
@@ -386,7 +397,7 @@ impl<S: RoomSession> CallRoom<S> {
         }
     }
 
-    /// Tells all others of protocol 2 about a participant. Absent participants get the whole roster
+    /// Tells all others of protocol 2 about a participant. Those who are away read the whole roster
     /// when they return.
     fn tell_others(&mut self, place: usize, change: Change) {
         let participant = &self.participants[place];

@@ -1,4 +1,4 @@
-//! Signals between participants, and receipts to their senders.
+//! What participants say to each other, and what senders learn of it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use super::participant::{Participant, Side};
 use super::{CallRoom, RoomSession};
 
 impl<S: RoomSession> CallRoom<S> {
-    /// A participant sends a signal to one other or to all. `session` is the sender's.
+    /// A participant says something to one other or to all. `session` is the one that says it.
     ///
     /// The error is for the sender. `MailboxFull` is told by the room itself, because others may
     /// have got the message.
@@ -40,7 +40,7 @@ impl<S: RoomSession> CallRoom<S> {
     fn receivers(&self, sender: usize, signal: &Signal<'_>) -> Result<Vec<usize>, MessageError> {
         let addressed = match (&signal.to, &self.participants[sender].side) {
             (Some(to), Side::Two { .. }) => to,
-            // Protocol 1 addresses the whole room only.
+            // Protocol 1 knows the whole room and nobody in particular.
             (Some(_), Side::One { .. }) | (None, _) => {
                 return Ok((0..self.participants.len()).filter(|place| *place != sender).collect());
             }
@@ -111,7 +111,7 @@ impl<S: RoomSession> CallRoom<S> {
         outcome
     }
 
-    /// Reports the fate of a message to its sender.
+    /// Tells a sender what became of its message.
     fn report(&mut self, sender: usize, signal: &Signal<'_>, outcome: &Outcome) {
         if !outcome.full.is_empty() {
             let mailbox::Limits { messages, bytes } = self.limits.mailbox;
@@ -127,14 +127,14 @@ impl<S: RoomSession> CallRoom<S> {
             }
         }
         let Some(reference) = signal.reference else { return };
-        let no_receiver =
+        let nobody =
             outcome.queued.is_empty() && outcome.expired.is_empty() && outcome.full.is_empty();
         for (fate, receivers) in [
             (Fate::Delivered, &outcome.delivered),
             (Fate::Queued, &outcome.queued),
             (Fate::Expired, &outcome.expired),
         ] {
-            if !receivers.is_empty() || (no_receiver && fate == Fate::Delivered) {
+            if !receivers.is_empty() || (nobody && fate == Fate::Delivered) {
                 self.receipt(sender, fate, reference, &ids(receivers));
             }
         }
@@ -152,14 +152,14 @@ impl<S: RoomSession> CallRoom<S> {
             mailbox.keep_handed(message, Subject::Receipt, limits);
             return;
         }
-        // A receipt that doesn't fit counts as missed in the next `welcome`.
+        // What doesn't fit is missed, as `welcome` will tell.
         let _ = mailbox.keep_waiting(message, Subject::Receipt, limits);
         if session.is_ok() {
             self.broken.push(Arc::clone(id));
         }
     }
 
-    /// Sends the requested receipts for messages to `receiver`.
+    /// Tells those who have asked for it what became of messages that `receiver` was to get.
     pub(super) fn receipts(&mut self, fate: Fate, requested: Vec<Requested>, receiver: &str) {
         for Requested { sender, reference } in requested {
             if let Some(place) = self.place(&sender) {
@@ -169,12 +169,12 @@ impl<S: RoomSession> CallRoom<S> {
     }
 }
 
-/// The receivers of a message, by its fate.
+/// Who has got a message.
 #[derive(Default)]
 struct Outcome {
     delivered: Vec<Arc<str>>,
     queued: Vec<Arc<str>>,
-    /// Lost at this moment, without a way to return.
+    /// Lost this moment, with no way to come back.
     expired: Vec<Arc<str>>,
     /// Away, with a full mailbox.
     full: Vec<Arc<str>>,

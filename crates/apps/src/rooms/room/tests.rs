@@ -52,7 +52,7 @@ impl RoomSession for TestSession {
     }
 }
 
-/// A client: its session, and its identity in the room.
+/// A client: its session, and who it is in the room.
 #[derive(Clone, Debug)]
 struct Client {
     session: TestSession,
@@ -215,11 +215,7 @@ fn a_page_of_protocol_1_is_told_once_whether_somebody_is_there() {
     stage.lose(&ann);
     stage.lose(&bob);
     stage.lose(&away);
-    assert_eq!(
-        stage.one("eve").heard()[0]["data"],
-        "false",
-        "an absent participant negotiates with none"
-    );
+    assert_eq!(stage.one("eve").heard()[0]["data"], "false", "who is away negotiates with nobody");
 }
 
 #[test]
@@ -690,6 +686,38 @@ fn a_mailbox_is_bounded_and_says_so() {
             "what was refused is not missed: its sender knows"
         );
     }
+}
+
+/// 900 participants that were away held 225 MB, and the defaults allowed 4 GB: what is kept counts
+/// with all else in the process, and when memory is short the sender hears that it was not kept.
+#[test]
+fn mailboxes_count_in_the_budget_and_are_full_while_memory_is_short() {
+    let budget = Budget::new(1 << 20);
+    let mut stage = Stage::with(RoomsConfig { budget: budget.clone(), ..RoomsConfig::default() });
+    let (ann, bob) = (stage.two_quiet(), stage.two_quiet());
+    stage.lose(&bob);
+    ann.texts();
+    let before = budget.used();
+    let text = json!({"type": "text", "data": "x".repeat(10_000)}).to_string();
+    for _ in 0..3 {
+        stage.say(&ann, &text).expect("kept");
+    }
+    let kept = budget.used() - before;
+    assert!((30_000..40_000).contains(&kept), "{kept}");
+    assert!(ann.texts().is_empty());
+
+    let others = budget.hold(1 << 20);
+    stage.say(&ann, &text).expect("the sender stays");
+    assert_eq!(ann.heard()[0]["code"], "mailbox_full");
+    assert_eq!(budget.used() - before - (1 << 20), kept);
+    drop(others);
+    stage.say(&ann, &text).expect("kept again");
+    assert!(ann.texts().is_empty());
+
+    let heard = stage.back(&bob, false, None).heard();
+    assert_eq!((&heard[0]["missed"], heard.len()), (&json!(0), 5));
+    drop(stage);
+    assert_eq!(budget.used(), 0);
 }
 
 #[test]
