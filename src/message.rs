@@ -1,4 +1,4 @@
-//! Messages, which applications send and receive.
+//! What an application sends and receives.
 
 mod places;
 
@@ -46,8 +46,8 @@ struct Binary {
     places: Places,
 }
 
-/// Two allocations, with the allocator's overhead, for the text and for the state that all holders
-/// of the message share.
+/// Two allocations with what the allocator adds to each, for the text and for what all who hold the
+/// message share.
 const OWN: usize = size_of::<Text>() + 2 * 16 + 16;
 /// Brackets, quotes and the line end; escapes are rare.
 const LINE: usize = 6;
@@ -96,18 +96,25 @@ impl Message {
         self.len() == 0
     }
 
-    /// The message enters a queue. Returns the bytes that the budget with this id has to count for
-    /// it.
+    /// Whether anybody else holds the message.
+    pub(crate) fn is_shared(&self) -> bool {
+        match &self.0 {
+            Repr::Text(text) => Arc::strong_count(text) > 1,
+            Repr::Binary(binary) => Arc::strong_count(binary) > 1,
+        }
+    }
+
+    /// The message enters a queue: what the budget with this id has to count for it, in bytes.
     ///
-    /// Content shared by queues counts in the first, its encoded line in the second; the other
-    /// queues count only their place.
+    /// What many queues share counts in the first, with its encoded line in the second, and in the
+    /// others the place alone.
     pub(crate) fn enter(&self, budget: u32) -> usize {
         let (places, alone, content, line) = self.weight();
         PLACE + places.enter(budget, alone, content, line)
     }
 
-    /// The message leaves a queue that it has [entered](Self::enter): the bytes that the budget
-    /// counts no longer.
+    /// The message leaves a queue that it has [entered](Self::enter): what the budget has to count
+    /// no more.
     pub(crate) fn leave(&self, budget: u32) -> usize {
         let (places, _, content, line) = self.weight();
         PLACE + places.leave(budget, content, line)
@@ -130,7 +137,7 @@ impl Message {
         self.weight().0.count()
     }
 
-    /// The bytes that a queued message takes beside its content.
+    /// What a message in a queue holds beside its content, in bytes.
     pub(crate) const OVERHEAD: usize = OWN + PLACE;
 
     /// The message frame that holds just this message (SockJS 0.3.3, message frames) and a line

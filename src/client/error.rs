@@ -1,4 +1,4 @@
-//! Errors between a client and its server.
+//! What can go wrong between a client and its server.
 
 use std::fmt;
 use std::io;
@@ -13,12 +13,12 @@ use crate::{CloseReason, Message};
 /// Why [`connect`](super::Builder::connect) brought no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URL can't be that of a SockJS endpoint.
+    /// The URL can't be one of a SockJS endpoint.
     #[error("the URL {url:?} can't be used")]
     Url {
-        /// The URL as given.
+        /// What was given.
         url: String,
-        /// The URL's fault.
+        /// What is wrong with it.
         source: UrlError,
     },
     /// A header that the client writes itself was set with [`header`](super::Builder::header).
@@ -28,7 +28,7 @@ pub enum ConnectError {
     /// server has switched off.
     #[error("no transport is left to try: allow more than {allowed:?} in `transports`")]
     NoTransport {
-        /// The transports that the builder allows.
+        /// What the builder allows.
         allowed: Vec<Transport>,
     },
     /// The certificates that this machine trusts can't be read.
@@ -39,9 +39,9 @@ pub enum ConnectError {
     /// The info request brought no usable answer, so no transport was tried.
     #[error("the server's info can't be had from {url}")]
     Info {
-        /// The URL of the request.
+        /// What was asked for.
         url: String,
-        /// The cause.
+        /// What went wrong.
         source: TransportError,
     },
     /// The server answered the first transport that reached it with a close that is meant to be
@@ -71,9 +71,9 @@ impl ConnectError {
 /// One transport that failed to open a session.
 #[derive(Debug)]
 pub struct Attempt {
-    /// The transport.
+    /// What was tried.
     pub transport: Transport,
-    /// The way it failed.
+    /// What became of it.
     pub error: TransportError,
 }
 
@@ -89,10 +89,10 @@ impl fmt::Display for Attempts<'_> {
     }
 }
 
-/// The fault of a URL.
+/// What is wrong with a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// Not a URL at all, or a URL without a host.
+    /// Not a URL at all, or one without a host.
     #[error("it is no absolute URL, such as http://host:port/prefix")]
     Malformed,
     /// Neither `http` nor `https`.
@@ -106,7 +106,7 @@ pub enum UrlError {
     User,
 }
 
-/// The end of a transport: of an attempt to open a session, or of the session that it carried.
+/// What ended one transport: an attempt to open a session, or the session that it carried.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
     /// The transport did not open the session in time (2007). The limit comes from the round trip
@@ -136,7 +136,7 @@ pub enum TransportError {
         /// Its name in [`Builder`](super::Builder).
         setting: &'static str,
     },
-    /// The answer had an unexpected status.
+    /// The answer had another status than the one that is due.
     #[error("the server answered {0}")]
     Status(StatusCode),
     /// The answer of an EventSource request was of another type than `text/event-stream`.
@@ -145,9 +145,9 @@ pub enum TransportError {
     /// The answer to the info request names a `base_url` that can't be used.
     #[error("the server's info names the base_url {url:?}, which can't be used")]
     BaseUrl {
-        /// The URL from the server.
+        /// What the server said.
         url: String,
-        /// The URL's fault.
+        /// What is wrong with it.
         source: UrlError,
     },
     /// The connection could not be made, or broke.
@@ -159,7 +159,7 @@ pub enum TransportError {
     /// A WebSocket ended without a close frame, of SockJS or its own (1006).
     #[error("the WebSocket ended without a close frame")]
     Ended,
-    /// The bytes received are no SockJS frame.
+    /// What came is no frame of SockJS.
     #[error("what the server sent is no SockJS frame")]
     Frame(#[from] FrameError),
     /// A second open frame: the server has forgotten the session (1006).
@@ -187,7 +187,7 @@ impl TransportError {
     }
 }
 
-/// The fault of bytes that should be SockJS frames.
+/// What is wrong with bytes that should be SockJS frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Not UTF-8.
@@ -241,7 +241,7 @@ pub enum SendError {
         "the message does not fit in a payload of {limit} bytes: raise payload_size here, and at the server"
     )]
     TooLarge {
-        /// The message that was not sent.
+        /// What was not sent.
         message: Message,
         /// The setting, in bytes.
         limit: usize,
@@ -273,16 +273,16 @@ pub struct InvalidClose(pub CloseReason);
 pub struct End {
     /// Code and reason as sockjs-client's close event has them.
     pub reason: CloseReason,
-    /// The side that ended it.
+    /// Who ended it.
     pub by: EndedBy,
     /// Messages that [`send`](super::Connection::send) took and that are not known to have reached
     /// the server: those still queued, and those of a payload whose answer did not come. Over a
-    /// WebSocket, where nothing is answered, a message counts as delivered when it was handed to
-    /// the socket.
+    /// WebSocket, where nothing is answered, one counts as delivered when it was handed to the
+    /// socket.
     pub undelivered: usize,
 }
 
-/// The side that ended a connection.
+/// Who ended a connection.
 #[derive(Clone, Debug)]
 pub enum EndedBy {
     /// This side, by closing or dropping the connection.

@@ -1,12 +1,12 @@
-//! The number of queues in which a message stands: shared content counts once.
+//! In how many queues a message stands: what they share counts once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The budget that counts the message, for good once it is set (upper half), whether the line is
 /// counted (one bit), and the queues of that budget in which it stands.
 ///
-/// Another budget's queues count it in full, and so does a queue that is its only holder: no other
-/// holder can copy it meanwhile.
+/// Another budget's queues count it in full, and so does a queue that is its only holder: nobody
+/// can copy it meanwhile.
 #[derive(Default)]
 pub(super) struct Places(AtomicU64);
 
@@ -18,7 +18,7 @@ fn id(state: u64) -> u64 {
 }
 
 impl Places {
-    /// The message enters another queue; returns the bytes to count.
+    /// One queue more; what is to be counted for it.
     pub(super) fn enter(&self, budget: u32, alone: bool, content: usize, line: usize) -> usize {
         let budget = u64::from(budget);
         let mut state = self.0.load(Ordering::Relaxed);
@@ -44,7 +44,7 @@ impl Places {
         self.0.load(Ordering::Relaxed) & COUNT
     }
 
-    /// The message leaves a queue; returns the bytes to count no longer.
+    /// One queue less; what is to be counted no more.
     pub(super) fn leave(&self, budget: u32, content: usize, line: usize) -> usize {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -74,7 +74,7 @@ mod tests {
     const HERE: u32 = 7;
     const THERE: u32 = 8;
 
-    /// A message in queues is counted as `shown`, and as nothing when it has left them all.
+    /// What stands in queues is counted as `shown`, and when it has left them all as nothing.
     fn counted(steps: &[(bool, u32)], shown: usize) {
         let places = Places::default();
         let mut queued: Vec<u32> = Vec::new();

@@ -20,6 +20,8 @@ use self::flight::Flight;
 pub(crate) use self::inbound::Held;
 pub(crate) use self::latest::Kept;
 use self::latest::Latest;
+pub(crate) use self::memory::Cargo;
+use self::memory::Flying;
 pub(crate) use self::pings::Pause;
 use self::pings::Pings;
 use self::rate::Buckets;
@@ -137,6 +139,7 @@ pub(crate) struct Core {
     /// there are any.
     latest: Option<Box<Latest>>,
     charges: Charges,
+    flying: Flying,
     line: Line,
     flight: Flight,
     /// A close frame has been taken: somebody knows of the end.
@@ -187,6 +190,7 @@ impl Core {
             outbound: Queue::default(),
             latest: None,
             charges: Charges::default(),
+            flying: Flying::default(),
             line: Line::Detached { expires_at: now + limits.disconnect_delay },
             flight: Flight::new(now),
             told: false,
@@ -320,7 +324,7 @@ impl Core {
         if due && self.flight.is_empty() {
             self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
         } else if due {
-            self.end(self.flight.blame(now), EndedBy::Gateway);
+            self.end(CloseReason::NOT_READING, EndedBy::Gateway);
         }
         due
     }
@@ -387,11 +391,6 @@ impl Core {
     /// Whether the session has ended and no client knows of it.
     pub(crate) fn ended_untold(&self) -> bool {
         self.ended().is_some() && !self.told
-    }
-
-    /// Whether messages are on their way, of which it is not known whether they will leave.
-    pub(crate) fn has_messages_on_their_way(&self) -> bool {
-        self.flight.messages() > 0
     }
 
     /// Messages taken from the client, and handed to a transport.

@@ -1,7 +1,6 @@
 //! The session: what an application sees of a client, whichever transport carries it.
 
 mod buffered;
-mod carriers;
 mod core;
 mod error;
 mod info;
@@ -26,7 +25,6 @@ use crate::Message;
 use crate::protocol::close::CloseReason;
 
 pub(crate) use self::buffered::{Buffered, ReadingPause};
-pub(crate) use self::carriers::Connection;
 #[cfg(feature = "micro")]
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, Rate, SessionEnd};
@@ -39,7 +37,7 @@ pub(crate) use self::queue::Queue;
 pub(crate) use self::queue::{Key, QueueLimit};
 pub(crate) use self::receipt::Receipt;
 pub(crate) use self::receiver::Receiver;
-pub(crate) use self::shared::{Carries, Inbound, Owner, Place, Shared};
+pub(crate) use self::shared::{Carries, Connection, Inbound, Owner, Place, Shared};
 use self::wakers::Waiter;
 
 /// One client, over whatever transport it came.

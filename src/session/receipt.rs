@@ -3,32 +3,61 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::carriers::CarrierId;
-use super::shared::Shared;
+use bytes::Bytes;
+
+use super::core::Cargo;
+use super::shared::{Connection, Shared};
 
 /// A frame on its way to its client. It goes with the frame's bytes, and when it is dropped the
-/// session is told what became of them.
+/// session is told what became of them; until then they count as the session's.
 ///
 /// The drop may come from anywhere, such as a connection's task that ends: it takes the session's
 /// lock alone, and wakes after it.
 pub(crate) struct Receipt {
     session: Arc<Shared>,
     messages: usize,
-    /// The connection that the bytes go to, if it can be reset.
-    carrier: Option<CarrierId>,
     written: bool,
+    cargo: Cargo,
+    /// Where the server lets it be known.
+    connection: Option<Arc<dyn Connection>>,
 }
+
+/// What a frame's bytes may be more than its messages' without being counted again: escapes and
+/// what a transport puts around them.
+const NEGLIGIBLE: usize = 1024;
 
 impl Receipt {
     /// For a frame that the session's core knows to be on its way.
-    pub(super) fn new(session: Arc<Shared>, messages: usize, carrier: Option<CarrierId>) -> Self {
-        Self { session, messages, carrier, written: false }
+    pub(super) fn new(
+        session: Arc<Shared>,
+        messages: usize,
+        cargo: Cargo,
+        connection: Option<Arc<dyn Connection>>,
+    ) -> Self {
+        Self { session, messages, written: false, cargo, connection }
+    }
+
+    /// These are the frame's bytes, as the transport has wrapped them.
+    pub(crate) fn weigh(&mut self, bytes: &Bytes) {
+        let as_counted = match &self.cargo {
+            Cargo::Own(counted) => bytes.len() <= counted + NEGLIGIBLE,
+            Cargo::Shared(message) => {
+                message.line().is_some_and(|line| line.as_ptr() == bytes.as_ptr())
+            }
+        };
+        if !as_counted {
+            let cargo = Cargo::Own(bytes.len());
+            self.session.recount(&self.cargo, &cargo);
+            self.cargo = cargo;
+        }
     }
 
     /// For the first bytes of this frame, which go by themselves.
     pub(crate) fn of_piece(&self, bytes: usize) -> Self {
-        self.session.piece_handed_over(bytes, self.carrier);
-        Self::new(Arc::clone(&self.session), 0, self.carrier)
+        self.session.piece_handed_over(bytes, self.connection.as_ref());
+        let connection = self.connection.clone();
+        // All pieces are one allocation, which goes with the last.
+        Self::new(Arc::clone(&self.session), 0, Cargo::Own(0), connection)
     }
 
     /// The connection took some of the bytes.
@@ -44,10 +73,11 @@ impl Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
+        let (messages, connection) = (self.messages, self.connection.as_ref());
         if self.written {
-            self.session.frame_written(self.messages, self.carrier);
+            self.session.frame_written(messages, &self.cargo, connection);
         } else {
-            self.session.frame_lost(self.messages, self.carrier);
+            self.session.frame_lost(messages, &self.cargo, connection);
         }
     }
 }

@@ -3,18 +3,17 @@
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::{Arc, MutexGuard, Weak};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
 use super::buffered::Buffered;
-use super::carriers::Connection;
-use super::core::{Detach, EndedBy, Held, Limits, Liveness, Pause, Step};
+use super::core::{Cargo, Detach, EndedBy, Held, Limits, Liveness, Pause, Step};
 use super::pace::Pace;
 use super::receipt::Receipt;
-use super::shared::{Shared, State, Wait};
+use super::shared::{Connection, Shared, State, Wait};
 use super::wakers::{Waiter, register};
 use crate::Message;
 use crate::budget::{Holder, Ticket, UNPAUSED};
@@ -26,8 +25,6 @@ use crate::protocol::frame::Frame;
 pub(crate) struct Receiver {
     shared: Arc<Shared>,
     attached: bool,
-    /// Where frames go that tell how far they came, if it can be reset.
-    connection: Option<Weak<dyn Connection>>,
     /// Frames are on their way, and nobody looks at the session by the clock.
     unwatched: bool,
     /// Waiting for room in the inbound queue.
@@ -81,12 +78,6 @@ impl Receiver {
         Self::attached(shared)
     }
 
-    /// Frames go to this connection, which is reset when the session is given up while some are on
-    /// their way. Without it they stay in memory until the system gives the connection up.
-    pub(crate) fn over(&mut self, connection: Weak<dyn Connection>) {
-        self.connection = Some(connection);
-    }
-
     /// The session that it is attached to.
     pub(crate) fn session(&self) -> &Arc<Shared> {
         &self.shared
@@ -98,7 +89,6 @@ impl Receiver {
         Self {
             shared,
             attached: true,
-            connection: None,
             unwatched: false,
             waiter,
             ticket,
@@ -120,24 +110,34 @@ impl Receiver {
 
     /// The next frame, and what tells the session what became of it. After a close frame the
     /// receiver is detached and must not be polled again.
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<(Frame, Receipt)> {
+    ///
+    /// `connection`: through which the frame is to go, where the server lets it be known.
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: Option<&Arc<dyn Connection>>,
+    ) -> Poll<(Frame, Receipt)> {
         let mut handed = None;
         let mut unwatched = false;
-        let connection = self.connection.take();
         self.poll_core(cx, |state, now, limits, next| {
+            let core = &mut state.core;
             // Only a WebSocket can be pinged; receivers of single frames attach without pings.
             let Step::Frame(frame) = next else { return ControlFlow::Continue(()) };
             let (messages, bytes) = frame.load();
-            state.core.frame_handed_over(now, limits, messages, bytes);
-            unwatched = state.core.is_attached() && state.core.watch();
-            let carrier = connection.as_ref().map(|it| state.carriers.take_on(it));
-            handed = Some((frame, messages, carrier));
+            core.frame_handed_over(now, limits, messages, bytes);
+            unwatched = core.is_attached() && core.watch();
+            let cargo = match &frame {
+                Frame::Message(message) if message.is_shared() => Cargo::Shared(message.clone()),
+                _ => Cargo::Own(bytes),
+            };
+            state.cargo_leaves(&cargo, connection);
+            handed = Some((frame, messages, cargo));
             ControlFlow::Break(())
         });
-        self.connection = connection;
         self.unwatched |= unwatched;
-        let Some((frame, messages, carrier)) = handed else { return Poll::Pending };
-        Poll::Ready((frame, Receipt::new(Arc::clone(&self.shared), messages, carrier)))
+        let Some((frame, messages, cargo)) = handed else { return Poll::Pending };
+        let receipt = Receipt::new(Arc::clone(&self.shared), messages, cargo, connection.cloned());
+        Poll::Ready((frame, receipt))
     }
 
     /// The receiver stays, while frames of its are on their way: a connection that takes nothing

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 pub(crate) use self::inbound::{Inbound, Place};
-use super::carriers::Carriers;
+pub(crate) use self::written::Connection;
+use self::written::{Connections, shut};
 use super::core::{Core, EndedBy, Limits, SessionEnd};
 use super::wakers::{Turns, Waiter, Waiting, Wakes, register};
 use super::{ConnectInfo, TrySendError};
@@ -99,9 +100,9 @@ pub(super) struct State {
     /// Transports waiting for room in the inbound queue or for another receiver to go, and whoever
     /// waits for the end: all rare.
     pub(super) others: Waiting,
-    /// The connections that frames are on their way through, as far as they can be reset.
-    pub(super) carriers: Carriers,
     waiting_payloads: usize,
+    /// Where frames are on their way, as far as the server lets it be known.
+    connections: Connections,
 }
 
 impl Shared {
@@ -119,8 +120,8 @@ impl Shared {
             receiver: None,
             senders: Turns::default(),
             others: Waiting::default(),
-            carriers: Carriers::default(),
             waiting_payloads: 0,
+            connections: Connections::default(),
         };
         let places = limits.payloads.clamp(1, Semaphore::MAX_PERMITS);
         // A session of HTTP without its connections, which are its server's.
@@ -249,16 +250,16 @@ impl Shared {
     /// Ends the session if its client did not come back in time, or takes nothing more of a closed
     /// one; false: it is too early for that.
     pub(crate) fn expire(&self, now: Instant) -> bool {
-        let (expired, stuck) = self.with(|state, _| {
-            let expired = state.core.expire(now);
-            // Frames that are on their way still go through connections that take nothing, or too
-            // little; also when all that they lack is the end that was told.
-            (expired, expired.then(|| std::mem::take(&mut state.carriers)))
+        let mut stuck = Vec::new();
+        let over = self.with(|state, _| {
+            let over = state.core.expire(now);
+            if over {
+                stuck = state.connections.all();
+            }
+            over
         });
-        if let Some(stuck) = stuck {
-            stuck.reset();
-        }
-        expired
+        shut(&stuck);
+        over
     }
 
     /// When to look again at a session that did not expire; `None` while it is open and a receiver
@@ -281,7 +282,6 @@ impl Shared {
         let mut wakes = Wakes::default();
         let mut ended = None;
         let mut _stale = None;
-        let mut stuck = None;
         let (result, charge) = {
             let mut state = self.lock();
             let before = state.core.ended().is_some();
@@ -292,11 +292,6 @@ impl Shared {
                 wakes.add(&mut state.application);
                 wakes.add_senders(&mut state.senders);
                 wakes.add_all(&mut state.others);
-                // Messages that count as undelivered must not be held for a client that may never
-                // take them, nor reach it after its session has ended.
-                if state.core.has_messages_on_their_way() {
-                    stuck = Some(std::mem::take(&mut state.carriers));
-                }
             }
             if was_attached && !state.core.is_attached() {
                 wakes.add_all(&mut state.others);
@@ -307,9 +302,6 @@ impl Shared {
         };
         wakes.wake();
         self.charge(charge);
-        if let Some(stuck) = stuck {
-            stuck.reset();
-        }
         if let Some((end, counts)) = ended {
             self.places.close();
             self.log_end(&end, counts);

@@ -61,19 +61,30 @@ fn connect(shared: Arc<Shared>) -> (Session, Client) {
 /// A session that neither application nor client has taken hold of.
 #[cfg(any(test, feature = "micro"))]
 pub(crate) fn shared(limits: Limits) -> Arc<Shared> {
-    let info = ConnectInfo::new(ConnectInfoParts {
+    shared_of(test_info(), limits)
+}
+
+#[cfg(any(test, feature = "micro"))]
+fn test_info() -> ConnectInfo {
+    ConnectInfo::new(ConnectInfoParts {
         peer: None,
         transport: "test",
         path: "/test".into(),
         query: None,
         headers: Box::default(),
         extensions: http::Extensions::new(),
-    });
-    shared_of(info, limits)
+    })
 }
 
 fn shared_of(info: ConnectInfo, limits: Limits) -> Arc<Shared> {
     Shared::new(info, None, Carries::Text, Arc::new(limits), Arc::new(Nobody))
+}
+
+/// A session that counts in a budget of the test's own.
+#[cfg(test)]
+pub(crate) fn shared_in(budget: &Budget, limits: Limits) -> Arc<Shared> {
+    let owner = Counting(budget.clone());
+    Shared::new(test_info(), None, Carries::Text, Arc::new(limits), Arc::new(owner))
 }
 
 /// The client of a session; dropping it is a connection that breaks. It reads only when it is asked
@@ -157,6 +168,20 @@ impl Owner for Nobody {
     fn budget(&self) -> &Budget {
         static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::process);
         &BUDGET
+    }
+
+    fn parked(&self, _: &Arc<Shared>, _: Instant) {}
+    fn over(&self, _: &Arc<Shared>) {}
+}
+
+/// The same, with a budget.
+#[cfg(test)]
+struct Counting(Budget);
+
+#[cfg(test)]
+impl Owner for Counting {
+    fn budget(&self) -> &Budget {
+        &self.0
     }
 
     fn parked(&self, _: &Arc<Shared>, _: Instant) {}

@@ -23,6 +23,12 @@ use crate::protocol::frame::Frame;
 /// What the server's system had taken of a frame counts as written. And so does what a layer above
 /// has copied: one that boxes bodies turns each chunk into [`Bytes`], behind which nothing tells
 /// that they were lost.
+///
+/// What was not written counts in the [`Budget`](crate::Budget) too. A session that is ended for its
+/// memory, or because its connection takes nothing, has the connection shut, where the server put
+/// a [`PeerWatch`](super::PeerWatch) into the request. Without a watch its bytes stay with the
+/// server, counted, until the connection ends by itself; and what a layer above has copied is not
+/// counted at all.
 pub struct Body(Kind);
 
 enum Kind {

@@ -13,6 +13,7 @@ pub(crate) mod xhr;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) use self::patience::Patience;
 pub use self::watch::{PeerWatch, WatchedStream};
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
-use crate::session::{Receipt, Receiver};
+use crate::session::{Connection, Receipt, Receiver};
 
 /// Where an HTTP response gets its frames from.
 pub(crate) enum Source {
@@ -35,31 +36,33 @@ pub(crate) enum Source {
         receiver: Receiver,
         /// The client's end, where the server lets it be watched.
         gone: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+        /// The same connection, so that it can be shut.
+        connection: Option<Arc<dyn Connection>>,
     },
     /// One close frame, for a receiver that no session serves.
     Refused(CloseReason),
 }
 
 impl Source {
-    pub(crate) fn session(mut receiver: Receiver, watch: Option<PeerWatch>) -> Self {
-        if let Some(connection) = watch.as_ref().and_then(PeerWatch::connection) {
-            receiver.over(connection);
-        }
-        Self::Session { receiver, gone: watch.map(PeerWatch::gone) }
+    pub(crate) fn session(receiver: Receiver, watch: Option<PeerWatch>) -> Self {
+        let connection = watch.as_ref().map(PeerWatch::connection);
+        Self::Session { receiver, gone: watch.map(PeerWatch::gone), connection }
     }
 
     /// The next frame; `None` when the client is gone.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Handed>> {
         match self {
             Self::Refused(reason) => Poll::Ready(Some(Frame::Close(reason.clone()).into())),
-            Self::Session { receiver, gone } => match receiver.poll_frame(cx) {
-                Poll::Ready((frame, receipt)) => {
-                    Poll::Ready(Some(Handed { frame, receipt: Some(receipt) }))
+            Self::Session { receiver, gone, connection } => {
+                match receiver.poll_frame(cx, connection.as_ref()) {
+                    Poll::Ready((frame, receipt)) => {
+                        Poll::Ready(Some(Handed { frame, receipt: Some(receipt) }))
+                    }
+                    Poll::Pending => gone
+                        .as_mut()
+                        .map_or(Poll::Pending, |gone| gone.as_mut().poll(cx).map(|()| None)),
                 }
-                Poll::Pending => gone
-                    .as_mut()
-                    .map_or(Poll::Pending, |gone| gone.as_mut().poll(cx).map(|()| None)),
-            },
+            }
         }
     }
 
@@ -104,7 +107,12 @@ struct Handed {
 impl Handed {
     /// The frame's bytes as the transport wraps them.
     fn wrap(self, wrap: impl FnOnce(Frame) -> Bytes) -> Chunk {
-        Chunk::new(wrap(self.frame), self.receipt)
+        let Self { frame, mut receipt } = self;
+        let bytes = wrap(frame);
+        if let Some(receipt) = &mut receipt {
+            receipt.weigh(&bytes);
+        }
+        Chunk::new(bytes, receipt)
     }
 }
 

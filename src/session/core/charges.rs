@@ -27,6 +27,15 @@ impl Charges {
         self.owed -= message.leave(self.budget).cast_signed();
     }
 
+    /// Bytes that are no message's in a queue.
+    pub(super) fn add(&mut self, bytes: usize) {
+        self.owed += bytes.cast_signed();
+    }
+
+    pub(super) fn remove(&mut self, bytes: usize) {
+        self.owed -= bytes.cast_signed();
+    }
+
     /// What is to be told now: of little nothing, unless it is the last time.
     pub(super) fn take(&mut self, last: bool) -> isize {
         if last || self.owed.unsigned_abs() >= WORTH_TELLING {

@@ -1,7 +1,36 @@
 //! What a session's queues hold, and how it is given back.
 
 use super::{Core, EndedBy};
+use crate::Message;
 use crate::protocol::close::CloseReason;
+
+/// What a frame holds of memory until a connection has taken it.
+#[derive(Debug)]
+pub(crate) enum Cargo {
+    /// So many bytes of its own.
+    Own(usize),
+    /// The line of a message, which others send as well.
+    Shared(Message),
+}
+
+impl Cargo {
+    /// Bytes, as if nothing were shared.
+    fn held(&self) -> usize {
+        match self {
+            Self::Own(bytes) => *bytes,
+            Self::Shared(message) => message.len() + Message::OVERHEAD,
+        }
+    }
+}
+
+/// What all frames that are on their way hold.
+#[derive(Debug, Default)]
+pub(super) struct Flying {
+    own: usize,
+    shared: usize,
+    /// The session was ended for its memory: its own bytes are its account's to give back.
+    given_up: bool,
+}
 
 impl Core {
     /// What the queues hold, in bytes, as if they shared no message with others.
@@ -9,6 +38,8 @@ impl Core {
         self.inbound.held()
             + self.outbound.held()
             + self.latest.as_ref().map_or(0, |latest| latest.held())
+            + self.flying.own
+            + self.flying.shared
     }
 
     /// What the budget is to count now, or to count no more: since the last time, and nothing if
@@ -25,11 +56,47 @@ impl Core {
         self.charges.take(true)
     }
 
-    /// Ends the session to have its memory back: in both directions nothing is left.
-    pub(crate) fn reclaim(&mut self, reason: CloseReason) {
+    /// A frame goes to a transport with its bytes.
+    pub(crate) fn cargo_leaves(&mut self, cargo: &Cargo) {
+        match cargo {
+            Cargo::Own(bytes) => {
+                self.flying.own += bytes;
+                self.charges.add(*bytes);
+            }
+            Cargo::Shared(message) => {
+                self.flying.shared += cargo.held();
+                self.charges.enter(message);
+            }
+        }
+    }
+
+    /// Its bytes are gone: written, or dropped with their connection. What is not the queues' to
+    /// give back, but the account's, after a [`reclaim`](Self::reclaim).
+    pub(crate) fn cargo_gone(&mut self, cargo: &Cargo) -> usize {
+        match cargo {
+            Cargo::Own(bytes) => {
+                self.flying.own -= bytes;
+                if self.flying.given_up {
+                    return *bytes;
+                }
+                self.charges.remove(*bytes);
+            }
+            Cargo::Shared(message) => {
+                self.flying.shared -= cargo.held();
+                self.charges.leave(message);
+            }
+        }
+        0
+    }
+
+    /// Ends the session to have its memory back: in both directions nothing is left. How many bytes
+    /// of its own are with connections still, and are the account's from now on.
+    pub(crate) fn reclaim(&mut self, reason: CloseReason) -> usize {
         self.drop_inbound();
         self.rest_comes = false;
         self.end(reason, EndedBy::Gateway);
+        self.flying.given_up = true;
+        self.flying.own
     }
 
     pub(super) fn drop_inbound(&mut self) {

@@ -1,3 +1,5 @@
+mod memory;
+
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;

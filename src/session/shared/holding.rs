@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Shared;
+use super::written::shut;
 use crate::budget::Holder;
 use crate::protocol::close::CloseReason;
 
@@ -33,12 +34,18 @@ impl Holder for Shared {
             limit = self.account.budget().limit(),
             "session ended: memory is full, and it held the most (`--memory`, `Budget::set_limit`)"
         );
+        let mut stuck = Vec::new();
         self.with(|state, wakes| {
-            state.core.reclaim(CloseReason::TOO_MUCH_HELD);
+            let flying = state.core.reclaim(CloseReason::TOO_MUCH_HELD);
+            // Under the lock: what is given back from now on is given back by the account.
+            self.account.take_over(flying);
+            stuck = state.connections.all();
             // Its socket may take nothing, and it is to be given up all the same.
             wakes.add(&mut state.receiver);
             wakes.add(&mut state.application);
         });
+        // What has not been written is dropped with its connection, and with nothing else.
+        shut(&stuck);
         true
     }
 }

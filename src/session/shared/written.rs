@@ -2,18 +2,95 @@
 
 use std::sync::Arc;
 
-use super::Shared;
+use super::{Shared, State};
 use crate::clock;
-use crate::session::carriers::CarrierId;
+use crate::session::core::Cargo;
+
+/// A connection that frames are on their way through.
+pub(crate) trait Connection: Send + Sync {
+    /// Ends it both ways, so that its server drops what it has not written.
+    fn shut(&self);
+}
+
+/// The connections of a session's frames, each with how many of them.
+#[derive(Default)]
+pub(super) struct Connections(Vec<(Arc<dyn Connection>, u32)>);
+
+pub(super) fn shut(connections: &[Arc<dyn Connection>]) {
+    connections.iter().for_each(|connection| connection.shut());
+}
+
+impl Connections {
+    fn enter(&mut self, connection: &Arc<dyn Connection>) {
+        match self.place(connection) {
+            Some(at) => self.0[at].1 += 1,
+            None => {
+                // As a rule there is one.
+                self.0.reserve_exact(1);
+                self.0.push((Arc::clone(connection), 1));
+            }
+        }
+    }
+
+    /// The caller has a handle left, so that none is closed under the lock.
+    fn leave(&mut self, connection: &Arc<dyn Connection>) {
+        let Some(at) = self.place(connection) else { return };
+        self.0[at].1 -= 1;
+        if self.0[at].1 == 0 {
+            self.0.swap_remove(at);
+        }
+    }
+
+    fn place(&self, connection: &Arc<dyn Connection>) -> Option<usize> {
+        self.0.iter().position(|(other, _)| Arc::ptr_eq(other, connection))
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<dyn Connection>> {
+        self.0.iter().map(|(connection, _)| Arc::clone(connection)).collect()
+    }
+}
+
+impl State {
+    /// A frame goes to a transport with its bytes.
+    pub(in crate::session) fn cargo_leaves(
+        &mut self,
+        cargo: &Cargo,
+        connection: Option<&Arc<dyn Connection>>,
+    ) {
+        self.core.cargo_leaves(cargo);
+        if let Some(connection) = connection {
+            self.connections.enter(connection);
+        }
+    }
+
+    fn cargo_gone(&mut self, cargo: &Cargo, connection: Option<&Arc<dyn Connection>>) -> usize {
+        if let Some(connection) = connection {
+            self.connections.leave(connection);
+        }
+        self.core.cargo_gone(cargo)
+    }
+}
 
 impl Shared {
-    /// A frame's first bytes go by themselves.
-    pub(in crate::session) fn piece_handed_over(&self, bytes: usize, carrier: Option<CarrierId>) {
+    /// A frame's first bytes go by themselves. They count with the rest, which goes last.
+    pub(in crate::session) fn piece_handed_over(
+        &self,
+        bytes: usize,
+        connection: Option<&Arc<dyn Connection>>,
+    ) {
         let mut state = self.lock();
         state.core.frame_handed_over(clock::now(), &self.limits, 0, bytes);
-        if let Some(carrier) = carrier {
-            state.carriers.take_on_more(carrier);
-        }
+        state.cargo_leaves(&Cargo::Own(0), connection);
+    }
+
+    /// A frame turns out to hold something else than was thought.
+    pub(in crate::session) fn recount(&self, before: &Cargo, after: &Cargo) {
+        let back = self.with(|state, _| {
+            let back = state.core.cargo_gone(before);
+            state.core.cargo_leaves(after);
+            back
+        });
+        self.give_back(back);
     }
 
     /// The connection took a part of a frame.
@@ -22,29 +99,43 @@ impl Shared {
     }
 
     /// The connection took a whole frame with so many messages.
-    pub(in crate::session) fn frame_written(&self, messages: usize, carrier: Option<CarrierId>) {
-        self.with(|state, _| {
-            carrier.into_iter().for_each(|carrier| state.carriers.let_go(carrier));
+    pub(in crate::session) fn frame_written(
+        &self,
+        messages: usize,
+        cargo: &Cargo,
+        connection: Option<&Arc<dyn Connection>>,
+    ) {
+        let back = self.with(|state, _| {
             state.core.frame_written(clock::now(), &self.limits, messages);
+            state.cargo_gone(cargo, connection)
         });
+        self.give_back(back);
     }
 
     /// A frame with so many messages was not written, or not in full.
     pub(in crate::session) fn frame_lost(
         self: &Arc<Self>,
         messages: usize,
-        carrier: Option<CarrierId>,
+        cargo: &Cargo,
+        connection: Option<&Arc<dyn Connection>>,
     ) {
-        let over = self.with(|state, wakes| {
+        let (over, back) = self.with(|state, wakes| {
             let had_ended = state.core.ended().is_some();
-            carrier.into_iter().for_each(|carrier| state.carriers.let_go(carrier));
             state.core.frame_lost(messages);
             // A receiver that is there by now takes the close frame.
             wakes.add(&mut state.receiver);
-            !had_ended && !state.core.is_attached()
+            let over = !had_ended && !state.core.is_attached();
+            (over, state.cargo_gone(cargo, connection))
         });
+        self.give_back(back);
         if over {
             self.owner.over(self);
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            self.account.add(-bytes.cast_signed());
         }
     }
 }
