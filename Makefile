@@ -4,6 +4,8 @@
 #                    and the section of README.md that shows it
 # make bench-peers   the same beside other SockJS servers, those that can be built here, in about ten minutes; writes benches/results/peers*
 #                    and the section of README.md that shows them
+# make faults  slow, silent and hostile clients, 500 connections of each kind, against the release build, round after round (FAULT_ROUNDS)
+# make soak    the same for SOAK_MINUTES (10): what is kept, and which files stay open, is checked after each round
 # make clean   removes all that was built or installed
 
 # Where rustup puts cargo, for shells that have not read its file yet.
@@ -15,7 +17,7 @@ NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 INSTALLED = node_modules/.package-lock.json
 
 .DELETE_ON_ERROR:
-.PHONY: run build bench bench-peers test test-rust test-clients test-fuzz test-package client chromium nginx coturn jdk clean
+.PHONY: run build bench bench-peers test test-rust test-clients test-fuzz test-package faults soak client chromium nginx coturn jdk clean
 
 run: client
 	$(CARGO) run --release
@@ -52,6 +54,16 @@ test-clients: build tests/browser/$(INSTALLED) chromium nginx
 # The targets only have to compile here: running them needs a nightly compiler and `cargo fuzz`.
 test-fuzz: build
 	$(CARGO) check --locked --manifest-path fuzz/Cargo.toml --target-dir target
+
+FAULT_ROUNDS ?= 5
+SOAK_MINUTES ?= 10
+ABUSE = $(CARGO) test --release -p sockeye-server --test abuse -- --nocapture
+
+faults: client
+	SOCKEYE_ABUSE_ROUNDS=$(FAULT_ROUNDS) $(ABUSE)
+
+soak: client
+	SOCKEYE_ABUSE_MINUTES=$(SOAK_MINUTES) $(ABUSE)
 
 # What users of the published crates get must build by itself, without npm's files and without git; the program carries its pages.
 test-package: build

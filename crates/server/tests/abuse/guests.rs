@@ -1,18 +1,24 @@
-//! The well-behaved: a client on each transport, whose messages all come back.
+//! The well-behaved: a client on each transport, TCP among them, whose messages all come back.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::server::Server;
 use common::client::Client;
+use common::records::record;
 use common::transport::Transport;
 use common::within;
 
 /// Between a message and the next, so that eight of them don't keep a core busy.
 const PACE: Duration = Duration::from_millis(5);
+/// The same over TCP, where each message is a connection: its ports must last.
+const TCP_PACE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Guests {
     guests: Vec<Guest>,
@@ -22,21 +28,25 @@ pub(crate) struct Guests {
 }
 
 struct Guest {
-    transport: Transport,
+    transport: String,
     /// How many of its messages came back.
     served: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
 impl Guests {
-    pub(crate) fn arrive(addr: SocketAddr) -> Self {
+    pub(crate) fn arrive(server: &Server) -> Self {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let arrive = |transport| {
             let (told, served) = watch::channel(0);
-            Guest { transport, served, task: runtime.spawn(live(addr, transport, told)) }
+            let task = runtime.spawn(live(server.http, transport, told));
+            Guest { transport: format!("{transport:?}"), served, task }
         };
-        let guests = Transport::ALL.map(arrive).into();
+        let mut guests = Vec::from(Transport::ALL.map(arrive));
+        let (told, served) = watch::channel(0);
+        let task = runtime.spawn(live_over_tcp(server.tcp_echo, told));
+        guests.push(Guest { transport: "TCP".to_owned(), served, task });
         Self { guests, runtime: Some(runtime) }
     }
 
@@ -45,12 +55,12 @@ impl Guests {
     pub(crate) async fn all_served(&mut self, when: &str) {
         for guest in &mut self.guests {
             let enough = *guest.served.borrow_and_update() + 2;
-            let what = format!("{:?} to be served, {when}", guest.transport);
+            let what = format!("{} to be served, {when}", guest.transport);
             let served =
                 within(&what, guest.served.wait_for(|count| *count >= enough)).await.is_ok();
             if !served {
                 let end = (&mut guest.task).await;
-                panic!("{:?} was not served, {when}: {end:?}", guest.transport);
+                panic!("{} was not served, {when}: {end:?}", guest.transport);
             }
         }
     }
@@ -75,5 +85,17 @@ async fn live(addr: SocketAddr, transport: Transport, told: watch::Sender<u64>) 
         assert_eq!(client.message().await, text);
         told.send_replace(count);
         tokio::time::sleep(PACE).await;
+    }
+}
+
+async fn live_over_tcp(addr: SocketAddr, told: watch::Sender<u64>) {
+    for count in 1.. {
+        let mut stream = TcpStream::connect(addr).await.expect("it listens");
+        stream.write_all(&record(&count.to_string())).await.expect("it reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("an answer and an end");
+        assert_eq!(answer, record(&format!("[ECHO]{count}(from Server!)")));
+        told.send_replace(count);
+        tokio::time::sleep(TCP_PACE).await;
     }
 }

@@ -32,7 +32,10 @@ type Attack = Pin<Box<dyn Future<Output = io::Result<Vec<Peer>>> + Send>>;
 #[derive(Clone, Copy)]
 pub(crate) struct Where {
     http: SocketAddr,
+    /// The chat in lines.
     tcp: SocketAddr,
+    /// Answers one line, and ends.
+    tcp_echo: SocketAddr,
 }
 
 impl Kind {
@@ -60,12 +63,15 @@ impl Kind {
             kind("long_ids", |at, n| Box::pin(long_ids(at, n))),
             kind("away", |at, n| Box::pin(away(at, n))),
             kind("records_that_never_end", |at, _| Box::pin(records_that_never_end(at))),
+            kind("dribbled_records", |at, n| Box::pin(dribbled_records(at, n))),
+            kind("records_until_closed", |at, n| Box::pin(records_until_closed(at, n))),
+            kind("deaf_lines", |at, n| Box::pin(deaf_lines(at, n))),
         ]
     }
 
     /// Lets all connections of the kind do their worst, and gives what they hold then.
     pub(crate) async fn attack(&self, server: &Server) -> Vec<Peer> {
-        let at = Where { http: server.http, tcp: server.tcp };
+        let at = Where { http: server.http, tcp: server.tcp, tcp_echo: server.tcp_echo };
         let mut attacks = JoinSet::new();
         for n in 0..EACH {
             attacks.spawn((self.attack)(at, n));
@@ -234,6 +240,39 @@ async fn records_that_never_end(at: Where) -> io::Result<Vec<Peer>> {
     Ok(vec![peer])
 }
 
+/// A TCP client that has a name in the chat, and says a line byte by byte.
+async fn dribbled_records(at: Where, n: usize) -> io::Result<Vec<Peer>> {
+    let mut peer = Peer::open(at.tcp).await?;
+    peer.offer(&record(unique(n).as_bytes())).await?;
+    for byte in &record(&[b'x'; 1000])[..10] {
+        peer.offer(&[*byte]).await?;
+        tokio::time::sleep(OFFER / 10).await;
+    }
+    Ok(vec![peer])
+}
+
+/// A TCP client that goes with its inbound queue full: the chat reads it no faster than its rate
+/// allows, and the echo reads one record only.
+async fn records_until_closed(at: Where, n: usize) -> io::Result<Vec<Peer>> {
+    let mut peer = Peer::open(if n.is_multiple_of(2) { at.tcp } else { at.tcp_echo }).await?;
+    peer.offer(&record(unique(n).as_bytes())).await?;
+    // Empty lines, which the chat refuses one by one.
+    peer.offer(&record(b"").repeat(1025)).await?;
+    peer.stream.shutdown().await?;
+    Ok(vec![peer])
+}
+
+/// A TCP client in the chat that reads nothing of what the others say.
+async fn deaf_lines(at: Where, n: usize) -> io::Result<Vec<Peer>> {
+    let mut peer = Peer::open(at.tcp).await?;
+    peer.offer(&record(unique(n).as_bytes())).await?;
+    // Each reaches five hundred: only some speak.
+    if n.is_multiple_of(25) {
+        peer.offer(&record(&[b'x'; 1000]).repeat(5)).await?;
+    }
+    Ok(vec![peer])
+}
+
 /// A connection of a hostile client, with little room to receive: what the server has to keep shows
 /// soon.
 pub(crate) struct Peer {
@@ -296,6 +335,12 @@ impl Peer {
 
 fn post(path: &str, length: usize) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+}
+
+/// A record of a TCP client, in ASCII.
+fn record(text: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(text.len()).expect("a short text");
+    [&length.to_be_bytes()[..], text].concat()
 }
 
 /// A text frame of a client, with a mask that changes nothing.

@@ -15,7 +15,9 @@ pub(crate) struct Server {
     child: Child,
     _stdout: BufReader<ChildStdout>,
     pub(crate) http: SocketAddr,
+    /// The chat in lines.
     pub(crate) tcp: SocketAddr,
+    pub(crate) tcp_echo: SocketAddr,
 }
 
 /// What a process uses at a moment.
@@ -35,12 +37,13 @@ impl Server {
             format!("ulimit -n $(ulimit -Hn); ulimit -v {ADDRESS_SPACE}; exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &limited, env!("CARGO_BIN_EXE_sockeye")]);
-        command.args(["--listen", "127.0.0.1:0", "--tcp", "127.0.0.1:0=chat"]);
+        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--tcp", "127.0.0.1:0=chat", "--tcp", "127.0.0.1:0=echo"]);
         command.env("TOKIO_WORKER_THREADS", "1").env_remove("RUST_LOG").stdout(Stdio::piped());
         let mut child = command.spawn().expect("a shell");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let (mut http, mut tcp) = (None, None);
-        while http.is_none() || tcp.is_none() {
+        let (mut http, mut tcp, mut tcp_echo) = (None, None, None);
+        while http.is_none() || tcp.is_none() || tcp_echo.is_none() {
             let mut line = String::new();
             assert!(
                 stdout.read_line(&mut line).expect("text") > 0,
@@ -51,10 +54,15 @@ impl Server {
                 Some(addr.parse().expect("an address with the real port"))
             };
             http = http.or(addr("listening on http://"));
-            tcp = tcp.or(addr("tcp://"));
+            // In the order of the command line.
+            match tcp {
+                None => tcp = addr("tcp://"),
+                Some(_) => tcp_echo = tcp_echo.or(addr("tcp://")),
+            }
         }
-        let (http, tcp) = (http.expect("the loop ended"), tcp.expect("the loop ended"));
-        Self { child, _stdout: stdout, http, tcp }
+        let addr = |addr: Option<SocketAddr>| addr.expect("the loop ended");
+        let (http, tcp, tcp_echo) = (addr(http), addr(tcp), addr(tcp_echo));
+        Self { child, _stdout: stdout, http, tcp, tcp_echo }
     }
 
     pub(crate) fn usage(&self) -> Usage {
