@@ -4,8 +4,8 @@
 //! The pages name no version: each has the comment `<!-- sockjs-client -->` where the client's
 //! script tag belongs. Here it becomes a tag for the embedded copy or, where npm was never run (a
 //! published crate, a quick look), for the very same version on a CDN, pinned by its hash.
-//! `SOCKEYE_CLIENT_URL` hands the choice on to the iframe page. Likewise the comment `<!--
-//! transports -->` becomes the options of a list that lets one pick a transport.
+//! `SOCKEYE_CLIENT_URL` gives the choice to the iframe page. Likewise the comment `<!-- transports
+//! -->` becomes the options of the list of transports.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -38,8 +38,8 @@ mod site {
 
     pub(super) fn build() -> Result<(), Box<dyn Error>> {
         // The whole folder, node_modules included: cargo takes a path that does not exist for a
-        // changed one, so naming the client's file itself would rebuild the crate each time for
-        // those who have not installed it.
+        // changed one, so naming the client's file itself would rebuild the crate each time where
+        // it is not installed.
         println!("cargo::rerun-if-changed=static");
 
         let source = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("static");
@@ -60,7 +60,7 @@ mod site {
         Ok(())
     }
 
-    /// Which sockjs-client the pages load.
+    /// The sockjs-client that the pages load.
     struct Client {
         url: String,
         tag: String,
@@ -100,7 +100,7 @@ mod site {
         NAMES.map(|name| format!("<option>{name}</option>")).concat()
     }
 
-    /// Copies the site, and in its pages puts something else in the place of each placeholder.
+    /// Copies the site, and replaces each placeholder in its pages.
     fn assemble(
         from: &Path,
         to: &Path,
@@ -130,7 +130,7 @@ mod site {
         Ok(())
     }
 
-    /// A JSON file that knows its name, for the error that says which file to mend.
+    /// A JSON file with its name, for errors.
     struct Json {
         path: PathBuf,
         value: serde_json::Value,

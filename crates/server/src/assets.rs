@@ -1,4 +1,4 @@
-//! The static files that the binary carries: the demo pages and what they load.
+//! The static files that the binary carries: the demo pages and the files that they load.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -130,9 +130,9 @@ fn content_type(mimetype: &str) -> HeaderValue {
     if is_text { header(&format!("{mimetype}; charset=utf-8")) } else { header(mimetype) }
 }
 
-/// What the demo pages need and no more. JSONP polling loads scripts from this origin and posts a
-/// form to it, the iframe transports frame it; `ws:` is named because browsers of before 2022 do
-/// not take `'self'` to cover it.
+/// The least that the demo pages need. JSONP polling loads scripts from this origin and posts a
+/// form to it, the iframe transports frame it; `ws:` is named because in browsers before 2022
+/// `'self'` does not cover it.
 fn page_policy() -> String {
     let cdn = origin(CLIENT_URL).map(|origin| format!(" {origin}")).unwrap_or_default();
     format!(

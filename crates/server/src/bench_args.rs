@@ -18,19 +18,19 @@ use sockeye_bench::subject::Named;
 use sockeye_bench::suite::{self, CompareError, Progress, Settings, Targets};
 use sockeye_bench::{report, table};
 
-/// What to compare, and what to make of it.
+/// Targets, scope and outputs of the comparison.
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
-    /// Measure a server that runs already, in place of a gateway that is started for it: a name and
-    /// the URL of its echo endpoint; may be repeated
+    /// Measure a running server, in place of a gateway started for the comparison: a name and the
+    /// URL of its echo endpoint; may be repeated
     #[arg(long = "target", value_name = "NAME=URL")]
     targets: Vec<NameAnd<Target>>,
 
-    /// Where the target sends every message to all
+    /// The target's endpoint that sends every message to all sessions
     #[arg(long = "broadcast", value_name = "NAME=URL", requires = "targets")]
     broadcasts: Vec<NameAnd<Target>>,
 
-    /// The target's process on this machine, to tell what it costs
+    /// The target's process on this machine, to measure its CPU time and memory
     #[arg(long = "pid", value_name = "NAME=PID", requires = "targets")]
     pids: Vec<NameAnd<u32>>,
 
@@ -50,7 +50,7 @@ pub(crate) struct BenchArgs {
     #[arg(long = "technique", value_name = "NAME", value_parser = technique)]
     techniques: Vec<Technique>,
 
-    /// A tenth of the time and of the sessions: it says less
+    /// A tenth of the time and of the sessions, for rougher results
     #[arg(long)]
     quick: bool,
 
@@ -91,7 +91,7 @@ fn technique(name: &str) -> Result<Technique, String> {
     found.ok_or_else(|| format!("{name:?} is none of {}", names()))
 }
 
-/// What keeps a comparison from being made, or its results from being written.
+/// Why a comparison failed, or its results could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
     #[error("{flag} names {name:?}, which no --target does")]
@@ -114,8 +114,8 @@ pub(crate) enum BenchError {
     Write { file: PathBuf, source: io::Error },
 }
 
-/// Compares, and tells. The exit code is 0 when all was measured and nothing was wrong with any
-/// message, else 1; 130 when interrupted.
+/// Compares and reports. The exit code is 0 when all measurements succeeded and every message was
+/// correct, else 1; 130 when interrupted.
 pub(crate) fn run<S: Future<Output = ()>>(
     args: &BenchArgs,
     stop_signal: fn() -> io::Result<S>,
@@ -124,7 +124,7 @@ pub(crate) fn run<S: Future<Output = ()>>(
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{elapsed:>4} {bar:30} {pos}/{len} {wide_msg}");
     bar.set_style(style.expect("the template is written in the program"));
-    // Also while one measurement lasts, it is seen that time goes on.
+    // The elapsed time keeps moving during a long measurement.
     bar.enable_steady_tick(Duration::from_secs(1));
     let mut show = |progress: Progress<'_>| match progress {
         Progress::Planned(steps) => bar.set_length(steps as u64),
@@ -176,7 +176,7 @@ impl BenchArgs {
             echo: echo.clone(),
         });
         let mut named: Vec<Named> = named.collect();
-        // As they were given, not as the alphabet has them.
+        // In the order of the flags, not of the alphabet.
         named.sort_by_key(|named| self.targets.iter().position(|target| target.name == named.name));
         let stray = broadcasts.into_keys().map(|name| ("--broadcast", name));
         match stray.chain(pids.into_keys().map(|name| ("--pid", name))).next() {
@@ -251,7 +251,7 @@ fn by_name<'a, T>(
     Ok(map)
 }
 
-/// What is said of an error.
+/// The text of an error.
 pub(crate) fn explain(error: &BenchError) -> String {
     let mut text = with_causes(error);
     if let BenchError::Compare(CompareError::Target { .. }) = error {

@@ -1,4 +1,4 @@
-//! The command line: flags become a gateway and a server, which runs until it is told to stop.
+//! The command line: flags become a gateway and a server, which runs until a stop signal.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ use crate::memory::{self, Size};
 use crate::mounts::{self, Endpoint, InboundRate, Mounts, TcpApp, TcpListen};
 use crate::server::{BindError, Server, ServerConfig};
 
-/// The exit code for what whoever started the program has to mend; clap's is the same.
+/// The exit code for errors of usage, the same as clap's.
 const USAGE: u8 = 2;
 
 /// A real-time gateway that speaks SockJS
@@ -68,27 +68,26 @@ struct ServeArgs {
     #[arg(long = "tcp", value_name = "IP:PORT=APP")]
     tcp: Vec<TcpListen>,
 
-    /// Let a client of the apps that pass on what it says (broadcast, chat, relay, rooms) send so
-    /// many messages and so many bytes a second, and three times as many at once; what is faster
-    /// waits. "off" lets it send as fast as it can
+    /// Limit the inbound rate of each client in the shared apps (broadcast, chat, relay, rooms) to
+    /// this many messages and bytes a second, with bursts of three times as many; above it the
+    /// client's messages wait. "off" removes the limit
     #[arg(long, value_name = "MESSAGES/BYTES", default_value = "200/131072")]
     inbound_rate: InboundRate,
 
-    /// Let sessions hold this much memory together, such as 512MiB; of more, those that hold most
-    /// are closed [default: half of what this process may use]
+    /// Limit the memory of all sessions together, such as 512MiB; above it the largest sessions are
+    /// closed [default: half of the memory that this process may use]
     #[arg(long, value_name = "BYTES")]
     memory: Option<Size>,
 
     #[command(flatten)]
     ice: IceArgs,
 
-    /// Log what passes this filter, to stderr: a level, or levels by module, such as
-    /// "info,sockeye=debug"
+    /// Filter the log on stderr: a level, or levels by module, such as "info,sockeye=debug"
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true, value_parser = log_filter, default_value = "info")]
     log: Targets,
 }
 
-/// Runs the command that the arguments ask for, to its end.
+/// Runs the command of the arguments to its end.
 pub(crate) fn run() -> ExitCode {
     let args = match Cli::try_parse() {
         Ok(Cli { command: Some(Command::Serve(args)), .. }) => *args,
@@ -114,7 +113,7 @@ fn bench(args: BenchArgs) -> ExitCode {
 
 fn serve(args: ServeArgs) -> Result<(), Failure> {
     check_date(SystemTime::now())?;
-    // Dropped last: the runtime's end has things to tell.
+    // Dropped last: the runtime logs while it shuts down.
     let _log = log::start(args.log);
     let endpoints = mounts::with_defaults(args.endpoints).map_err(Failure::Twice)?;
     let ice = Ice::new(args.ice.config()?);
@@ -148,12 +147,12 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
             endpoints.iter().map(|endpoint| endpoint.info(&config)).collect(),
         );
 
-        // Before the announcement: whoever reads it may send a signal at once.
+        // Before the announcement: a reader of it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;
         let server = Server::bind(ServerConfig { listen: args.listen, ..ServerConfig::default() })
             .map_err(|error| Failure::Bind { error, flag: "--listen" })?;
         let addr = server.local_addr().map_err(Failure::Start)?;
-        // Not before: an address that can't be had is told in one line.
+        // After the bind, so that a failed bind logs its error alone.
         tell_memory(limited);
         announce(addr, &directory, &listeners)?;
         for (endpoint, listener, _) in listeners {
@@ -169,7 +168,7 @@ fn check_date(now: SystemTime) -> Result<(), Failure> {
     if now < UNIX_EPOCH { Err(Failure::Date) } else { Ok(()) }
 }
 
-/// Limits what sessions hold, for all endpoints together. Gives the limit and its source.
+/// Limits the memory of sessions, for all endpoints together. Returns the limit and its source.
 fn limit_memory(chosen: Option<Size>) -> Option<(usize, String)> {
     let found = memory::least(Path::new("/"));
     let (limit, source) = match (chosen, found) {
@@ -187,12 +186,12 @@ fn tell_memory(limited: Option<(usize, String)>) {
     match limited {
         Some((limit, source)) => tracing::info!(limit, source, "memory for sessions is limited"),
         None => tracing::warn!(
-            "nothing limits the memory of sessions: this system doesn't tell how much there is; set --memory"
+            "session memory is unlimited: this system doesn't report how much there is; set --memory"
         ),
     }
 }
 
-/// Resolves when the process is told to end. From the call on, the signals no longer end it by
+/// Resolves at a stop signal. From the call on, the signals no longer end the process by
 /// themselves.
 #[cfg(unix)]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
@@ -207,7 +206,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Resolves when the process is told to end.
+/// Resolves at a stop signal.
 #[cfg(not(unix))]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
@@ -218,7 +217,8 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Tells on stdout, in one write, what is served; the first line is for programs that wait for it.
+/// Prints the served paths to stdout, in one write; the first line is for programs that wait for
+/// it.
 fn announce(
     addr: SocketAddr,
     directory: &Directory,
@@ -230,12 +230,12 @@ fn announce(
         let addr = listener.local_addr().map_err(Failure::Start)?;
         text.push_str(&format!("  tcp://{addr}  {app}\n"));
     }
-    // Nobody may be reading, which is no reason not to serve.
+    // A closed stdout is no reason not to serve.
     let _ = io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 
-/// What goes wrong after the arguments have been read.
+/// Errors after the arguments have been parsed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("--endpoint names {0} twice: leave one of them out")]
@@ -281,8 +281,8 @@ fn remedy(error: &BindError, flag: &str) -> String {
     }
 }
 
-/// Prints clap's error. One about a value says all there is to say in its first line, and one about
-/// an option before the command nearly so.
+/// Prints clap's error. For a wrong value its first line is complete; for an option before the
+/// command, nearly so.
 fn explain(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
@@ -293,7 +293,7 @@ fn explain(error: &clap::Error) -> ExitCode {
             eprintln!("{first}: write the options behind the command");
         }
         _ => {
-            // Fails only if nobody reads, who then misses nothing.
+            // Fails only when stderr is closed.
             let _ = error.print();
         }
     }

@@ -1,5 +1,5 @@
-//! What the binary answers on each path: the gateway's endpoints, the rooms, the ICE servers, the
-//! pages, and a few answers of its own.
+//! The answer on each path: the gateway's endpoints, the rooms, the ICE servers, the pages, and a
+//! few answers of the program's own.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,17 +19,17 @@ use sockeye_apps::rooms::http::RoomsSite;
 use crate::assets::{self, Assets};
 use crate::host;
 
-/// Answers 200 and `ok` for as long as the server serves.
+/// Answers 200 and `ok` while the server serves.
 const HEALTH: &str = "/healthz";
-/// Lists the endpoints, for the pages and for whoever asks.
+/// Lists the endpoints, for the pages and other clients.
 const ENDPOINTS: &str = "/endpoints.json";
-/// Hands out ICE servers.
+/// Serves ICE servers.
 const ICE: &str = "/ice";
 /// Lists the rooms.
 const ROOMS: &str = "/rooms";
-/// One room, and below it all that can be done with rooms.
+/// One room, and the actions on rooms below it.
 const ROOM: &str = "/room";
-/// All that the pages load is below this path.
+/// The files that pages load are below this path.
 const STATIC: &str = "/static";
 
 /// Whether a prefix would hide a path that the front answers itself. A page may be hidden: that is
@@ -49,7 +49,7 @@ pub(crate) struct Front {
     not_found: Bytes,
 }
 
-/// What is served beside the gateway's endpoints.
+/// Answers beside the gateway's endpoints.
 pub(crate) struct Site {
     pub(crate) assets: Assets,
     /// `None` when no endpoint has rooms.
@@ -86,7 +86,8 @@ impl Front {
         let endpoints = serde_json::to_vec(&directory.endpoints)
             .expect("a list of texts has a JSON form")
             .into();
-        let not_found = format!("Nothing is served on this path. What is:\n\n{directory}").into();
+        let not_found =
+            format!("Nothing is served on this path. Served paths:\n\n{directory}").into();
         Self { gateway, site, endpoints, not_found }
     }
 
@@ -128,11 +129,11 @@ impl Front {
     }
 }
 
-/// What the front answers beside pages.
+/// Paths of the front beside pages.
 const OWN: [(&str, &str); 3] =
     [(ICE, "ICE servers"), (ENDPOINTS, "the list of endpoints"), (HEALTH, "health")];
 
-/// What is served where. It is displayed as a line for each path.
+/// The served paths. `Display` gives a line for each.
 pub(crate) struct Directory {
     pages: Vec<String>,
     endpoints: Vec<EndpointInfo>,
@@ -143,10 +144,10 @@ pub(crate) struct Directory {
 pub(crate) struct EndpointInfo {
     pub(crate) prefix: String,
     pub(crate) app: &'static str,
-    /// What the app does, in a few words.
+    /// The app's description, in a few words.
     pub(crate) about: &'static str,
-    /// Seconds without another frame after which a heartbeat comes. Clients take a connection for
-    /// lost when it stays out.
+    /// Seconds without another frame after which a heartbeat comes. Clients consider a connection
+    /// lost when it is missing.
     pub(crate) heartbeat_delay: f64,
 }
 
@@ -190,7 +191,7 @@ fn own(status: StatusCode, content_type: &'static str, body: Bytes) -> Own {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // Health and the list of endpoints tell of this moment and this process.
+    // Health and the list of endpoints concern this moment and this process.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

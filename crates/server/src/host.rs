@@ -1,14 +1,14 @@
-//! Whether a request says which host it is for (RFC 9112, Request Target; RFC 9110, Host).
+//! The check of a request's `Host` (RFC 9112, Request Target; RFC 9110, Host).
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 
 /// Whether its `Host` is as it must be: exactly one over HTTP/1.1, at most one before, and one that
-/// can be a host. Two servers in a row that take different ones of two have been made to serve one
-/// site's answers as another's.
+/// can be a host. Two servers in a row that each believe another of two `Host`s have been made to
+/// serve one site's answers as another's.
 ///
-/// This is for a server to ask; a gateway that is mounted in one sees what that lets through.
+/// This check belongs to a server; a gateway mounted in one trusts its server's check.
 pub(crate) fn is_right<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -19,7 +19,7 @@ pub(crate) fn is_right<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// 400, and the end of the connection: what follows may be part of a trick.
+/// 400, and the end of the connection: the following bytes may be a smuggled request.
 pub(crate) fn refusal() -> Response<Bytes> {
     let text = "A request needs one `Host` header, with a host and optionally a port in it.\n";
     let mut response = Response::new(Bytes::from_static(text.as_bytes()));
@@ -31,8 +31,8 @@ pub(crate) fn refusal() -> Response<Bytes> {
     response
 }
 
-/// `uri-host [ ":" port ]`, and also nothing, which a client sends whose URL has no host (RFC 9110,
-/// Host; RFC 3986, Host).
+/// `uri-host [ ":" port ]`, and also empty, from a client whose URL has no host (RFC 9110, Host;
+/// RFC 3986, Host).
 fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !value.ends_with(b"]") => (&value[..colon], &value[colon + 1..]),

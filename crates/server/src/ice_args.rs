@@ -1,4 +1,4 @@
-//! The flags about ICE servers: a file says all, or a few flags say the usual.
+//! The flags about ICE servers: a file with the whole configuration, or a few flags for usual ones.
 
 use std::fs;
 use std::io;
@@ -11,16 +11,16 @@ use sockeye_apps::ice::{
     Credentials, IceConfig, IceConfigError, IceServer, IceServerError, IceUrl,
 };
 
-/// What pages get at `/ice`.
+/// The ICE servers at `/ice`.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "ICE servers for calls, handed out at /ice")]
+#[command(next_help_heading = "ICE servers for calls, served at /ice")]
 pub(crate) struct IceArgs {
-    /// Hand out what this JSON file says: {"iceServers": [{"urls": "turn:…", "secret": "…"}],
+    /// Serve the ICE servers in this JSON file: {"iceServers": [{"urls": "turn:…", "secret": "…"}],
     /// "ttl": 3600, "token": "…"}
     #[arg(long = "ice", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Hand out this STUN or TURN server, such as stun:stun.example.org or
+    /// Serve this STUN or TURN server, such as stun:stun.example.org or
     /// turn:turn.example.org?transport=tcp; may be repeated
     #[arg(long = "ice-url", value_name = "URL")]
     urls: Vec<IceUrl>,
@@ -42,7 +42,7 @@ pub(crate) struct IceArgs {
     #[arg(long, value_name = "SECONDS", value_parser = ttl)]
     ice_ttl: Option<Duration>,
 
-    /// Answer only who sends this as `Authorization: Bearer TOKEN`
+    /// Answer only clients that send `Authorization: Bearer TOKEN`
     #[arg(long, value_name = "TOKEN", env = "SOCKEYE_ICE_TOKEN", hide_env_values = true, value_parser = token)]
     ice_token: Option<String>,
 
@@ -52,7 +52,7 @@ pub(crate) struct IceArgs {
 }
 
 impl IceArgs {
-    /// Reads the file, or puts together what the flags say.
+    /// Reads the file, or combines the flags.
     pub(crate) fn config(self) -> Result<IceConfig, IceArgsError> {
         let Some(path) = &self.file else { return self.put_together() };
         if let Some(flag) = self.flag_beside_file() {
@@ -109,7 +109,7 @@ impl IceArgs {
     }
 }
 
-/// Why there is nothing to hand out.
+/// Why the flags make no configuration.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IceArgsError {
     #[error("--ice {path}: {source}: name a file that can be read", path = path.display())]
@@ -117,7 +117,7 @@ pub(crate) enum IceArgsError {
     #[error("--ice {path}: {source}", path = path.display())]
     File { path: PathBuf, source: IceConfigError },
     #[error(
-        "--ice says all about ICE servers: write into its file what {flag} is to say, or leave --ice out"
+        "--ice configures all about ICE servers: move {flag} into its file, or leave --ice out"
     )]
     Both { flag: &'static str },
     #[error("--turn-username needs --turn-password (or SOCKEYE_TURN_PASSWORD)")]
@@ -245,7 +245,7 @@ mod tests {
                     turn_secret: name(),
                     ..IceArgs::default()
                 },
-                "--ice says all about ICE servers: write into its file what --turn-secret",
+                "--ice configures all about ICE servers: move --turn-secret",
             ),
         ];
         for (args, start) in wrong {

@@ -1,5 +1,5 @@
-//! The program's log, on stderr: written by a thread of its own, so that a stderr that is not read
-//! stops nothing.
+//! The program's log, on stderr: written by a thread of its own, so that an unread stderr blocks no
+//! session.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
@@ -13,17 +13,16 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What waits for stderr, in bytes. More is dropped, and how many lines it was is told behind what
-/// waited.
+/// Capacity for lines that wait for stderr, in bytes. Further lines are dropped, and their number
+/// follows behind the waiting lines.
 const WAITING: usize = 256 * 1024;
-/// How long the end of the program waits for what is left to be written.
+/// How long the end of the program waits until the remaining lines are written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Logs what passes the filter, panics included, until the program ends.
+/// Logs through the filter, panics included, until the program ends.
 ///
-/// A pipe holds 64 KiB. When its reader stops, a write to it never returns: a worker of the runtime
-/// that wrote its lines itself would stand still with all its sessions, and so would each that
-/// panics.
+/// A pipe holds 64 KiB. When its reader stops, a write to it never returns: a runtime worker that
+/// wrote its lines itself would block with all its sessions, and so would each that panics.
 pub(crate) fn start(filter: Targets) -> Log {
     let log = Log::new();
     let lines = log.lines.clone();
@@ -35,13 +34,14 @@ pub(crate) fn start(filter: Targets) -> Log {
     if let Err(error) =
         thread::Builder::new().name("log".to_owned()).spawn(move || lines.write_to(io::stderr()))
     {
-        // Without a thread nothing is written at all, which must not pass in silence.
+        // Without a thread no log is written, which must be reported.
         eprintln!("error: no log is written, for a thread can't be started: {error}");
     }
     log
 }
 
-/// The log of a running program. Dropping it writes what is left, if it can be written in time.
+/// The log of a running program. Dropping it writes the remaining lines, if stderr takes them in
+/// time.
 pub(crate) struct Log {
     lines: Lines,
 }
@@ -60,10 +60,10 @@ impl Drop for Log {
 
 /// Lines on their way to stderr.
 #[derive(Clone)]
-struct Lines(Arc<Shared>);
+struct Lines(Arc<LineQueue>);
 
 #[derive(Default)]
-struct Shared {
+struct LineQueue {
     // Held to add a line or to take all of them, never while they are written.
     waiting: Mutex<Waiting>,
     changed: Condvar,
@@ -73,7 +73,7 @@ struct Shared {
 struct Waiting {
     bytes: Vec<u8>,
     dropped: u64,
-    /// The thread writes what it has taken.
+    /// The thread is writing the lines that it took.
     writing: bool,
 }
 
@@ -89,12 +89,12 @@ impl Lines {
         self.0.changed.notify_all();
     }
 
-    /// Writes lines as they come, for ever.
+    /// Writes lines as they come, forever.
     fn write_to(&self, mut output: impl Write) {
         let mut bytes = Vec::new();
         loop {
             self.take(&mut bytes);
-            // Where stderr is closed there is nobody to tell.
+            // A closed stderr has no reader.
             let _ = output.write_all(&bytes).and_then(|()| output.flush());
             bytes.clear();
             bytes.shrink_to(4096);
@@ -121,12 +121,12 @@ impl Lines {
 
     fn wait_until_written(&self, most: Duration) {
         let busy = |waiting: &mut Waiting| waiting.writing || !waiting.bytes.is_empty();
-        // Whether it was in time or not, that was all that could be done.
+        // In time or not, there is no other place to write.
         drop(self.0.changed.wait_timeout_while(self.lock(), most, busy));
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Whole between two statements.
+        // Consistent after every statement.
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

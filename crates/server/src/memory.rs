@@ -1,8 +1,8 @@
-//! How much memory this process may use: the least of what its control groups, its address-space
-//! limit and the machine allow.
+//! The memory that this process may use: the least of its control groups' limits, its address-space
+//! limit and the machine's memory.
 //!
-//! Linux tells all of it in files, which are read below a root that tests choose. Elsewhere nothing
-//! is told, and nothing is limited.
+//! Linux reports them in files, which are read below a root that tests choose. Other systems report
+//! none, and there is no limit.
 
 use std::fmt;
 use std::fs;
@@ -20,10 +20,10 @@ pub(crate) struct Found {
     pub(crate) source: Source,
 }
 
-/// What limits memory.
+/// The source of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A control group's, with the file that says so.
+    /// A control group's, with the file that holds it.
     ControlGroup(PathBuf),
     AddressSpace,
     Machine,
@@ -89,7 +89,7 @@ fn control_groups(root: &Path) -> Vec<Found> {
     found
 }
 
-/// Where a tree of control groups with limits of memory is mounted, and which part of it.
+/// The mount point of a tree of control groups with memory limits, and the mounted part of it.
 struct Mount {
     is_v2: bool,
     root: PathBuf,

@@ -1,4 +1,4 @@
-//! What the command line mounts: applications at prefixes, and at TCP listeners.
+//! Applications of the command line, at prefixes and at TCP listeners.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use sockeye_apps::{self as apps, Chat, ChatConfig, Upstream, UpstreamConfig, Ups
 
 use crate::front::{self, EndpointInfo};
 
-/// What is served when no `--endpoint` says otherwise.
+/// The endpoints that are served unless `--endpoint` replaces them.
 pub(crate) const DEFAULT_ENDPOINTS: [&str; 5] =
     ["/echo=echo", "/broadcast=broadcast", "/ws=chat", "/socket=relay", "/signal=rooms"];
 
@@ -24,7 +24,7 @@ pub(crate) struct Endpoint {
     pub(crate) app: Mounted,
 }
 
-/// What is mounted there.
+/// The application at a prefix.
 #[derive(Clone, Debug)]
 pub(crate) enum Mounted {
     App(&'static App),
@@ -49,7 +49,7 @@ impl Mounted {
 }
 
 impl Endpoint {
-    /// How it is listed when it is mounted with this configuration.
+    /// Its entry in the list of endpoints, with this configuration.
     pub(crate) fn info(&self, config: &EndpointConfig) -> EndpointInfo {
         EndpointInfo {
             prefix: self.prefix.to_string(),
@@ -62,7 +62,7 @@ impl Endpoint {
     pub(crate) fn mount(&self, mounts: &mut Mounts, config: EndpointConfig) {
         match &self.app {
             Mounted::App(app) => (app.mount)(mounts, &self.prefix, config),
-            // What the backend sends is its affair, so raw WebSockets carry binary messages too.
+            // The backend may send binary messages, so raw WebSockets carry them.
             Mounted::Upstream(upstream) => {
                 mounts.endpoint(
                     &self.prefix,
@@ -103,14 +103,14 @@ pub(crate) struct TcpListen {
     pub(crate) app: TcpApp,
 }
 
-/// What speaks in records.
+/// An application for TCP clients that speak in records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TcpApp {
     Chat,
     Echo,
 }
 
-/// How fast a client may send: `MESSAGES/BYTES` a second, or `off`.
+/// The inbound rate limit of a client: `MESSAGES/BYTES` a second, or `off`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InboundRate(Option<Rate>);
 
@@ -130,7 +130,7 @@ impl FromStr for InboundRate {
     }
 }
 
-/// What the apps have been mounted on.
+/// The gateway and the shared state of mounted apps.
 #[derive(Default)]
 pub(crate) struct Mounts {
     pub(crate) gateway: Gateway,
@@ -140,7 +140,7 @@ pub(crate) struct Mounts {
     /// The chat that TCP clients join: that of the first endpoint that has one, which is the chat
     /// page's by default.
     chat: Option<Chat>,
-    /// Of each client whose messages go to others.
+    /// The limit of each client whose messages go to others.
     inbound_rate: Option<Rate>,
 }
 
@@ -160,8 +160,8 @@ impl Mounts {
         }
     }
 
-    /// For apps that pass on what a client says: a client that sends without end must not end those
-    /// that hear it.
+    /// For apps that pass messages on to other clients: a flooding client must not end its
+    /// receivers.
     fn shared_endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
         let config = EndpointConfig { inbound_rate: self.inbound_rate, ..config };
         self.endpoint(prefix, config, handler);
@@ -181,7 +181,7 @@ fn chat() -> Chat {
 #[derive(Debug)]
 pub(crate) struct App {
     name: &'static str,
-    /// What it does, as `--help` and the index page tell it.
+    /// The app's description in `--help` and on the index page.
     about: &'static str,
     mount: fn(&mut Mounts, &Prefix, EndpointConfig),
 }
@@ -243,7 +243,7 @@ static APPS: [App; 6] = [
 
 /// The app that takes an address: `upstream=URL`.
 const UPSTREAM: &str = "upstream";
-const ABOUT_UPSTREAM: &str = "passes all to a backend that speaks plain WebSocket";
+const ABOUT_UPSTREAM: &str = "passes all messages to a plain WebSocket backend";
 
 impl FromStr for Endpoint {
     type Err = EndpointError;
@@ -315,7 +315,7 @@ fn app_names() -> String {
     names.join(", ")
 }
 
-/// What `--help` says of `--endpoint`.
+/// The text of `--endpoint` in `--help`.
 pub(crate) fn endpoint_help() -> String {
     let upstream = ("upstream=URL", format!("{ABOUT_UPSTREAM}: ws://host:port/path"));
     let apps = APPS.iter().map(|app| (app.name, app.about.to_owned())).chain([upstream]);

@@ -510,7 +510,7 @@ fn ice_flags_that_do_not_fit_together_are_refused() {
         ),
         (&["--ice-url", "http://a"], "it begins with stun:, stuns:, turn: or turns:"),
         (&["--turn-secret", "s"], "name one with --ice-url turn:HOST"),
-        (&["--ice", "x", "--ice-ttl", "5"], "what --ice-ttl is to say, or leave --ice out"),
+        (&["--ice", "x", "--ice-ttl", "5"], "move --ice-ttl into its file, or leave --ice out"),
         (&["--ice-ttl", "0"], "write 1 to 604800 seconds, for example 3600"),
         (&["--ice-token", "a b"], "without spaces"),
     ] {
