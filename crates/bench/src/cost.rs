@@ -1,4 +1,4 @@
-//! What a server spends: processor time and memory, read from outside its process.
+//! A server's cost: processor time and memory, read from outside its process.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// What the process `pid` has used so far, by all its threads, those that ended included.
+    /// The usage of the process `pid` so far, by all its threads, ended ones included.
     ///
     /// The sum is exact to the nanosecond. Its parts are the kernel's own division, which it makes
     /// in steps of a clock tick (10 ms): over a second they are good to a percent or two.
@@ -39,7 +39,7 @@ impl Cpu {
         self.user + self.system
     }
 
-    /// What was used since `earlier`.
+    /// The usage since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self {
             user: self.user.saturating_sub(earlier.user),

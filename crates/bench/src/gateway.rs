@@ -20,16 +20,16 @@ pub enum GatewayError {
     /// Its process cannot be started.
     #[error("{program} cannot be started")]
     Start {
-        /// What was to be run.
+        /// The program to run.
         program: String,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// It ended, or said something else than where it listens.
     #[error("the gateway does not say where it listens{said}")]
     Silent {
-        /// What it said instead.
+        /// Its output instead.
         said: String,
     },
 }
@@ -54,8 +54,8 @@ impl Gateway {
         ]);
         // A load is as fast as it can be.
         command.args(["--inbound-rate", "off"]);
-        // The disconnect delay is the default: what a visit leaves behind is part of what visits
-        // cost.
+        // The disconnect delay is the default: sessions left behind by a visit are part of the cost
+        // that visits cost.
         command
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())

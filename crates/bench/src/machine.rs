@@ -1,4 +1,4 @@
-//! On what and when something was measured: figures without it say nothing.
+//! The machine and the date of a measurement, without which figures mean nothing.
 
 use std::fmt;
 use std::fs;

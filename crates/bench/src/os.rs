@@ -1,4 +1,4 @@
-//! What only the operating system can tell or do. Where it doesn't, the answer is `None` and the
+//! Facts and actions of the operating system. Where it doesn't, the answer is `None` and the
 //! measurement says so.
 
 use std::io;

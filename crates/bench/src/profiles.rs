@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What lies between client and server.
+/// The network between client and server.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What it does, in words.
+    /// Its effect, in words.
     #[serde(default)]
     pub about: String,
     /// Milliseconds each way.
@@ -25,14 +25,14 @@ pub struct Profile {
     pub up_kbit: Option<u64>,
     /// Bytes of an answer that are held back until it is complete.
     pub buffer: Option<usize>,
-    /// What becomes of WebSocket handshakes.
+    /// The treatment of WebSocket handshakes.
     #[serde(default)]
     pub upgrade: Upgrade,
     /// Seconds after which a connection is cut.
     pub cut_s: Option<f64>,
 }
 
-/// What a proxy does with WebSocket handshakes.
+/// A proxy's treatment of WebSocket handshakes.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Upgrade {
@@ -60,9 +60,9 @@ pub enum ProfilesError {
         profile: String,
         /// Which of its fields.
         field: &'static str,
-        /// What it says.
+        /// The given value.
         value: f64,
-        /// What it may say.
+        /// The allowed values.
         must: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! What a comparison found, as data: for the tables, for the report, and as JSON.
+//! The findings of a comparison as data: for the tables, for the report, and as JSON.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ pub struct Results {
     pub machine: Machine,
     /// How much was done.
     pub scale: ScaleSummary,
-    /// Who was compared.
+    /// The compared servers.
     pub targets: Vec<TargetSummary>,
     /// Each technique, target by target, with nothing in between.
     pub direct: Vec<Entry<Direct>>,
     /// Each technique over networks.
     pub networks: Vec<Network>,
-    /// Whether somebody ended it early.
+    /// Whether it was interrupted.
     pub interrupted: bool,
 }
 
@@ -46,10 +46,10 @@ pub struct ScaleSummary {
     pub network_rate: f64,
 }
 
-/// Who was compared.
+/// A compared server.
 #[derive(Clone, Debug, Serialize)]
 pub struct TargetSummary {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its echo endpoint.
     pub url: String,
@@ -64,7 +64,7 @@ pub struct Entry<T> {
     pub technique: String,
     /// Which target.
     pub target: String,
-    /// What was found.
+    /// The findings.
     #[serde(flatten)]
     pub found: T,
 }
@@ -116,7 +116,7 @@ impl<T> From<Result<T, String>> for Finding<T> {
     }
 }
 
-/// What is found without a network in between.
+/// Findings without a network in between.
 #[derive(Clone, Debug, Serialize)]
 pub struct Direct {
     /// At a fixed rate, from when each message was due.
@@ -141,7 +141,7 @@ pub struct Direct {
     pub correctness: Checked,
 }
 
-/// What is found over a network.
+/// Findings over a network.
 #[derive(Clone, Debug, Serialize)]
 pub struct OverNetwork {
     /// At a fixed rate, from when each message was due.
@@ -152,12 +152,12 @@ pub struct OverNetwork {
     pub correctness: Checked,
 }
 
-/// A network and what was found over it.
+/// A network and the findings over it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Network {
-    /// What was put in between.
+    /// The network.
     pub profile: Profile,
-    /// What was found.
+    /// The findings.
     pub entries: Vec<Entry<OverNetwork>>,
 }
 
@@ -196,7 +196,7 @@ impl From<&Latencies> for Distribution {
     }
 }
 
-/// How fast and at what cost messages went back and forth.
+/// Throughput and cost of messages back and forth.
 #[derive(Clone, Debug, Serialize)]
 pub struct Throughput {
     /// Echoes a second, over all sessions.
@@ -233,7 +233,7 @@ impl CpuFound {
     }
 }
 
-/// What one message to many costs and takes.
+/// Cost and duration of one message to many sessions.
 #[derive(Clone, Debug, Serialize)]
 pub struct FanOutFound {
     /// To how many.
@@ -265,12 +265,12 @@ pub struct Checked {
     pub cut_off: u64,
     /// Sessions that broke.
     pub broken_sessions: u64,
-    /// What the first of them broke of.
+    /// The cause of the first failure.
     pub first_error: Option<String>,
 }
 
 impl Checked {
-    /// Adds what a run found.
+    /// Adds the findings of a run.
     pub fn add(&mut self, found: Correctness, broken: u64, error: Option<&dyn std::error::Error>) {
         let Correctness { expected, lost, duplicated, reordered, changed, cut_off } = found;
         self.expected += expected;
@@ -292,7 +292,7 @@ impl Checked {
 }
 
 impl Results {
-    /// What went wrong that must not, in words: an empty list is a success.
+    /// Failures, in words: an empty list is a success.
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for target in &self.targets {

@@ -1,4 +1,4 @@
-//! Sends back what comes, and when it came.
+//! Sends each message back with the time of its arrival.
 
 use sockeye::Session;
 
@@ -7,13 +7,13 @@ use crate::os;
 /// Sends every message back with a space and the time of its arrival behind it: nanoseconds of this
 /// machine's monotonic clock.
 ///
-/// A client on the same machine can tell from it how long each way took. It is what `sockeye bench`
-/// measures one-way latencies with.
+/// A client on the same machine can compute the time of each way. It is the app that `sockeye
+/// bench` measures one-way latencies with.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the session with 1000, behind all that was sent; what it had received
-/// and not yet sent back is lost.
+/// Dropping the future ends the session with 1000, behind all that was sent; messages received and
+/// not yet sent back are lost.
 pub async fn stamp(mut session: Session) {
     while let Some(message) = session.recv().await {
         let came = os::monotonic();

@@ -1,4 +1,4 @@
-//! Who is compared.
+//! The compared servers.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use super::driver::{Target, Technique, probe};
 use super::gateway::{Gateway, GatewayError};
 use super::results::TargetSummary;
 
-/// A server that somebody else runs.
+/// A server that already runs.
 #[derive(Clone, Debug)]
 pub struct Named {
-    /// What to call it.
+    /// Its name in the results.
     pub name: String,
     /// Its echo endpoint.
     pub echo: Target,
@@ -20,7 +20,7 @@ pub struct Named {
     pub pid: Option<u32>,
 }
 
-/// One of those who are compared.
+/// A compared server.
 pub(super) struct Subject {
     pub(super) name: String,
     pub(super) own: bool,
@@ -80,8 +80,8 @@ impl Subject {
         }
     }
 
-    /// A fresh process of an own gateway: only in one that has done nothing yet is memory what
-    /// sessions need.
+    /// A fresh process of an own gateway: only in one that has done nothing yet is memory the
+    /// amount that sessions need.
     pub(super) fn afresh(&self) -> Option<Result<Gateway, GatewayError>> {
         self.program.as_ref().map(|(binary, _)| Gateway::start(binary))
     }

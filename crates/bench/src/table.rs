@@ -6,7 +6,7 @@ use super::results::{
     Checked, CpuFound, Direct, Distribution, Entry, Finding, Results, Throughput,
 };
 
-/// All tables, with what cannot be told and why, what was wrong, and where the load was the
+/// All tables, with missing figures and their reasons, errors, and places where the load was the
 /// bottleneck.
 pub fn text(results: &Results) -> String {
     let mut notes = Notes::default();
@@ -27,15 +27,15 @@ pub fn text(results: &Results) -> String {
         let _ = writeln!(out, "FAILED: {failure}");
     }
     if results.interrupted {
-        let _ = writeln!(out, "It was interrupted: this is what was measured until then.");
+        let _ = writeln!(out, "Interrupted: these are the measurements until then.");
     }
     out
 }
 
-/// A table: what it shows, its columns, and its rows.
+/// A table: its title, its columns, and its rows.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// What it shows, and in which units.
+    /// Its subject and units.
     pub title: String,
     /// One for each column.
     pub head: Vec<String>,
@@ -80,7 +80,7 @@ impl Notes {
     }
 }
 
-/// All tables of the results; what cannot be told is noted. With names of usual length a terminal
+/// All tables of the results, with notes on missing figures. With names of usual length a terminal
 /// of 100 columns holds each line.
 pub fn tables(results: &Results, notes: &mut Notes) -> Vec<Table> {
     let mut tables = if results.direct.is_empty() { Vec::new() } else { direct(results, notes) };
@@ -163,7 +163,7 @@ fn direct(results: &Results, notes: &mut Notes) -> Vec<Table> {
             &mut |found| sessions_found(found, notes),
         ),
         table(
-            "Correctness: messages, and what was wrong with them; sessions that broke".to_owned(),
+            "Correctness: messages and their errors; broken sessions".to_owned(),
             &["messages", "lost", "duplicated", "reordered", "changed", "broke"],
             &mut |found| correctness(&found.correctness),
         ),
@@ -243,7 +243,7 @@ fn sessions_found(found: &Direct, notes: &mut Notes) -> Vec<String> {
     ]
 }
 
-/// What was wrong with messages, in words as short as a cell: mostly nothing.
+/// Errors of messages, in words as short as a cell: mostly none.
 fn wrong(checked: &Checked) -> String {
     let counts = [
         (checked.lost, "lost"),

@@ -1,4 +1,4 @@
-//! What the benchmarks of whole servers share.
+//! Code shared by the benchmarks of whole servers.
 
 #[path = "../floors/mod.rs"]
 pub mod floors;
@@ -34,7 +34,7 @@ impl Scale {
     }
 }
 
-/// Of what the figures depend on.
+/// The environment that the figures depend on.
 pub fn versions() -> String {
     let lock = include_str!("../../../../Cargo.lock");
     let version = |name: &str| {
@@ -50,7 +50,7 @@ pub fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Puts Markdown into a file, in place of what stood between the lines `<!-- mark -->` and `<!--
+/// Puts Markdown into a file, in place of the text between the lines `<!-- mark -->` and `<!--
 /// /mark -->`.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use super::servers::Server;
 
 /// A row of the table.
 pub struct Row {
-    /// What is done.
+    /// The load.
     pub name: &'static str,
     /// To be multiplied with the floor.
     pub aim: f64,
@@ -31,11 +31,11 @@ enum Work {
     Churn,
 }
 
-/// What one run brought.
+/// The findings of one run.
 pub struct Run {
     /// Messages, deliveries or visits.
     pub count: u64,
-    /// What they cost.
+    /// Their cost.
     pub spent: Spent,
 }
 
@@ -112,7 +112,7 @@ impl Row {
     pub fn flags(&self) -> &'static [&'static str] {
         match self.work {
             // Sessions that ended between two polls are forgotten after this time. With the default
-            // 5 s, what one run leaves behind would be cleared away during the next.
+            // 5 s, remains of one run would be freed during the next.
             Work::Churn => &["--disconnect-delay", "1"],
             Work::Echo { .. } | Work::FanOut => &[],
         }

@@ -55,7 +55,7 @@ impl Server {
             let _ = (child.kill(), child.wait());
             return Err(io::Error::other(format!("{command:?} does not say where it listens")));
         };
-        // Nobody reads on: the pipe is closed, so that it cannot fill.
+        // The pipe is closed, so that it cannot fill unread.
         Ok(Self { url, child })
     }
 

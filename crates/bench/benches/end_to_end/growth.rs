@@ -1,4 +1,4 @@
-//! What more sessions make of the cost of each message.
+//! The cost of each message as the number of sessions grows.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::common::{median, text};
 
 /// A row of the table.
 pub struct Row {
-    /// What is done.
+    /// The load.
     pub name: &'static str,
     /// From the first size to the last.
     aim: Option<f64>,
@@ -68,7 +68,7 @@ pub fn measure(row: &Row, bench: &Bench) -> Result<String, String> {
     let mut each: [Vec<f64>; 4] = Default::default();
     for _ in 0..bench.scale.rounds.min(ROUNDS) {
         for (size, seen) in SIZES.into_iter().zip(&mut each) {
-            // A fresh one for each size: what a larger size left behind would slow a smaller one.
+            // A fresh one for each size: remains of a larger size would slow a smaller one.
             let server = match row.floor {
                 Some(floor) => Server::floor(floor),
                 None => Server::sockeye(&bench.args.server, &[]),

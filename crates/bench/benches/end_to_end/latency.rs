@@ -14,7 +14,7 @@ use crate::common::rows::{SIZE, check, explain};
 use crate::common::servers::Server;
 use crate::common::text;
 
-/// What both measurements are called.
+/// The name of both measurements.
 pub const STEADY: &str = "latency: 5,000 messages/s over 1,000 framed WebSockets";
 pub const BUSY: &str = "latency: echo while a fan-out to 5,000 others goes on";
 

@@ -1,7 +1,7 @@
-//! The release server under load, beside what its libraries cost by themselves: `make bench`.
+//! The release server under load, beside its libraries by themselves: `make bench`.
 //!
 //! Servers run on one core, the load on another. Each row and its floor are run in turn, several
-//! times, so that what else the machine does hits both alike; what is told are medians.
+//! times, so that other load of the machine affects both alike; the figures are medians.
 
 #![allow(
     unreachable_pub,
@@ -61,12 +61,12 @@ struct Args {
     fan_out: Option<String>,
     #[arg(long, hide = true, default_value_t = 2)]
     receivers: usize,
-    /// What `cargo bench` says
+    /// The argument of `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What is run.
+/// The measurement to run.
 struct Bench {
     args: Args,
     scale: Scale,
@@ -169,7 +169,7 @@ impl Bench {
     }
 }
 
-/// What is printed, and kept for the file.
+/// The output, printed and kept for the file.
 struct Report {
     text: String,
     failed: bool,

@@ -1,4 +1,4 @@
-//! What a session costs that does nothing.
+//! The cost of an idle session.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::common::text;
 
 /// A row of the table.
 pub struct Row {
-    /// What is held.
+    /// The held sessions.
     pub name: &'static str,
     /// In KB, fresh and after bursts.
     pub aims: (f64, Option<f64>),
@@ -30,7 +30,7 @@ enum State {
 const SESSIONS: usize = 5000;
 const BURST: Burst = Burst { rounds: 3, messages: 16, size: 1000, rests: true };
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What ended is freed by then.
+/// Ended sessions are freed by then.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// All rows.
@@ -66,7 +66,7 @@ pub fn measure(row: &Row, bench: &Bench) -> Result<String, String> {
 
 async fn hold(server: &Server, state: State, count: usize) -> Result<(f64, Option<f64>), Error> {
     let target = server.target("/echo");
-    // What a server allocates once, it allocates for these.
+    // Allocations that happen only once happen for these.
     let mut first = held(&target, state, 50).await?;
     if let Some(first) = &mut first {
         first.burst(BURST).await?;

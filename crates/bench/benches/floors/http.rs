@@ -22,7 +22,7 @@ pub(super) async fn serve(stream: Stream) -> hyper::Result<()> {
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let sends = request.uri().path().ends_with("/send");
-    // As any server must that wants to know what was sent.
+    // As any server must that reads the payload.
     let _ = request.into_body().collect().await;
     let mut response =
         Response::new(Full::new(Bytes::from_static(if sends { b"" } else { &FRAME })));

@@ -1,4 +1,4 @@
-//! What the libraries cost by themselves: the least that a server built on them can spend.
+//! The cost of the libraries by themselves: the least that a server built on them can spend.
 
 mod http;
 mod websocket;
@@ -13,14 +13,14 @@ use tokio::net::{TcpListener, TcpStream};
 pub enum Floor {
     /// tokio-tungstenite, every message back to its sender.
     WebSocketEcho,
-    /// tokio-tungstenite, every message to everybody.
+    /// tokio-tungstenite, every message to all clients.
     WebSocketFanOut,
     /// hyper: a POST to `/send` is answered with 204, every other one with 71 bytes.
     Http,
 }
 
 impl Floor {
-    /// What [`FromStr`] takes.
+    /// The name that [`FromStr`] takes.
     pub fn name(self) -> &'static str {
         match self {
             Self::WebSocketEcho => "websocket-echo",

@@ -1,4 +1,4 @@
-//! tokio-tungstenite with a read buffer of 4 KiB: what is ready is read, then written, then flushed
+//! tokio-tungstenite with a read buffer of 4 KiB: ready bytes are read, then written, then flushed
 //! once.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
 use super::Stream;
 
-/// Everybody who is connected.
+/// All connected clients.
 pub(super) type Peers = Arc<Mutex<Vec<Arc<Peer>>>>;
 
 #[derive(Default)]

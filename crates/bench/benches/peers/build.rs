@@ -7,17 +7,17 @@ use std::process::Command;
 pub struct Peer {
     pub name: &'static str,
     folder: &'static str,
-    /// What must be there, and how it tells its version.
+    /// The required tool, and the command that prints its version.
     tools: &'static [&'static [&'static str]],
     build: &'static [&'static str],
     run: &'static [&'static str],
-    /// The file that names the library's version, and what stands before it there.
+    /// The file that names the library's version, and the text before it there.
     library: (&'static str, &'static str),
-    /// What runs it.
+    /// Its runtime.
     runtime: &'static str,
     /// Whether it is compiled while it runs.
     learns: bool,
-    /// Failures whose cause was found: what is said of them, and why they happen.
+    /// Failures with a known cause: their message, and the cause.
     known: &'static [(&'static str, &'static str)],
 }
 
@@ -64,7 +64,7 @@ pub const PEERS: [Peer; 3] = [
 /// A server that can be started.
 pub struct Built {
     pub name: &'static str,
-    /// Of the library, and of what runs it.
+    /// The versions of the library and of its runtime.
     pub version: String,
     pub learns: bool,
     pub known: &'static [(&'static str, &'static str)],
@@ -122,7 +122,7 @@ impl Peer {
     }
 }
 
-/// The number in what a tool says of its version.
+/// The number in a tool's version text.
 fn number(said: &str) -> &str {
     let is_digit = |character: char| character.is_ascii_digit();
     let word = said
@@ -133,7 +133,7 @@ fn number(said: &str) -> &str {
 }
 
 impl Built {
-    /// What starts it.
+    /// The command that starts it.
     pub fn command(&self) -> Command {
         let program = if self.run[0].contains('/') {
             self.folder.join(self.run[0])

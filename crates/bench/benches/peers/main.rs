@@ -1,8 +1,8 @@
-//! Sockeye beside other SockJS servers, and beside what its libraries cost by themselves: `make
-//! bench-peers`.
+//! Sockeye beside other SockJS servers, and beside its libraries by themselves: `make bench-peers`.
 //!
 //! Each server runs on one core, the load on another; all have their turn in each round. A peer is
-//! built if this machine has what it takes; of one that is not, it is told why, and no figures.
+//! built if this machine has its tools; a missing server is reported with the reason and without
+//! figures.
 
 #![allow(
     unreachable_pub,
@@ -59,7 +59,7 @@ struct Args {
     /// Be a floor's server
     #[arg(long, hide = true)]
     serve: Option<Floor>,
-    /// What `cargo bench` says
+    /// The argument of `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
 }

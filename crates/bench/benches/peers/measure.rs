@@ -43,7 +43,7 @@ impl Contender {
         matches!(&self.program, Program::Peer(built) if built.learns)
     }
 
-    /// Why it has no figure, with what is known about that.
+    /// Why it has no figure, with the known cause.
     fn explain(&self, reason: String) -> String {
         let known = match &self.program {
             Program::Sockeye(_) => None,
@@ -66,7 +66,7 @@ impl Contender {
 /// A table, and a picture. Of all figures, less is better.
 pub struct Figures {
     pub title: &'static str,
-    /// What is measured how, in a sentence.
+    /// The subject and method of the measurement, in a sentence.
     pub about: &'static str,
     pub file: &'static str,
     /// Whether the first column is the libraries' own; Sockeye's is the next.
@@ -183,7 +183,7 @@ fn turn(
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const IDLE: usize = 5000;
-/// What is freed at all is freed by then.
+/// Memory that is freed at all is freed by then.
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Resident memory of idle sessions.
@@ -220,7 +220,7 @@ fn idle(contender: &Contender, technique: Technique, count: usize) -> Result<f64
     let hold = async {
         let target = server.target("/echo");
         let resident = || cost::resident(server.pid()).map(|bytes| bytes as f64).map_err(text);
-        // What is allocated only once is allocated for these.
+        // Allocations that happen only once happen for these.
         drop(Held::open(&target, technique, 50, PATIENCE).await.map_err(explain)?);
         tokio::time::sleep(SETTLE).await;
         let before = resident()?;

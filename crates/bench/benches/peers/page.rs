@@ -1,4 +1,4 @@
-//! What was found, as Markdown.
+//! The findings as Markdown.
 
 use std::fmt::Write as _;
 
@@ -108,7 +108,7 @@ impl Figures {
                 let shown = match (cell, own) {
                     (Err(reason), _) => note(&mut notes, reason),
                     (Ok(value), Some(_)) if index == self.own() => figure(*value),
-                    // What looks the same in the table is the same.
+                    // Figures that look the same in the table are the same.
                     (Ok(value), Some(own))
                         if index > self.own() && *value < own && figure(*value) != figure(own) =>
                     {
@@ -140,12 +140,12 @@ impl Figures {
         text
     }
 
-    /// What is written over the picture.
+    /// The picture's title.
     pub fn caption(&self) -> String {
         format!("{}: shorter is better; logarithmic", self.title)
     }
 
-    /// What the picture shows.
+    /// The picture's subject.
     pub fn groups(&self) -> Vec<Group> {
         let group = |line: &Line| Group {
             title: line.name.clone(),

@@ -17,7 +17,7 @@ use super::target::Target;
 use super::window::{Reading, Spent, Timing};
 use crate::os;
 
-/// What to do.
+/// The plan of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Churn {
     /// How messages travel. A WebSocket is opened and closed with its handshakes; over HTTP a visit
@@ -32,12 +32,12 @@ pub struct Churn {
     pub timing: Timing,
 }
 
-/// What was seen.
+/// The findings of a run.
 #[derive(Clone, Debug, Default)]
 pub struct ChurnOutcome {
     /// Visits in the measured time.
     pub visits: u64,
-    /// What they cost.
+    /// Their cost.
     pub spent: Spent,
     /// From the first byte to the end of the visit.
     pub durations: Latencies,
@@ -45,7 +45,7 @@ pub struct ChurnOutcome {
     pub correctness: Correctness,
     /// Visits that broke.
     pub broken: u64,
-    /// What the first of them broke of.
+    /// The cause of the first failure.
     pub first_error: Option<Error>,
 }
 
@@ -55,7 +55,7 @@ pub struct ChurnOutcome {
 ///
 /// When not one visit succeeds.
 pub async fn run(target: &Target, pid: Option<u32>, plan: &Churn) -> Result<ChurnOutcome, Error> {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(ChurnState::default());
     let mut tasks = JoinSet::new();
     for number in 0..plan.visitors {
         tasks.spawn(visitor(target.clone(), number as u32, *plan, Arc::clone(&shared)));
@@ -87,22 +87,21 @@ pub async fn run(target: &Target, pid: Option<u32>, plan: &Churn) -> Result<Chur
 }
 
 #[derive(Default)]
-struct Shared {
+struct ChurnState {
     visits: AtomicU64,
     measuring: AtomicBool,
     over: AtomicBool,
     durations: Mutex<Latencies>,
 }
 
-/// A visitor that was turned away waits so long, for a server that refuses everybody is not to be
-/// stormed.
+/// A refused visitor waits so long, for a server that refuses all of them is not to be stormed.
 const PAUSE: Duration = Duration::from_millis(100);
 
 async fn visitor(
     target: Target,
     number: u32,
     plan: Churn,
-    shared: Arc<Shared>,
+    shared: Arc<ChurnState>,
 ) -> (Correctness, u64, Option<Error>) {
     let (mut correctness, mut broken, mut first_error) = (Correctness::default(), 0, None);
     let mut stationery = Stationery::new(number, plan.size);

@@ -1,4 +1,4 @@
-//! The echo workload: every session sends, and awaits what it sent.
+//! The echo workload: every session sends, and awaits its own messages.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -20,7 +20,7 @@ use super::target::Target;
 use super::window::{Reading, Spent, Timing};
 use crate::os;
 
-/// What to do.
+/// The plan of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Echo {
     /// How messages travel.
@@ -48,12 +48,12 @@ pub enum Pace {
     PerSecond(f64),
 }
 
-/// What was seen.
+/// The findings of a run.
 #[derive(Clone, Debug, Default)]
 pub struct EchoOutcome {
     /// Messages that came back in the measured time.
     pub messages: u64,
-    /// What they cost.
+    /// Their cost.
     pub spent: Spent,
     /// From due to back.
     pub round_trips: Latencies,
@@ -67,7 +67,7 @@ pub struct EchoOutcome {
     pub correctness: Correctness,
     /// Sessions that broke.
     pub broken: usize,
-    /// What the first of them broke of.
+    /// The cause of the first failure.
     pub first_error: Option<Error>,
 }
 
@@ -86,7 +86,7 @@ pub async fn run(target: &Target, pid: Option<u32>, plan: &Echo) -> Result<EchoO
 }
 
 async fn drive(target: &Target, pid: Option<u32>, plan: &Echo, links: Vec<Link>) -> EchoOutcome {
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(EchoState::default());
     let mut tasks = JoinSet::new();
     let mut lanes = Vec::with_capacity(links.len());
     for (number, link) in links.into_iter().enumerate() {
@@ -123,7 +123,7 @@ async fn measure(
     target: &Target,
     pid: Option<u32>,
     plan: &Echo,
-    shared: &Shared,
+    shared: &EchoState,
     lanes: &[Arc<Lane>],
 ) -> (Mark, Mark) {
     let mark = || Mark {
@@ -141,7 +141,7 @@ async fn measure(
 
 async fn drain(
     mut tasks: JoinSet<(Ledger, u32, Option<Error>)>,
-    shared: &Shared,
+    shared: &EchoState,
     lanes: &[Arc<Lane>],
     outcome: &mut EchoOutcome,
 ) {
@@ -168,7 +168,7 @@ async fn drain(
 /// How often sessions look whether they have waited too long.
 const TICK: Duration = Duration::from_millis(100);
 
-async fn tick_for(time: Duration, shared: &Shared, lanes: &[Arc<Lane>]) {
+async fn tick_for(time: Duration, shared: &EchoState, lanes: &[Arc<Lane>]) {
     let ticking = async {
         loop {
             tokio::time::sleep(TICK).await;
@@ -186,8 +186,8 @@ struct Times {
     to_client: Latencies,
 }
 
-/// What all sessions of a run have in common.
-struct Shared {
+/// State shared by all sessions of a run.
+struct EchoState {
     messages: AtomicU64,
     times: Mutex<Times>,
     /// Latencies count for messages that were due from here
@@ -198,7 +198,7 @@ struct Shared {
     draining: AtomicBool,
 }
 
-impl Default for Shared {
+impl Default for EchoState {
     fn default() -> Self {
         Self {
             messages: AtomicU64::new(0),
@@ -211,7 +211,7 @@ impl Default for Shared {
     }
 }
 
-impl Shared {
+impl EchoState {
     fn times(&self) -> MutexGuard<'_, Times> {
         self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,7 +222,7 @@ struct Session {
     stamped: bool,
     link: Link,
     lane: Arc<Lane>,
-    shared: Arc<Shared>,
+    shared: Arc<EchoState>,
     stationery: Stationery,
     in_flight: Option<u32>,
     patience: u64,
@@ -233,7 +233,7 @@ struct Session {
 }
 
 impl Session {
-    fn new(number: u32, link: Link, lane: Arc<Lane>, shared: Arc<Shared>, plan: &Echo) -> Self {
+    fn new(number: u32, link: Link, lane: Arc<Lane>, shared: Arc<EchoState>, plan: &Echo) -> Self {
         let in_flight = match plan.pace {
             Pace::InFlight(count) => Some(count as u32),
             Pace::PerSecond(_) => None,

@@ -1,4 +1,4 @@
-//! What ends a driven session.
+//! Errors that end a driven session.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ pub enum Error {
     Connect {
         /// Where it should be.
         addr: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: Arc<io::Error>,
     },
@@ -26,12 +26,12 @@ pub enum Error {
     /// An answer with another status than the expected one.
     #[error("{request} was answered with {status}")]
     Status {
-        /// What was asked.
+        /// The request.
         request: &'static str,
         /// The answer.
         status: u16,
     },
-    /// What came breaks the protocol.
+    /// The server broke the protocol.
     #[error("{0}")]
     Protocol(&'static str),
     /// The server closed the session.
@@ -39,13 +39,13 @@ pub enum Error {
     Closed {
         /// The close code.
         code: u16,
-        /// What it says about it.
+        /// Its explanation.
         reason: String,
     },
     /// Nothing came for too long.
     #[error("no answer for {after:?} to {step}")]
     Silence {
-        /// What was waited for.
+        /// The awaited event.
         step: &'static str,
         /// How long.
         after: Duration,

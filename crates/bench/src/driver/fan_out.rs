@@ -1,4 +1,4 @@
-//! The fan-out workload: what one session of a broadcast endpoint says, all of them hear.
+//! The fan-out workload: all sessions of a broadcast endpoint get the messages of one.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,7 +20,7 @@ use super::target::Target;
 use super::window::{Reading, Spent, Timing};
 use crate::os;
 
-/// What to do: one session sends a message, and the next one when all have it and it is time.
+/// The plan of a run: one session sends a message, and the next when all have it and it is due.
 #[derive(Clone, Copy, Debug)]
 pub struct FanOut {
     /// How messages travel.
@@ -35,12 +35,12 @@ pub struct FanOut {
     pub timing: Timing,
 }
 
-/// What was seen.
+/// The findings of a run.
 #[derive(Clone, Debug, Default)]
 pub struct FanOutOutcome {
     /// Messages that reached a receiver in the measured time.
     pub deliveries: u64,
-    /// What they cost.
+    /// Their cost.
     pub spent: Spent,
     /// From sent to received, each delivery.
     pub each: Latencies,
@@ -52,7 +52,7 @@ pub struct FanOutOutcome {
     pub correctness: Correctness,
     /// Sessions that broke.
     pub broken: usize,
-    /// What the first of them broke of.
+    /// The cause of the first failure.
     pub first_error: Option<Error>,
 }
 
@@ -78,7 +78,7 @@ pub async fn run_telling(
 ) -> Result<FanOutOutcome, Error> {
     let opened =
         opening::open(target, plan.technique, plan.receivers, plan.timing.patience).await?;
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(FanOutState {
         lane: Lane::default(),
         phase: AtomicU8::new(SETTLING),
         round: Mutex::default(),
@@ -149,7 +149,7 @@ const SETTLING: u8 = 0;
 const MEASURING: u8 = 1;
 const OVER: u8 = 2;
 
-struct Shared {
+struct FanOutState {
     /// Wakes the controller.
     lane: Lane,
     phase: AtomicU8,
@@ -168,7 +168,7 @@ struct Round {
     last: Latencies,
 }
 
-impl Shared {
+impl FanOutState {
     fn round(&self) -> MutexGuard<'_, Round> {
         self.round.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,7 +196,7 @@ impl Shared {
 
 /// Has the first receiver speak.
 struct Speaker<'s> {
-    shared: &'s Shared,
+    shared: &'s FanOutState,
     lane: &'s Lane,
     receivers: usize,
     interval: Duration,
@@ -207,7 +207,7 @@ struct Speaker<'s> {
 const AGAIN: Duration = Duration::from_millis(100);
 
 impl Speaker<'_> {
-    /// Speaks until everybody has heard the same message.
+    /// Sends until all sessions have received the same message.
     async fn settle(&self, patience: Duration) -> Result<(), Error> {
         let speaking = async {
             let mut pause = AGAIN;
@@ -233,7 +233,7 @@ impl Speaker<'_> {
         }
     }
 
-    /// Sends one message; true when everybody had it in time.
+    /// Sends one message; true when all sessions got it in time.
     async fn speak(&self, patience: Duration) -> bool {
         {
             let mut round = self.shared.round();
@@ -251,7 +251,7 @@ impl Speaker<'_> {
 struct Receiver {
     link: Link,
     lane: Arc<Lane>,
-    shared: Arc<Shared>,
+    shared: Arc<FanOutState>,
     /// Of the one that speaks.
     stationery: Option<Stationery>,
     /// How often it spoke. The round may be further on already.

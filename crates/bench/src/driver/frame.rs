@@ -2,7 +2,7 @@
 
 use super::error::Error;
 
-/// What a frame tells, besides its messages.
+/// The meaning of a frame, besides its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The session is open.
@@ -18,7 +18,7 @@ pub(super) enum Kind {
 ///
 /// # Errors
 ///
-/// A close frame is [`Error::Closed`]; what is no frame is an error of the protocol.
+/// A close frame is [`Error::Closed`]; other bytes are a protocol error.
 pub(super) fn read(frame: &[u8], message: &mut dyn FnMut(&[u8])) -> Result<Kind, Error> {
     match frame.first() {
         Some(b'o') => Ok(Kind::Open),
@@ -32,7 +32,7 @@ pub(super) fn read(frame: &[u8], message: &mut dyn FnMut(&[u8])) -> Result<Kind,
     }
 }
 
-const NO_FRAME: Error = Error::Protocol("what came is no SockJS frame");
+const NO_FRAME: Error = Error::Protocol("the bytes are no SockJS frame");
 
 fn messages(array: &[u8], message: &mut dyn FnMut(&[u8])) -> Result<usize, Error> {
     if memchr::memchr(b'\\', array).is_some() {
@@ -57,7 +57,7 @@ fn messages(array: &[u8], message: &mut dyn FnMut(&[u8])) -> Result<usize, Error
     if rest.is_empty() { Ok(count) } else { Err(NO_FRAME) }
 }
 
-/// Cuts what comes in pieces into lines.
+/// Splits a stream of chunks into lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     begun: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 
-/// What the next bytes of an answer mean.
+/// The meaning of the next bytes of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// The head is complete.
@@ -13,7 +13,7 @@ pub(crate) enum Event<'a> {
     End,
 }
 
-/// What of an answer's head matters here.
+/// The parts of an answer's head that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The status code.
@@ -60,8 +60,8 @@ const LONGEST_HEAD: usize = 64 * 1024;
 const LONGEST_LINE: usize = 4096;
 
 impl Reader {
-    /// Reads from the front of `input`: how many bytes are done with, and what they mean. `None`
-    /// asks for more input behind the rest.
+    /// Reads from the front of `input`: the number of parsed bytes, and their meaning. `None` asks
+    /// for more input behind the rest.
     ///
     /// # Errors
     ///

@@ -29,8 +29,8 @@ pub struct Held {
     pub openings: Latencies,
 }
 
-/// What a burst of messages over held sessions consists of: each session sends `messages` of `size`
-/// bytes and awaits them all, and this `rounds` times.
+/// A burst of messages over held sessions: each session sends `messages` of `size` bytes and awaits
+/// them all, and this `rounds` times.
 #[derive(Clone, Copy, Debug)]
 pub struct Burst {
     /// How often.
@@ -123,7 +123,7 @@ impl Held {
         Ok(())
     }
 
-    /// What is measured.
+    /// The measurement.
     pub fn target(&self) -> &Target {
         &self.target
     }

@@ -1,9 +1,9 @@
-//! Whether what was sent came back: each message once, in order, unchanged.
+//! The check that all messages come back: each once, in order, unchanged.
 
 use std::collections::BTreeSet;
 use std::ops::AddAssign;
 
-/// What went wrong with messages, and how many of them there were.
+/// Messages, and those that were lost, repeated, reordered or changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Correctness {
     /// Messages that were awaited.
@@ -68,11 +68,10 @@ impl Ledger {
         }
     }
 
-    /// Takes down the arrival of something that is no message of this sender, who has sent those
-    /// below number `sent`.
+    /// Counts the arrival of bytes that are no message of this sender, which has sent those below
+    /// number `sent`.
     ///
-    /// Which message it was is not known. It is taken for the next one, which is what it most often
-    /// is.
+    /// Its number is unknown. It is taken for the next message, which it most often is.
     pub fn changed(&mut self, sent: u32) {
         self.changed += 1;
         if self.next < sent {
@@ -108,7 +107,7 @@ impl Ledger {
         }
     }
 
-    /// The same for a session that broke: what is not yet here at its end is cut off.
+    /// The same for a session that broke: messages missing at its end are cut off.
     pub fn close_broken(&self, first: u32, sent: u32) -> Correctness {
         let whole = self.close(first, self.next);
         let cut_off = u64::from(sent.saturating_sub(self.next));

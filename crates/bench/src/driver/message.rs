@@ -10,7 +10,7 @@ const DUE: usize = 18;
 const CHECK: usize = 35;
 const FILLER: usize = 44;
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     /// The session that sent it.
@@ -62,7 +62,7 @@ pub(super) fn read(text: &[u8]) -> Option<Stamp> {
     })
 }
 
-/// A message and what a server added to it: when it came there.
+/// A message and the time of its arrival at the server, which the server added.
 pub(super) fn split_stamp(text: &[u8]) -> (&[u8], Option<u64>) {
     let Some(space) = memchr::memrchr(b' ', text) else { return (text, None) };
     let nanos = str::from_utf8(&text[space + 1..]).ok().and_then(|digits| digits.parse().ok());

@@ -1,7 +1,7 @@
-//! The load driver: many sessions over any transport from one thread, at a small part of what they
-//! cost the server.
+//! The load driver: many sessions over any transport from one thread, at a small part of
+//! the server's cost.
 //!
-//! It writes and reads HTTP and WebSocket by hand and keeps no buffers for what is idle, because a
+//! It writes and reads HTTP and WebSocket by hand and keeps no buffers for idle sessions, because a
 //! measuring client that costs as much as the server measures itself. It checks every message all
 //! the same: see [`Correctness`].
 //!
@@ -9,7 +9,7 @@
 //!
 //! - [`echo`], [`fan_out`], [`churn`], [`idle`]: the workloads, one module each, with a plan and an
 //!   outcome.
-//! - [`Target`]: where the load goes, and what went over the wire. [`Technique`]: how.
+//! - [`Target`]: where the load goes, and the bytes over the wire. [`Technique`]: how.
 //! - `link`: a session as a client holds it, over `http` and `websocket`.
 
 pub mod churn;

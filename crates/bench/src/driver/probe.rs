@@ -1,4 +1,4 @@
-//! What a server can do, found out by asking.
+//! A server's abilities, found by requests.
 
 use std::time::Duration;
 
@@ -29,11 +29,11 @@ pub async fn opens(
     Held::open(target, technique, 1, patience).await.map(drop)
 }
 
-/// Whether there is a SockJS server at all: one answers who asks for `info`.
+/// Whether a SockJS server answers at all, by a request of `info`.
 ///
 /// # Errors
 ///
-/// What happens instead.
+/// The behaviour instead.
 pub async fn answers(target: &Target, patience: Duration) -> Result<(), super::Error> {
     let mut link = Link::new(target, Technique::LongPolling);
     link.info(target, patience).await

@@ -14,7 +14,7 @@ use super::target::Target;
 pub(super) struct Socket {
     target: Target,
     stream: Stream,
-    /// What was read and could not be understood yet.
+    /// Bytes that were read and not parsed yet.
     rest: Vec<u8>,
     out: Vec<u8>,
     written: usize,
@@ -26,7 +26,7 @@ enum Stream {
     Open(TcpStream),
 }
 
-/// What a read brought.
+/// The outcome of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrived {
     Bytes,
@@ -44,7 +44,7 @@ impl Socket {
         Self { target, stream: Stream::Closed, rest: Vec::new(), out: Vec::new(), written: 0 }
     }
 
-    /// Where to append what is to be written.
+    /// The buffer for bytes to write.
     pub(super) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
@@ -54,7 +54,7 @@ impl Socket {
         self.target.counters().requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends the connection; what is written next makes a new one.
+    /// Ends the connection; the next write makes a new one.
     pub(super) fn close(&mut self) {
         self.stream = Stream::Closed;
         self.rest.clear();
@@ -79,7 +79,7 @@ impl Socket {
         }
     }
 
-    /// Writes what was appended.
+    /// Writes the appended bytes.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         while self.written < self.out.len() {
             ready!(self.poll_connect(cx))?;
@@ -93,8 +93,8 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once, and has `parse` take what it understands from the front; the rest comes again,
-    /// with more behind it.
+    /// Reads once, and lets `parse` take complete items from the front; the rest comes again, with
+    /// more behind it.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

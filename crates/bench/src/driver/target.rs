@@ -1,4 +1,4 @@
-//! What is measured, and how connections to it are made.
+//! The measured server, and how connections to it are made.
 
 use std::fmt;
 use std::io;
@@ -12,8 +12,8 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::error::Error;
 
-/// What Chromium sends with a request, but for the compression that it takes: this driver takes
-/// none.
+/// The headers that Chromium sends with a request, except the compression that it takes: this
+/// driver takes none.
 const BROWSER: &str = "Connection: keep-alive\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
     Accept: */*\r\nOrigin: http://AUTHORITY\r\nReferer: http://AUTHORITY/\r\nAccept-Language: en-US,en;q=0.9\r\n";
@@ -41,7 +41,7 @@ pub(super) struct Counters {
     pub(super) connections: AtomicU64,
 }
 
-/// What went over the wire, as the payload of TCP: heads, framing and all.
+/// Bytes over the wire, as the payload of TCP: heads and framing included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Bytes to the server.
@@ -64,7 +64,7 @@ impl AddAssign for Traffic {
 }
 
 impl Traffic {
-    /// What was added since `earlier`.
+    /// The difference since `earlier`.
     pub fn since(self, earlier: Self) -> Self {
         Self {
             sent: self.sent - earlier.sent,
@@ -86,7 +86,7 @@ pub enum TargetError {
     Resolve {
         /// The URL.
         url: String,
-        /// What the resolver says.
+        /// The resolver's error.
         #[source]
         source: io::Error,
     },

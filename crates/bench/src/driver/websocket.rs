@@ -2,7 +2,7 @@
 
 use super::error::Error;
 
-/// What the next bytes mean.
+/// The meaning of the next bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event<'a> {
     /// A whole text or binary message.
@@ -11,7 +11,7 @@ pub(super) enum Event<'a> {
     Assembled,
     /// To be answered by a pong with the same contents.
     Ping(&'a [u8]),
-    /// The server closes; what it says is a code and a reason.
+    /// The server closes, with a code and a reason.
     Close(&'a [u8]),
     /// Nothing to do.
     Pong,
@@ -26,12 +26,12 @@ pub(super) struct Reader {
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 const PONG: u8 = 10;
-/// No load sends messages of this size, so what says it is as long as this is no WebSocket frame.
+/// No load sends messages of this size, so a length above this is no WebSocket frame.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
 impl Reader {
-    /// Reads from the front of `input`: how many bytes are done with, and what they mean. `None`
-    /// asks for more input behind the rest.
+    /// Reads from the front of `input`: the number of parsed bytes, and their meaning. `None` asks
+    /// for more input behind the rest.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ mod tests {
             let mut out = Vec::new();
             text(&mut out, [0; 4], [b"", &vec![b'x'; length], b""]);
             assert_eq!(out.len(), head + length);
-            // What the client writes unmasked is what a server sends.
+            // An unmasked client frame has the form of a server frame.
             out[1] &= 0x7f;
             out.drain(head - 4..head);
             let (done, event) = Reader::default().read(&out).expect("a frame");

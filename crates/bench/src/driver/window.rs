@@ -1,4 +1,4 @@
-//! The time that is measured, and what is read at its two ends.
+//! The measured time, and the readings at its two ends.
 
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Timing {
     pub patience: Duration,
 }
 
-/// What the time cost.
+/// The cost over that time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     /// How long it was.
@@ -29,7 +29,7 @@ pub struct Spent {
     pub driver: Option<Duration>,
     /// The server's resident memory at the end, in bytes.
     pub resident: Option<u64>,
-    /// What went over the wire.
+    /// Bytes over the wire.
     pub traffic: Traffic,
 }
 

@@ -1,4 +1,4 @@
-//! What proxies do to HTTP.
+//! The effects of proxies on HTTP.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::driver::http::{Event, Reader};
 
-/// What a connection begins with.
+/// The beginning of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Handshake {
     pub(super) bytes: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct Handshake {
 const LONGEST: usize = 16 * 1024;
 
 impl Handshake {
-    /// Reads the head of the first request, and what came with it.
+    /// Reads the head of the first request, and the bytes behind it.
     pub(super) async fn read(client: &mut TcpStream) -> io::Result<Self> {
         let mut bytes = Vec::new();
         while head_end(&bytes).is_none() && bytes.len() < LONGEST {
@@ -30,7 +30,7 @@ impl Handshake {
         Ok(Self { bytes, asks_for_websocket })
     }
 
-    /// The same without what asks for an upgrade.
+    /// The same without headers that ask for an upgrade.
     pub(super) fn stripped(&self) -> Vec<u8> {
         if !self.asks_for_websocket {
             return self.bytes.clone();
@@ -106,7 +106,7 @@ impl Answers {
         if bytes.is_empty() {
             return Some(std::mem::take(&mut self.held));
         }
-        // What may be passed on now.
+        // The bytes that may pass now.
         let mut whole = 0;
         loop {
             match self.reader.read(&self.held[self.understood..]) {

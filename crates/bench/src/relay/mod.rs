@@ -18,7 +18,7 @@ use self::filter::{Handshake, hold_back};
 use self::shape::{Link, carry};
 use super::profiles::{Profile, Upgrade};
 
-/// A running relay, with a thread of its own so that it is in nobody's way; dropping it cuts its
+/// A running relay, with a thread of its own, so that it blocks no other task; dropping it cuts its
 /// connections.
 #[derive(Debug)]
 pub struct Relay {
@@ -61,7 +61,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // What it panicked of, if it did, was printed.
+            // A panic of it was printed.
             let _ = thread.join();
         }
     }

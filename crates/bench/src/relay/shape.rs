@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::alarm::Alarm;
 use crate::os;
 
-/// What a direction does to bytes.
+/// The effects of a direction on bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub(super) delay: Duration,
@@ -56,8 +56,8 @@ impl Schedule {
 const ON_THE_WAY: usize = 1024 * 1024;
 const READ: usize = 16 * 1024;
 
-/// Carries bytes until the end of `from`, and then ends `to`. What `pass` says of the bytes that
-/// came, arrives; at the end it is asked with none, and says what it has held back.
+/// Carries bytes until the end of `from`, and then ends `to`. `pass` maps arrived bytes to those
+/// that go on; at the end it gets none, and returns the bytes that it held back.
 pub(super) async fn carry(
     first: Vec<u8>,
     mut from: OwnedReadHalf,

@@ -12,7 +12,7 @@ use super::table::{Notes, Table, tables};
 pub fn html(results: &Results) -> String {
     let mut notes = Notes::default();
     let tables = tables(results, &mut notes);
-    let data = serde_json::to_string(results).expect("results are made of what JSON has");
+    let data = serde_json::to_string(results).expect("results have a JSON form");
     let mut body = String::new();
     let targets = results.targets.iter().map(|target| {
         if target.own {
@@ -67,7 +67,7 @@ pub fn picture(caption: &str, groups: &[Group]) -> String {
     plots::standalone(caption, groups)
 }
 
-/// What went wrong, or that nothing did.
+/// Failures, or the note that there were none.
 fn verdict(results: &Results, body: &mut String) {
     let mut list = |class: &str, title: &str, items: Vec<String>| {
         if items.is_empty() {
@@ -89,7 +89,7 @@ fn verdict(results: &Results, body: &mut String) {
         list(
             "fair",
             "The comparison was interrupted",
-            vec!["What was measured until then is told.".to_owned()],
+            vec!["The measurements until then are shown.".to_owned()],
         );
     }
     if results.failures().is_empty() {

@@ -9,18 +9,18 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::results::{Direct, Distribution, Entry, Finding, Results};
 use crate::table::{count, figure};
 
-/// A picture and what is written beside it.
+/// A picture and the text beside it.
 pub(super) struct Plot {
     pub(super) title: String,
     pub(super) explanation: String,
-    /// What the colours stand for, from the first on; none with one colour.
+    /// The legend of the colours, from the first on; none with one colour.
     pub(super) legend: Vec<&'static str>,
     pub(super) svg: String,
 }
 
-/// Values side by side, in groups, as a picture of its own: a whole SVG file in the colours of
-/// whoever looks at it, on a ground of its own, so that it can be read on any page. The scale is
-/// logarithmic; the caption is to say so.
+/// Values side by side, in groups, as a picture of its own: a whole SVG file in the colours of its
+/// viewer, on a ground of its own, so that it can be read on any page. The scale is logarithmic;
+/// the caption is to say so.
 pub(super) fn standalone(caption: &str, groups: &[Group]) -> String {
     let heading = |label: &str| Bar {
         label: label.to_owned(),
@@ -51,9 +51,9 @@ pub(super) fn standalone(caption: &str, groups: &[Group]) -> String {
 /// Values to be compared with each other.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Of what they are.
+    /// Their names.
     pub title: String,
-    /// Whether the first one is no contender, but what the others are measured by: it is grey.
+    /// Whether the first one is the baseline of the others: it is grey.
     pub floor: bool,
     /// Whose each is, and it, or why there is none.
     pub values: Vec<(String, Result<f64, String>)>,
@@ -72,11 +72,11 @@ struct Bar {
     heading: bool,
     /// Where each part ends, and its colour, from the longest to the shortest.
     ends: Vec<(f64, usize)>,
-    /// What is written behind it.
+    /// The text behind it.
     note: String,
 }
 
-/// The ends of a bar's parts, and what is written behind it.
+/// The ends of a bar's parts, and the text behind it.
 type Shown = (Vec<(f64, usize)>, String);
 
 /// All pictures for which there is anything to show.
@@ -261,7 +261,7 @@ fn draw_on<'s>(area: &Area<'s>, bars: &[Bar], log: bool) -> Result<(), Failure<'
             .filter(|end| *end > 0.0 && end.is_finite())
     };
     // Without any bar there are axes nevertheless: a logarithmic one without an end would be drawn
-    // for ever.
+    // forever.
     let shortest = ends().reduce(f64::min).unwrap_or(1.0);
     let most = ends().reduce(f64::max).unwrap_or(1.0) * 1.05;
     let mut builder = ChartBuilder::on(area);

@@ -14,7 +14,7 @@ use crate::results::{
 };
 use crate::subject::Subject;
 
-/// How many turns everybody has with each technique.
+/// The turns of each target with each technique.
 pub(super) fn turns(rounds: usize) -> usize {
     Measurement::ALL.into_iter().map(|measurement| measurement.turns(rounds)).sum()
 }
@@ -27,7 +27,7 @@ const VISITS: Duration = Duration::from_millis(1500);
 const VISITORS: usize = 16;
 
 impl Suite<'_> {
-    /// One technique, with everybody in turn.
+    /// One technique, with all targets in turn.
     pub(super) async fn direct(&mut self, technique: Technique) -> Vec<Entry<Direct>> {
         let mut gathered: Vec<Gathered> = Vec::new();
         for index in 0..self.subjects.len() {
@@ -68,8 +68,8 @@ impl Suite<'_> {
                     let opens = probe::opens(&target, technique, patience).await;
                     opens.map_err(|error| format!("no session: {}", with_causes(&error)))
                 };
-                // A step as any other: somebody who interrupts does not wait for a server that does
-                // not answer.
+                // A step as any other: an interrupt does not wait for a server that does not
+                // answer.
                 self.step(opens).await.err()
             }
         };
@@ -170,7 +170,7 @@ impl Measurement {
         [Self::Latency, Self::One, Self::Sixteen, Self::FanOut, Self::Idle, Self::Visits];
 
     fn turns(self, rounds: usize) -> usize {
-        // Memory is measured once: a second time would find what the first has left.
+        // Memory is measured once: a second time would find the remains of the first.
         if self == Self::Idle { 1 } else { rounds }
     }
 
@@ -190,9 +190,9 @@ fn told<T>(outcome: Result<T, Error>) -> Result<T, String> {
     outcome.map_err(|error| with_causes(&error))
 }
 
-/// What is allocated only once is allocated for these.
+/// Allocations that happen only once happen for these.
 const FIRST: usize = 20;
-/// What sessions leave behind is given back by then.
+/// Remains of sessions are freed by then.
 const SETTLE: Duration = Duration::from_millis(200);
 
 async fn idle_bytes(
@@ -215,7 +215,7 @@ async fn idle_bytes(
 
 const UNKNOWN_PROCESS: &str = "its process is not known: --pid NAME=PID";
 
-/// What one target's turns brought so far.
+/// The findings of one target's turns so far.
 #[derive(Default)]
 struct Gathered {
     refused: Option<String>,

@@ -16,10 +16,10 @@ use super::profiles::Profile;
 use super::results::{Results, ScaleSummary};
 use super::subject::{Named, Subject};
 
-/// What to compare.
+/// The scope of a comparison.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who.
+    /// The targets.
     pub targets: Targets,
     /// How messages travel.
     pub techniques: Vec<Technique>,
@@ -29,7 +29,7 @@ pub struct Settings {
     pub quick: bool,
 }
 
-/// Who is compared.
+/// The compared servers.
 #[derive(Clone, Debug)]
 pub enum Targets {
     /// A gateway that is started from this program.
@@ -38,7 +38,7 @@ pub enum Targets {
     Named(Vec<Named>),
 }
 
-/// What a comparison says while it runs.
+/// The progress of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'p> {
     /// So many measurements are to come.
@@ -56,11 +56,11 @@ pub enum CompareError {
     /// A server doesn't answer.
     #[error("{name} ({url}) cannot be measured")]
     Target {
-        /// What it is called.
+        /// Its name.
         name: String,
         /// Where it should be.
         url: String,
-        /// What happened.
+        /// The cause.
         #[source]
         source: driver::Error,
     },
@@ -73,7 +73,7 @@ pub enum CompareError {
 ///
 /// # Errors
 ///
-/// When a server cannot be reached at all. What goes wrong with one technique is in the results.
+/// When a server cannot be reached at all. Failures of one technique are in the results.
 pub async fn run(
     settings: &Settings,
     progress: &mut dyn FnMut(Progress<'_>),
@@ -102,7 +102,7 @@ pub async fn run(
         interrupted: false,
     };
     for technique in &settings.techniques {
-        // Of what was not even begun there is nothing to tell.
+        // Steps that have not begun have no results.
         if !suite.stopped {
             results.direct.extend(suite.direct(*technique).await);
         }
@@ -130,7 +130,7 @@ async fn subjects(targets: &Targets) -> Result<Vec<Subject>, CompareError> {
     Ok(subjects)
 }
 
-/// A server that takes longer to say what it is cannot be measured.
+/// A server that takes longer to answer `info` cannot be measured.
 const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 struct Suite<'p> {
@@ -141,11 +141,11 @@ struct Suite<'p> {
     stopped: bool,
 }
 
-/// What is said of a measurement that was not made.
+/// The note on a measurement that was not made.
 const INTERRUPTED: &str = "interrupted";
 
 impl Suite<'_> {
-    /// Says what comes next, unless the comparison was stopped.
+    /// Announces the next step, unless the comparison was stopped.
     fn begins(&mut self, what: &str) {
         if !self.stopped {
             (self.progress)(Progress::Begins(what));
@@ -159,7 +159,7 @@ impl Suite<'_> {
     ) -> Result<T, String> {
         if !self.stopped {
             tokio::select! {
-                // What has come to its end counts, also when both are ready.
+                // A finished step counts, also when both are ready.
                 biased;
                 outcome = work => return outcome,
                 () = self.stop.as_mut() => self.stopped = true,
@@ -206,7 +206,7 @@ impl Scale {
         if self.quick { 500.0 } else { 2500.0 }
     }
 
-    /// How often everybody has a turn, so that what else the machine does hits all alike.
+    /// The number of turns of each target, so that other load of the machine affects all alike.
     fn rounds(self, subjects: usize) -> usize {
         if subjects > 1 && !self.quick { 3 } else { 1 }
     }

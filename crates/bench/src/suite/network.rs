@@ -14,7 +14,7 @@ const TIME: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Suite<'_> {
-    /// All techniques over one network, with everybody in turn; `None` when the comparison was
+    /// All techniques over one network, with all targets in turn; `None` when the comparison was
     /// stopped before.
     pub(super) async fn network(
         &mut self,

@@ -91,7 +91,7 @@ fn a_visit_by_polling_is_counted_as_by_hand() {
     assert_eq!(target.traffic(), all, "{visits} visits");
 }
 
-/// What the kernel has counted on the connections to a server: sent and received.
+/// The kernel's counts on the connections to a server: sent and received.
 fn kernel_counts(server: SocketAddr) -> (u64, u64) {
     let server = server.to_string();
     let output = Command::new("ss")
@@ -119,8 +119,8 @@ fn bytes_agree_with_the_kernels_counters() {
             held.burst(Burst { rounds: 3, messages: 16, size: 200, rests: false })
                 .await
                 .expect("echoes");
-            // Nothing is on its way any more but what a short poll may begin: so both are read
-            // until they agree, once.
+            // Nothing is on its way any more except a new short poll: so both are read until they
+            // agree, once.
             let counted = async {
                 loop {
                     let (before, kernel, after) =

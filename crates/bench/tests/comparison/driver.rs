@@ -1,4 +1,4 @@
-//! The load driver sees what there is to be seen, over every technique.
+//! The load driver finds every fault, over every technique.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) const TECHNIQUES: [Technique; 6] = [
     Technique::RawWebSocket,
 ];
 
-/// Nobody here needs so long but who waits in vain.
+/// Tests reach this deadline only when the awaited event is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn timing(measured: Duration, patience: Duration) -> Timing {
@@ -92,7 +92,7 @@ fn everybody_hears_over_any_technique() {
         let timing = timing(Duration::from_millis(200), PATIENCE);
         let plan = FanOut { technique, receivers: 20, size: 64, interval: Duration::ZERO, timing };
         let seen = block_on(fan_out::run(&target(gateway(), "/broadcast"), None, &plan));
-        let seen = seen.expect("a runtime").expect("everybody hears");
+        let seen = seen.expect("a runtime").expect("all sessions get it");
         assert!(
             seen.first_error.is_none() && seen.correctness.is_perfect(),
             "{technique}: {seen:?}"

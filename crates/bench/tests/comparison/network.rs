@@ -1,4 +1,4 @@
-//! What the relay puts in between is found again.
+//! The measurements show the relay's networks.
 
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ fn over(
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const DELAY: Duration = Duration::from_millis(80);
-/// What a busy machine may add to the median. A delay that came twice, or not at all, would be told
-/// apart by twice as much.
+/// The delay that a busy machine may add to the median. A delay that came twice, or not at all,
+/// would be told apart by twice as much.
 const TOLERANCE: Duration = Duration::from_millis(60);
 
 /// A message takes the delay once each way, over whatever transport.

@@ -73,7 +73,7 @@ impl Side {
         (self.reader, self.unanswered) = (Reader::default(), 0);
     }
 
-    /// Reads once and hands on what it means.
+    /// Reads once and returns its meaning.
     pub(super) fn poll_events(
         &mut self,
         cx: &mut Context<'_>,
@@ -184,8 +184,8 @@ impl Http {
         self.next = Next::Now;
     }
 
-    /// Waits for the answer to what was sent and for the end of one that has begun, and asks for no
-    /// more messages.
+    /// Waits for the answers to sent requests and for the end of a begun one, and asks for no more
+    /// messages.
     pub(super) async fn finish(&mut self) -> Result<(), Error> {
         poll_fn(|cx| {
             while self.posting {

@@ -206,7 +206,7 @@ impl Link {
         poll_fn(|cx| self.poll_progress(cx, &mut |_| ())).await
     }
 
-    /// Writes what is to be written, without waiting for an answer.
+    /// Writes pending bytes, without waiting for an answer.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| {
             Poll::Ready(match self.poll_progress(cx, &mut |_| ()) {
@@ -225,7 +225,7 @@ impl Link {
         outcome.unwrap_or(Err(Error::Silence { step: "closing a WebSocket", after: patience }))
     }
 
-    /// Waits until what was sent is answered; a WebSocket has nothing to wait for.
+    /// Waits until sent messages are answered; a WebSocket has nothing to wait for.
     pub(super) async fn finish(&mut self, patience: Duration) -> Result<(), Error> {
         let Self::Http(http) = self else { return Ok(()) };
         let outcome = tokio::time::timeout(patience, http.finish()).await;

@@ -67,7 +67,7 @@ impl WebSocket {
         cx: &mut Context<'_>,
         received: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<(), Error>> {
-        // Also when not all of it leaves: what arrives meanwhile is read.
+        // Also when not all of it leaves: arriving bytes are read meanwhile.
         let _ = self.socket.poll_flush(cx)?;
         let Self { state, framed, .. } = self;
         let mut pongs = Vec::new();
@@ -89,7 +89,7 @@ impl WebSocket {
             wire::close(self.socket.out(), self.mask, 1000);
         }
         ready!(self.socket.poll_flush(cx))?;
-        // What the server still says matters to nobody.
+        // Further bytes of the server are ignored.
         while let Arrived::Bytes = ready!(self.socket.poll_read(cx, |bytes| Ok(bytes.len())))? {}
         self.socket.close();
         Poll::Ready(Ok(()))
@@ -131,7 +131,7 @@ fn read(
             Some(Event::Ping(payload)) => {
                 pongs.clear();
                 pongs.extend_from_slice(payload);
-                // An empty pong is answered as well: what counts is that something comes.
+                // An empty pong is answered as well: any answer counts.
                 if payload.is_empty() {
                     pongs.push(b'-');
                 }
