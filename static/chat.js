@@ -1,9 +1,8 @@
 /*
- * The chat page: what the server says goes into the log and the roster; what
- * the reader says goes through the outbox, and leaves it only when it has come
- * back from the server. Until then it is sent again with each new connection,
- * under the same id, by which the server and all pages know it. ES5, and text
- * reaches the page as text nodes only.
+ * The chat page: the server's messages go into the log and the roster; the user's messages go
+ * through the outbox, and leave it only when they have come back from the server. Until then they
+ * are sent again with each new connection, under the same id, by which the server and all pages
+ * know them. ES5, and text reaches the page as text nodes only.
  */
 (function () {
   'use strict';
@@ -80,8 +79,8 @@
     page.countdown.textContent = 'retry in ' + seconds + ' s';
   }
 
-  // Step 0 asks for the name and the room, step 1 gives up the name, step 2 the
-  // room: someone whose name is taken can still read and talk, as a guest.
+  // Step 0 asks for the name and the room, step 1 gives up the name, step 2 the room: a user whose
+  // name is taken can still read and talk, as a guest.
   function join(step) {
     var request = { room: step < 2 ? wanted.room : DEFAULT_ROOM, roster: true };
     if (step === 0 && wanted.name) {
@@ -129,7 +128,7 @@
     }
   }
 
-  // -- What the server says ---------------------------------------------
+  // -- The server's messages ---------------------------------------------
 
   function onMessage(text) {
     var said;
@@ -163,7 +162,7 @@
     showWho();
     showHistory(welcome.history || [], moved);
     if (moved) {
-      addNotice('You are ' + me.name + ' in ' + me.room + '.' + (seen.order.length ? '' : ' Nobody has said anything here yet.'));
+      addNotice('You are ' + me.name + ' in ' + me.room + '.' + (seen.order.length ? '' : ' There are no messages here yet.'));
     }
     joined = true;
     clearTimeout(answerTimer);
@@ -192,12 +191,12 @@
   }
 
   function onSaid(said) {
-    // What was sent again comes again, to this page alone.
+    // A repeated message comes again, to this page alone.
     if (!said.id || !seen.keys[keyOf(said)]) { addMessage(said); }
     settle(said);
   }
 
-  // What has come back is delivered.
+  // A message that has come back is delivered.
   function settle(said) {
     if (!said.id) { return; }
     asked = asked.filter(function (entry) { return !entry.item || entry.item.id !== said.id; });
@@ -206,7 +205,7 @@
     });
   }
 
-  // The history overlaps with what the log holds already after a reconnect.
+  // After a reconnect the history overlaps with the log.
   function showHistory(history, moved) {
     var known = !moved && seen.order.length > 0;
     var overlap = false;
@@ -226,7 +225,7 @@
     });
   }
 
-  // -- What the reader says ----------------------------------------------
+  // -- The user's messages ------------------------------------------------
 
   function onCompose(event) {
     var text = page.message.value;
@@ -336,7 +335,7 @@
     follow();
   }
 
-  // Who reads the end of the log stays there, also when its height changes.
+  // A log that shows its end keeps showing it, also when its height changes.
   function follow() {
     if (atEnd) { page.log.scrollTop = page.log.scrollHeight; }
   }
@@ -360,7 +359,7 @@
     if (more > 0) { page.roster.appendChild(make('li', 'more', 'and ' + more + ' more')); }
   }
 
-  // The fields follow what is in force, but not while someone types in them.
+  // The fields follow the name and room in force, but not while the user types in them.
   function showWho() {
     if (wanted.name === me.name && (document.activeElement !== page.name || page.name.value.trim() === me.name)) {
       page.name.value = me.name;
@@ -430,7 +429,7 @@
     return said.id ? 'id ' + said.id : said.at + ' ' + said.name + ' ' + said.message;
   }
 
-  // Nobody else may come upon it.
+  // It must not be guessed by others.
   function randomText() {
     var crypto = window.crypto || window.msCrypto;
     var text = '';
@@ -459,7 +458,7 @@
     return new Date().getTime();
   }
 
-  // -- What a reload keeps -------------------------------------------------
+  // -- State kept over a reload ---------------------------------------------
   // The room and the transport live in the address, so that it can be shared; the
   // name belongs to this tab. Storage may be switched off: then nothing is kept.
 

@@ -1,6 +1,6 @@
 /*
- * The page /compare: runs the measurements one after another and shows what they
- * find. ES5, like all it loads; text reaches the page as text nodes only.
+ * The page /compare: runs the measurements one after another and shows their results. ES5, like all
+ * it loads; text reaches the page as text nodes only.
  *
  * In the query: idle, the seconds of silence to survive (30); endpoint, the prefix
  * of an echo endpoint (the server's first); transports, names with commas (all).
@@ -164,13 +164,13 @@
     if (over.part) { over.part.end(); }
     run = null;
     report = Compare.report(over, how, idleSeconds);
-    show(how, { done: 'Done. ' + (report.recommendation ? report.recommendation.headline + '.' : ''), stopped: 'Stopped; what was measured until then is below.', failed: 'Could not start.' }[how]);
+    show(how, { done: 'Done. ' + (report.recommendation ? report.recommendation.headline + '.' : ''), stopped: 'Stopped; the measurements until then are below.', failed: 'Could not start.' }[how]);
     doing('');
     report.results.forEach(function (result) { showRow(result); });
     if (how !== 'failed') { showAdvice(); }
   }
 
-  // -- What is shown -------------------------------------------------------------------
+  // -- The page ------------------------------------------------------------------------
 
   function show(state, text) {
     byId('state').setAttribute('data-state', state);
@@ -188,7 +188,7 @@
     run.results.forEach(function (result) { showRow(result); });
   }
 
-  // Announced, so only what changes seldom; `doing` is for the eyes.
+  // Announced to screen readers, so only rare changes; `doing` is for the eyes.
   function say(text) { byId('state').textContent = text; }
 
   function doing(text) { byId('doing').textContent = text; }

@@ -18,15 +18,14 @@
  *   connection.check();                       // asks whether it lives; ends a wait for the next attempt
  *   connection.close();                       // until it is used again
  *
- * It is lost when the server's heartbeats stay out, and when a probe is not
- * answered. It probes when the network or the page comes back, and when what
- * was sent is followed by nothing: all that pages say here is answered.
+ * It is lost when the server's heartbeats stay out, and when a probe is not answered. It probes
+ * when the network or the page comes back, and when a sent message gets no answer: the server
+ * answers all messages of these pages.
  *
- * States: `connecting`; `open` (`connection.transport` names the transport);
- * `waiting` for the next attempt; `closed`, as asked for; `unavailable`, when
- * there is no SockJS client to connect with. `trouble` is a sentence for people:
- * what went wrong and what to do about it, or '' when nothing did. `code` is the
- * close code that led to `waiting`; whoever does not want to wait may close.
+ * States: `connecting`; `open` (`connection.transport` names the transport); `waiting` for the next
+ * attempt; `closed`, as asked for; `unavailable`, when there is no SockJS client to connect with.
+ * `trouble` is a sentence for people with the failure and its remedy, or '' without one. `code` is
+ * the close code that led to `waiting`; a page that does not want to wait may close.
  */
 (function (global) {
   'use strict';
@@ -46,10 +45,10 @@
   var USUAL_DELAY = 25000; // ms; of SockJS servers that were not told another
   var LATE = 10000; // ms that a heartbeat may be late by
   var ANSWER_DUE = 5000; // ms until a probe, and anything that is sent, is answered
-  // A timer that runs so late (ms) was asleep with its page: what has come meanwhile waits to be
+  // A timer that runs so late (ms) was asleep with its page: frames that came meanwhile wait to be
   // read.
   var ASLEEP = 3000;
-  // A heartbeat comes after a silence. What comes earlier (ms) after something else is the prelude
+  // A heartbeat comes after a silence. A frame that comes earlier (ms) after another is the prelude
   // of a stream.
   var PRELUDE = 1000;
   var LONGEST_TIMER = 3600000; // ms; a browser's timer knows no more than 24 days
@@ -90,7 +89,7 @@
     this.connect();
   };
 
-  // Connects now: also the way to cut a wait short. The trouble is what led to it.
+  // Connects now: also the way to cut a wait short. The trouble is its cause.
   Connection.prototype.connect = function (trouble) {
     var self = this;
     var sock;
@@ -187,7 +186,7 @@
     clearTimeout(this.timers.probe);
   };
 
-  // How long (ms) silence may last; 0: for ever, for all that is known.
+  // How long (ms) silence may last; 0: forever, as no limit is known.
   Connection.prototype.patience = function () {
     if (this.delay !== null) { return this.delay + LATE; }
     return this.beats ? USUAL_DELAY + LATE : 0;
@@ -206,7 +205,7 @@
       if (now() - self.heardAt < self.patience()) {
         self.watch();
       } else if (slept && self.makeProbe) {
-        // What came while the page slept has not been read yet.
+        // Frames that came while the page slept have not been read yet.
         self.heardAt = now();
         self.probe();
         self.watch();
@@ -216,7 +215,7 @@
     });
   };
 
-  // What was sent is followed by something, or else by a probe.
+  // An answer must follow a sent message, or else a probe does.
   Connection.prototype.expect = function (time) {
     var self = this;
     this.after('answer', time, function () {
@@ -325,7 +324,7 @@
 
   // -- Ends and waits --------------------------------------------------------
 
-  // Forgets the present socket; what it still reports no longer counts.
+  // Forgets the present socket; its later events no longer count.
   Connection.prototype.drop = function () {
     var sock = this.sock;
     var freshening = this.freshening;
@@ -354,7 +353,7 @@
     // should not all come back in the same instant.
     this.retryAt = now() + longest / 2 + Math.random() * longest / 2;
     this.on.state('waiting', trouble, code);
-    if (this.isWaiting()) { this.tick(); } // whoever was told may have closed or connected meanwhile
+    if (this.isWaiting()) { this.tick(); } // the callback may have closed or connected meanwhile
   };
 
   Connection.prototype.tick = function () {

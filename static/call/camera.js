@@ -8,7 +8,7 @@ export const RESOLUTIONS = {
   hd: { width: 1280, height: 720 },
 };
 
-/** What can be sent: does it take a camera, a microphone? */
+/** The choices of media to send: whether each takes a camera, a microphone. */
 export const MEDIA = {
   both: { video: true, audio: true },
   microphone: { video: false, audio: true },
@@ -16,7 +16,7 @@ export const MEDIA = {
   chat: { video: false, audio: false },
 };
 
-/** Why there is no picture or no sound; its message says what to do. */
+/** Why there is no picture or no sound; its message names the remedy. */
 export class CameraError extends Error {
   /** `reason`: insecure, missing, denied, busy or other. */
   constructor(reason, message) {
@@ -30,7 +30,7 @@ export class Camera {
   stream = null;
   #on;
 
-  /** on: { ended(kind) {} }: a device is gone that nobody has closed. */
+  /** on: { ended(kind) {} }: a device is gone that the page has not closed. */
   constructor(on) {
     this.#on = on;
   }
@@ -40,9 +40,10 @@ export class Camera {
   }
 
   /**
-   * Opens what `wanted` ({video, audio}) names and is not open yet. `settings` is {resolution, rate, facing}.
+   * Opens the devices in `wanted` ({video, audio}) that are not open yet. `settings` is
+   * {resolution, rate, facing}.
    *
-   * Throws a CameraError; then what was open still is.
+   * Throws a CameraError; then open devices stay open.
    */
   async open(wanted, settings) {
     const constraints = {
@@ -60,7 +61,7 @@ export class Camera {
     }
     this.stream ??= new MediaStream();
     for (const track of opened.getTracks()) {
-      // Somebody else may have been quicker: one track of a kind is enough.
+      // Another call may have been quicker: one track of a kind is enough.
       if (this.track(track.kind)) {
         track.stop();
         continue;
@@ -96,7 +97,7 @@ export class Camera {
   }
 }
 
-// Wishes, not demands: a camera that can't do it gives what it can.
+// Wishes, not demands: a camera that can't meet them gives its best.
 function videoConstraints({ resolution, rate, facing }) {
   const { width, height } = RESOLUTIONS[resolution];
   return { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: rate }, facingMode: { ideal: facing } };

@@ -19,7 +19,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Puts a text into an element, if it isn't there: whatever announces changes must not announce none. */
+/** Puts a text into an element, if it isn't there: a live region must announce changes only. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -51,7 +51,7 @@ export class IceServers {
       return answer.iceServers;
     } catch (error) {
       this.trouble = this.needsToken
-        ? 'This server gives its STUN and TURN servers only to those who have its token.'
+        ? 'This server gives its STUN and TURN servers only to clients with its token.'
         : `The server gave no STUN and TURN servers (${error.message}).`;
       this.trouble += ' Without them calls work within one network, and seldom beyond.';
       return [];

@@ -83,7 +83,7 @@ async function join() {
   if (!media.audio) camera.close('audio');
   setPhase('asking');
   try {
-    // Nobody is called before it is known what there is to send.
+    // Calls begin only when the tracks to send are known.
     await camera.open(media, settings());
   } catch (error) {
     if (own === attempt) setPhase('lobby');
@@ -99,7 +99,7 @@ async function join() {
   }
 }
 
-/** Joins without what was asked for; if it is given later, it is sent from then on. */
+/** Joins without the requested devices; if they open later, they are sent from then on. */
 function joinWithout() {
   if (phase === 'lobby') page.media.value = 'watch';
   if (phase === 'lobby') {
@@ -185,7 +185,7 @@ function settings() {
   return { resolution: page.resolution.value, rate: Number(page.rate.value), facing: page.facing.value };
 }
 
-/** Lets everybody have what camera and microphone give now. */
+/** Sends all peers the current tracks of camera and microphone. */
 function publish() {
   const microphone = camera.track('audio');
   if (microphone) microphone.enabled = !isMuted;
@@ -253,7 +253,7 @@ function sendText() {
   });
 }
 
-// -- What is shown -----------------------------------------------------------
+// -- Display -----------------------------------------------------------------
 
 function setPhase(next) {
   const focused = document.activeElement;
@@ -277,7 +277,7 @@ function setPhase(next) {
     page['panel-chat'].hidden = page['panel-links'].hidden = true;
   }
   showAll();
-  // Whoever has pressed something that is gone now goes on where the next thing to press is.
+  // When the pressed control is gone, the focus moves to the next control.
   if (focused !== document.body && focused?.offsetParent === null) focusFirst();
 }
 
@@ -291,9 +291,9 @@ function showAll() {
   showOwn();
   for (const peer of mesh) showPeer(peer);
   const others = mesh.size;
-  say(page['here-count'], others === 0 ? 'nobody else is here' : `${others + 1} people`);
+  say(page['here-count'], others === 0 ? 'no other participant' : `${others + 1} people`);
   page.alone.hidden = phase !== 'in' || others > 0;
-  say(page.alone, page.alone.hidden ? '' : 'Nobody else is here yet. Send the link to whom you want to talk to.');
+  say(page.alone, page.alone.hidden ? '' : 'There is no other participant yet. Send the link to the people you want to talk to.');
   if (!page['panel-links'].hidden) links.update(mesh);
 }
 
@@ -359,8 +359,8 @@ function showPeer(peer) {
   tile.show({
     name: nameOf(participant),
     stream,
-    // Not `muted` of the track: Chromium leaves it true for ever when an offer was taken back on
-    // the way.
+    // Not `muted` of the track: Chromium leaves it true forever when an offer was taken back on the
+    // way.
     hasPicture: tile.video.videoWidth > 0 && status.camera !== false,
     isMuted: status.microphone === false,
     note: peer.trouble || NOTES[state] || (participant.away ? 'Cut off from the server' : ''),
@@ -369,7 +369,7 @@ function showPeer(peer) {
   if (stream.getTracks().length > 0) play(tile.video);
 }
 
-// Browsers play no sound before somebody has pressed something.
+// Browsers play no sound before the user has pressed something.
 async function play(video) {
   try {
     await video.play();
@@ -383,7 +383,7 @@ function showTrouble(text, { isAboutCamera = false } = {}) {
   page.without.hidden = !isAboutCamera;
   page.dismiss.hidden = phase !== 'in';
   say(page.error, text);
-  // On a phone what one has pressed may be a screen further down.
+  // On a phone the pressed control may be a screen further down.
   page.trouble.scrollIntoView({ block: 'nearest' });
 }
 
@@ -437,7 +437,7 @@ async function copy(text, button) {
   }
 }
 
-// -- What is remembered ------------------------------------------------------
+// -- Remembered settings -----------------------------------------------------
 
 function readRoom() {
   const text = page.room.value.trim();
@@ -505,7 +505,7 @@ function listenToThePage() {
     ice.forget();
     iceServers();
   };
-  page['show-offer'].onclick = async () => showOffer('What this browser offers', await previewOffer(camera.stream, await iceServers()));
+  page['show-offer'].onclick = async () => showOffer('The offer of this browser', await previewOffer(camera.stream, await iceServers()));
   page['offer-close'].onclick = () => page.offer.close();
   page['offer-copy'].onclick = () => copy(page['offer-sdp'].textContent, page['offer-copy']);
   page.composer.onsubmit = (event) => {
@@ -520,8 +520,7 @@ function listenToThePage() {
   page.tabs.onkeydown = onTabKey;
   for (const name of ['chat', 'links', 'settings']) page[`tab-${name}`].onclick = () => selectTab(name);
 
-  // The network is another one: whatever is connected may not have noticed. The signaling sees to
-  // itself.
+  // The network is another one: connections may not have noticed. The signaling sees to itself.
   window.addEventListener('online', () => {
     for (const peer of mesh) if (peer.state !== 'connected') peer.restart();
   });

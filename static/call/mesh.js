@@ -1,5 +1,5 @@
 /*
- * Everybody in the room, each with a connection of their own.
+ * All participants of the room, each with a connection of its own.
  */
 
 import { Peer } from './peer.js';
@@ -31,7 +31,7 @@ export class Mesh {
     return this.#peers.size;
   }
 
-  /** What all get from us. `wants` counts for connections that begin afterwards; `status` is told: {camera, microphone}. */
+  /** The tracks and status for all peers. `wants` counts for connections that begin afterwards; `status` is told: {camera, microphone}. */
   publish(stream, { wants, status }) {
     this.#stream = stream;
     this.#wants = wants;
@@ -122,7 +122,7 @@ export class Mesh {
     if (!peer) return;
     this.#peers.delete(id);
     peer.close();
-    // What was sent and not acknowledged never will be.
+    // Messages without an acknowledgement will get none.
     this.#on.lost(peer.participant);
     this.#on.gone(peer);
   }

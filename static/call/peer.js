@@ -2,9 +2,9 @@
  * The connection to one other participant: offers, answers and candidates go
  * through the signaling, pictures, sound and chat go directly.
  *
- * Both sides may offer at any time ("perfect negotiation"): where two offers
- * meet, the polite side takes its own back and the other one ignores what came.
- * Who is polite, and who begins, is the server's word.
+ * Both sides may offer at any time ("perfect negotiation"): where two offers meet, the polite side
+ * takes its own back and the other side ignores the incoming offer. The server decides which side
+ * is polite, and which begins.
  */
 
 // Candidates that may wait for their description. More than any browser gathers.
@@ -13,10 +13,10 @@ const CHANNEL = { label: 'chat', id: 0 };
 
 export class Peer {
   #on;
-  #line = Promise.resolve(); // what has come is dealt with one after another
+  #line = Promise.resolve(); // incoming signals are handled one after another
   #pc = null;
   #channel = null;
-  #stream; // what we send; null: nothing
+  #stream; // the sent stream; null: nothing
   #senders = { audio: null, video: null };
   #isMakingOffer = false;
   #wasConnected = false;
@@ -37,7 +37,7 @@ export class Peer {
    */
   constructor(participant, { stream, wants, on }) {
     this.participant = participant;
-    this.stream = new MediaStream(); // what we get
+    this.stream = new MediaStream(); // the received tracks
     this.trouble = '';
     this.wants = wants;
     this.#stream = stream;
@@ -63,7 +63,7 @@ export class Peer {
     this.#queue(() => (type === 'ice' ? this.#takeCandidate(body) : this.#takeDescription(body)));
   }
 
-  /** Sends another stream's tracks in place of what was sent; null: nothing. */
+  /** Sends another stream's tracks in place of the current ones; null: nothing. */
   publish(stream) {
     this.#stream = stream;
     this.#queue(() => this.#publish());
@@ -141,8 +141,8 @@ export class Peer {
       this.#on.change(this);
     };
     pc.oniceconnectionstatechange = () => {
-      // A page of protocol 1 has one connection for all: if it isn't with us, leave it to whom it
-      // is with.
+      // A page of protocol 1 has one connection for all: if it isn't with us, leave it to the page
+      // that it is with.
       const isOurs = this.participant.protocol === 2 || this.#wasConnected;
       if (pc.iceConnectionState !== 'failed') return;
       this.#on.failed();
@@ -179,8 +179,7 @@ export class Peer {
     }
   }
 
-  // Who sends no picture or no sound still wants the others'. In an answer the browser sees to
-  // that.
+  // A page without picture or sound still wants the others'. In an answer the browser sees to that.
   #askForTheRest() {
     for (const kind of ['audio', 'video']) {
       if (!this.#senders[kind]) this.#pc.addTransceiver(kind, { direction: 'recvonly' });
@@ -213,7 +212,7 @@ export class Peer {
 
   async #takeDescription(description) {
     const isOffer = description.type === 'offer';
-    // An answer to somebody else's offer, or to one that we took back.
+    // An answer to another page's offer, or to one that this page took back.
     if (!isOffer && this.#pc?.signalingState !== 'have-local-offer') return;
     if (!this.#pc) {
       const iceServers = await this.#on.iceServers();

@@ -1,9 +1,8 @@
 /*
- * A seat in a room of the `rooms` application: protocol 2, over a connection
- * that comes back by itself. The seat outlives the connection: a client that is
- * cut off returns to it, hears what it missed, and sends again what did not get
- * through. Nothing is sent twice: receipts tell what has arrived, and the server
- * takes nothing more from the connection of before.
+ * A seat in a room of the `rooms` application: protocol 2, over a connection that comes back by
+ * itself. The seat outlives the connection: a client that is cut off returns to it, gets the
+ * messages that it missed, and repeats those that did not get through. No message arrives twice:
+ * receipts tell which have arrived, and the server takes no more from the earlier connection.
  *
  *   const signaling = new Signaling('/signal', {
  *     state(state, trouble) {},            // of the connection; see connection.js
@@ -12,7 +11,7 @@
  *     changed(change, participant) {},     // of the roster
  *     signal(type, participant, body) {},  // offer, answer, ice
  *     text(participant, text) {},
- *     fate(ref, fate, ids) {},             // of what was sent: delivered, queued, expired, refused
+ *     fate(ref, fate, ids) {},             // of sent messages: delivered, queued, expired, refused
  *     refused(code, message) {},           // no seat to be had
  *     trouble(message) {},                 // a sentence for people
  *   });
@@ -28,7 +27,7 @@ const LEAVE_PATIENCE = 2000;
 // jsonp-polling never learns that a request failed: a `join` that has no answer by then (ms) is
 // sent again by a new session.
 const JOIN_PATIENCE = 10000;
-// Somebody else has come with our token, so this page is the one that is left over.
+// Another page returned with this page's token, so this page has lost its seat.
 const REPLACED = 4001;
 const SEAT_KEY = 'call-seat';
 
@@ -98,7 +97,7 @@ export class Signaling {
     if (this.#request) this.#connection.use(transport);
   }
 
-  /** Connects now, whatever the connection believes of itself. */
+  /** Connects now, even if the connection counts as open. */
   reconnect() {
     if (this.#request) this.#connection.connect();
   }
@@ -114,7 +113,7 @@ export class Signaling {
     const message = JSON.stringify({
       type,
       to: participant.id,
-      // A text is for whoever that participant is by then.
+      // A text is for any incarnation of that participant.
       toIncarnation: type === 'text' ? undefined : participant.incarnation,
       ref,
       ...body,
@@ -193,7 +192,7 @@ export class Signaling {
     }
     const isNumbered = Number.isInteger(message.seq);
     if (isNumbered) this.#seen = Math.max(this.#seen, message.seq);
-    // What still comes was on its way when we left.
+    // Late messages were on their way when this page left.
     if (this.#isLeaving && message.type !== 'left' && message.type !== 'error') return;
     switch (message.type) {
       case 'welcome': this.#welcome(message); break;
@@ -211,7 +210,7 @@ export class Signaling {
       default:
         if (typeof message.type !== 'string') this.#wrongServer();
     }
-    // After what it has led to: a receipt among what was waiting may settle what would be sent
+    // After its effects: a receipt among the waiting messages may settle one that would be sent
     // again.
     if (isNumbered && this.#waiting > 0) {
       this.#waiting -= 1;
@@ -227,7 +226,7 @@ export class Signaling {
     clearTimeout(this.#timer);
     const isReturn = welcome.returned && !this.#isFresh;
     if (isReturn && welcome.missed > 0) {
-      // Somebody's offer may be among what is lost. Nobody can tell, so all begin anew.
+      // An offer may be among the lost messages. Neither side can tell, so all begin anew.
       this.#giveUpSeat();
       return;
     }
@@ -308,7 +307,7 @@ export class Signaling {
     }
   }
 
-  /** Sends what was held back for a participant, if it is there again. */
+  /** Sends the messages held back for a participant, if it is there again. */
   #release(participant) {
     if (participant.away) return;
     const entries = this.#held.filter(({ to }) => to === participant.id);
@@ -338,7 +337,7 @@ export class Signaling {
 function rememberSeat(seat) {
   try {
     sessionStorage.setItem(SEAT_KEY, JSON.stringify(seat));
-  } catch { /* Without storage a reload comes as somebody new. */ }
+  } catch { /* Without storage a reload joins as a new participant. */ }
 }
 
 /** The seat of the page before this one, if it is in that room. */

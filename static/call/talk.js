@@ -1,7 +1,6 @@
 /*
- * The chat of a call: directly over the data channels, and through the server
- * to those who have none. Everybody acknowledges what they get, so that one
- * sees who has it.
+ * The chat of a call: directly over the data channels, and through the server to participants
+ * without one. Each receiver acknowledges, so that the sender sees its receivers.
  */
 
 import { make, say, tone } from './elements.js';
@@ -11,7 +10,7 @@ export const TEXT_LIMIT = 4000; // characters
 
 export class Talk {
   #log;
-  #last = ''; // who said the last line
+  #last = ''; // the author of the last line
   #sent = new Map(); // number -> {element, fates: Map of participant's id to {name, fate}}
   #byRef = new Map(); // ref of the signaling -> number
   #lastNumber = 0;
@@ -24,7 +23,7 @@ export class Talk {
     this.#append(make('p', { className: 'notice', textContent: text }), '');
   }
 
-  /** Shows what somebody said. */
+  /** Shows a participant's message. */
   heard(participant, text) {
     // Pages like this one send no more.
     const shown = text.length > 2 * TEXT_LIMIT ? `${text.slice(0, 2 * TEXT_LIMIT)}…` : text;
@@ -50,12 +49,12 @@ export class Talk {
     this.#showFates(number);
   }
 
-  /** Somebody has got what was sent directly. */
+  /** A participant has acknowledged a direct message. */
   acknowledged(participant, number) {
     this.#settle(number, participant.id, 'delivered');
   }
 
-  /** What the server says about something that went through it. */
+  /** The server's receipt for a message that went through it. */
   fate(ref, fate, ids) {
     const number = this.#byRef.get(ref);
     if (number === undefined) return;
@@ -69,7 +68,7 @@ export class Talk {
     for (const id of ids) this.#settle(number, id, fate);
   }
 
-  /** Nothing more will be heard from somebody over the data channel. */
+  /** A participant's data channel is lost. */
   lost(participant) {
     for (const [number, { fates }] of this.#sent) {
       const one = fates.get(participant.id);
@@ -96,7 +95,7 @@ export class Talk {
     const all = [...fates.values()];
     const names = (fate) => all.filter((one) => one.fate === fate).map(({ name }) => name).join(', ');
     const parts = [];
-    if (all.length === 0) parts.push('nobody else is here');
+    if (all.length === 0) parts.push('no other participant');
     if (names('expired')) parts.push(`not received by ${names('expired')}`);
     if (names('queued')) parts.push(`waits for ${names('queued')}`);
     if (names('sent')) parts.push('on its way');
@@ -125,7 +124,7 @@ export class Talk {
   }
 }
 
-/** What to call a participant that may have no name. */
+/** The display name of a participant, which may have no name. */
 export function nameOf({ name, id }) {
   return name || `Guest ${id.slice(0, 4)}`;
 }

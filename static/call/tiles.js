@@ -75,7 +75,7 @@ class Tile {
   }
 
   /**
-   * `note` is what is not as it should be, '' when all is; `state` is for the sheet.
+   * `note` is a problem to show, '' without one; `state` is for the sheet.
    */
   show({ name, stream, hasPicture, isMuted = false, isMirrored = false, note = '', state = 'connected' }) {
     say(this.#name, name);

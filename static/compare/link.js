@@ -1,7 +1,7 @@
 /*
- * What the measurements of /compare stand on: work that can be stopped, and a
- * SockJS session whose every message has a name. ES5, because the browsers that
- * need the fallback transports most run nothing newer.
+ * The base of the measurements of /compare: work that can be stopped, and a SockJS session whose
+ * every message has a name. ES5, because the browsers that need the fallback transports most run
+ * nothing newer.
  */
 (function (global) {
   'use strict';
@@ -68,9 +68,9 @@
   var CLIENT_PATIENCE = 60000;
 
   /*
-   * Over one transport, at an echo endpoint. Whoever made it sets `onopen`,
-   * `onclose(event)`. Its path is known, so that requests beside it can reach the
-   * same session: the server finds a session by its id, whoever asks.
+   * Over one transport, at an echo endpoint. Its creator sets `onopen`, `onclose(event)`. Its path
+   * is known, so that requests beside it can reach the same session: the server finds a session by
+   * its id alone.
    */
   function Link(scope, transport, endpoint) {
     var self = this;
@@ -150,13 +150,13 @@
     this.sock.close();
   };
 
-  // -- What the browser tells of a session's requests --------------------------
+  // -- A session's requests on the browser's timeline ---------------------------
 
   var BESIDE = 'by=compare'; // marks the requests that are not the transport's own
 
   // {count, bytes, status}: finished requests; bytes of the bodies of their answers, null when
-  // untold; the last error status or 0. What browsers call the size of headers is a constant in
-  // most of them, so headers are left out.
+  // untold; the last error status or 0. Most browsers report a constant as the size of headers, so
+  // headers are left out.
   Link.prototype.requests = function () {
     var told = { count: 0, bytes: 0, status: 0 };
     var path = this.path;
@@ -194,8 +194,7 @@
     return global.performance && performance.now ? performance.now() : new Date().getTime();
   };
 
-  // What a network may take (ms), by its own round trip, before it counts as holding something
-  // back.
+  // The time (ms), from the network's round trip, after which a message counts as held back.
   Compare.patience = function (way) {
     return Math.max(4000, 10 * way.roundTrip);
   };

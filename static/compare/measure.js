@@ -32,7 +32,7 @@
   var SIZES = [1, 4, 16, 64, 256, 512, 1024].map(function (kib) { return kib * KIB; });
   var SIZE_PATIENCE = 10000; // ms for a message of any size, there and back
   var OPEN_PATIENCE = 12000; // ms to open, where the server has not said that it knows the session
-  var LOOK = 500; // ms between two looks at what has happened
+  var LOOK = 500; // ms between two checks
   // More than fits into one streaming response (128 KiB by default): the server ends it.
   var SHAKE = 160 * KIB;
   var SETTLE = 150; // ms until the browser has written down the last request
@@ -63,7 +63,7 @@
     this.patience = Compare.patience(way);
     this.link = null;
     this.startedAt = Compare.clock();
-    this.knownAt = 0; // when the server was known to have sent what is waited for
+    this.knownAt = 0; // when the server was known to have sent the awaited message
     this.shaking = false;
     this.explaining = false;
     this.result = Compare.blank(transport);
@@ -132,9 +132,9 @@
   };
 
   /*
-   * The server has sent something and nothing arrives. Who holds it back must let
-   * go when the response ends, and it ends when it has grown to its limit: a large
-   * message, sent past the transport, does that. What arrives then has been buffered.
+   * The server has sent something and nothing arrives. A buffering proxy must let go when the
+   * response ends, and it ends when it has grown to its limit: a large message, sent past the
+   * transport, does that. Frames that arrive then have been buffered.
    */
   Run.prototype.heldBack = function (step, hasArrived) {
     var self = this;
@@ -145,7 +145,7 @@
       return;
     }
     this.shaking = true;
-    this.tell(this.result, 'nothing arrives; ends the response to see what was held back');
+    this.tell(this.result, 'nothing arrives; ends the response to flush buffers on the way');
     this.link.post(['shake ' + filler(SHAKE)], SIZE_PATIENCE, function (answer) {
       var until = Compare.clock() + self.patience;
       function look() {
@@ -161,7 +161,7 @@
     });
   };
 
-  // Once, whoever notices first.
+  // Once, by the first check that notices.
   Run.prototype.unopened = function (more) {
     var self = this;
     if (this.explaining) { return; }
@@ -326,7 +326,7 @@
 
   // -- Small things --------------------------------------------------------------------
 
-  // What stands against a transport before anything is tried.
+  // Obstacles that are known before an attempt.
   function lacking(transport, way) {
     var inner = transport.replace(/^iframe-/, '');
     var has = {

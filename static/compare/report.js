@@ -1,5 +1,5 @@
 /*
- * What can be taken away from /compare: a report, as JSON and as Markdown. ES5.
+ * The report of /compare, as JSON and as Markdown. ES5.
  */
 (function (global) {
   'use strict';
@@ -21,7 +21,7 @@
     };
   };
 
-  // What the browser knows of the way: HTTP's version as far as the next hop, and its guess of the
+  // The browser's facts about the way: HTTP's version as far as the next hop, and its guess of the
   // network. Null: not told.
   function protocol() {
     var entry = window.performance && performance.getEntriesByType ? performance.getEntriesByType('navigation')[0] : null;

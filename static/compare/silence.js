@@ -7,7 +7,7 @@
  * seconds; `idles` are by transport: {seconds, survived, after, how, heartbeats},
  * `how` being null or one of
  *   closed      broke off, `after` so many seconds
- *   silent      open as far as anybody knows, and nothing arrives
+ *   silent      open on both sides, and nothing arrives
  *   unopened    did not open again
  */
 (function (global) {
@@ -16,7 +16,7 @@
   var Compare = global.Compare;
 
   var OPEN_PATIENCE = 12000; // ms to open
-  var LOOK = 250; // ms between two looks at what has happened
+  var LOOK = 250; // ms between two checks
 
   Compare.idle = function (transports, way, seconds, tell, done) {
     var scope = new Compare.Scope();

@@ -1,6 +1,6 @@
 /*
- * What the results of measure.js mean, in words: a verdict for each transport,
- * what is in the way, and which transport to use. Nothing here touches the page. ES5.
+ * The results of measure.js in words: a verdict for each transport, obstacles on the way, and the
+ * transport to use. Nothing here touches the page. ES5.
  */
 (function (global) {
   'use strict';
@@ -13,17 +13,17 @@
     'xhr-polling', 'iframe-xhr-polling', 'jsonp-polling'
   ];
 
-  // What usually causes a failure, what to do about it, and the settings that do it.
+  // The usual cause of each failure, its remedy, and the settings for it.
   Compare.CAUSES = {
     'upgrade': {
       title: 'Upgrade does not get through',
       usual: 'Usually a proxy, a firewall or an antivirus that drops the Upgrade header of a WebSocket handshake, or refuses it. Plain requests to the same server get through.',
-      mend: 'In somebody else’s network try https, which hides the handshake from most of them. In a proxy of your own, pass the handshake on; for nginx:',
+      mend: 'In a network that you don’t control, try https, which hides the handshake from most of them. In a proxy of your own, pass the handshake on; for nginx:',
       code: 'proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection "upgrade";'
     },
     'frames of websocket': {
       title: 'A WebSocket opens and stays silent',
-      usual: 'Usually an antivirus or a firewall that lets the handshake pass and holds back what follows.',
+      usual: 'Usually an antivirus or a firewall that lets the handshake pass and holds back the frames behind it.',
       mend: 'Try https. Otherwise leave WebSocket out of the list of transports.'
     },
     'buffering': {
@@ -85,7 +85,7 @@
     },
     'changed': {
       title: 'Messages come back changed',
-      usual: 'Usually a filter on the way that rewrites what it carries.',
+      usual: 'Usually a filter on the way that rewrites messages.',
       mend: 'Use https.'
     },
     'off': {
@@ -95,12 +95,12 @@
     },
     'lacking': {
       title: 'This browser lacks it',
-      usual: 'The browser does not know what the transport is made of.',
+      usual: 'The browser lacks a feature that the transport needs.',
       mend: 'Nothing to do: sockjs-client passes it over.'
     }
   };
 
-  // What a figure does not contain, or why there is none.
+  // The limits of a figure, or why it is missing.
   Compare.NOTES = {
     'websocket bytes': 'websocket: after the handshake messages need no requests; their bytes are not told, because the browser’s timeline lists no WebSockets.',
     'open response': 'Streams: the response that carries the messages is not told before it ends, so its bytes are not, and only the requests that send are counted.',
@@ -137,7 +137,7 @@
       { verdict: 'works', words: 'works', causes: causes };
   }
 
-  // What happened, for one cause of one transport: a sentence.
+  // The event behind one cause of one transport: a sentence.
   Compare.evidence = function (result, cause) {
     var failure = result.failure || {};
     var refused = result.refused || {};
@@ -151,7 +151,7 @@
       return 'A message of ' + Compare.bytes(refused.bytes) + ' broke the session' + because(refused) + '.';
     case 'silence':
       return idle.how === 'closed' ? 'Broke off after ' + unit(idle.after, 's') + ' of silence.' :
-        'After ' + unit(idle.seconds, 's') + ' of silence nothing arrived any more, though nobody had closed the session.';
+        'After ' + unit(idle.seconds, 's') + ' of silence nothing arrived any more, though neither side had closed the session.';
     case 'buffering':
       return 'Fails at ' + STEPS[failure.step] + ': the server had answered, nothing of it arrived in ' + seconds(failure.held) +
         ', and all of it as soon as the response ended.';
@@ -179,8 +179,8 @@
     return ': no answer, and the browser does not tell more';
   }
 
-  // What is in the way: [{cause, transports, evidence}], in the order in which it shows; the
-  // evidence is a sentence about the first transport.
+  // Obstacles: [{cause, transports, evidence}], in the order in which it shows; the evidence is a
+  // sentence about the first transport.
   Compare.culprits = function (results) {
     var found = [];
     results.forEach(function (result) {
@@ -220,7 +220,7 @@
     return {
       transport: null,
       headline: tried ? 'No transport got through' : 'Nothing has been measured to its end',
-      reasons: tried ? ['Info was answered, so the server is there. What is in the way stands below; a proxy, a firewall or an extension that does all of this is rare, so look for the one that they share.'] :
+      reasons: tried ? ['Info was answered, so the server is there. The obstacles are listed below; a proxy, a firewall or an extension that does all of this is rare, so look for the one that they share.'] :
         ['Start again, and let at least one transport finish.'],
       transports: null
     };
@@ -296,7 +296,7 @@
     return unit(Math.round(bytes), 'B');
   };
 
-  // Cells of a result's row, as text: what the table and the Markdown show.
+  // Cells of a result's row, as text for the table and the Markdown.
   Compare.cells = function (result) {
     var judged = Compare.judge(result);
     var isOut = judged.verdict === 'fails' || judged.verdict === 'lacking';

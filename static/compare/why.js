@@ -74,7 +74,7 @@
       try {
         inside = frame.contentDocument && frame.contentWindow.location.href !== 'about:blank' ? frame.contentWindow : null;
       } catch (foreign) {
-        inside = null; // what the browser shows instead of a blocked page is of another origin
+        inside = null; // the browser's page in place of a blocked page has another origin
       }
       if (!inside) {
         run.fail('frame', 'frames', more);
@@ -95,7 +95,7 @@
     run.scope.after(run.patience, look);
   }
 
-  // What a content-security policy of this page has refused.
+  // Violations of this page's content-security policy.
   Compare.violations = [];
   document.addEventListener('securitypolicyviolation', function (event) {
     Compare.violations.push({

@@ -1,8 +1,8 @@
 //! The chat in lines, for clients that know no JSON: those of Java's socket tutorials.
 //!
 //! The first line is the client's name, each later one is said in the lobby. (`quit` is such a
-//! client's own affair: it closes its connection without a word.) It is told `[NAME]text`, `#NAME
-//! join!` and `#NAME exit!`; a line that begins with `#` is never anybody's text.
+//! client's own affair: it closes its connection without a word.) The client gets `[NAME]text`,
+//! `#NAME join!` and `#NAME exit!`; a line that begins with `#` is never a member's text.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(super) async fn serve(chat: &Arc<ChatState>, mut session: Session) {
     }
 }
 
-/// A seat under that name, or what the client is answered.
+/// A seat under that name, or the answer to the client.
 fn sit_down(chat: &Arc<ChatState>, session: &Session, name: &Message) -> Result<Seat, String> {
     let name = Label::of_person(text(name), &chat.config)
         .map_err(|error| format!("#Bad name : {}", error.text))?;
@@ -48,12 +48,12 @@ fn sit_down(chat: &Arc<ChatState>, session: &Session, name: &Message) -> Result<
     seat.map_err(|NameTaken| format!("#Aleady exist name : {name}"))
 }
 
-/// The text of a line; bytes are none.
+/// The text of a line; empty for binary.
 fn text(line: &Message) -> &str {
     line.as_text().unwrap_or_default()
 }
 
-/// What the client's user has typed: the client itself puts its name before it, as it was typed.
+/// The text that the user typed: the client puts the name before it, as typed at login.
 fn without_name<'l>(line: &'l str, name: &Label) -> &'l str {
     let typed = || {
         line.strip_prefix('[')?

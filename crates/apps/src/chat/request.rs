@@ -29,7 +29,7 @@ pub(super) struct Request {
     pub(super) room: Option<Label>,
     /// Send the roster, now and on each change; or don't any more.
     pub(super) roster: Option<bool>,
-    /// Say this.
+    /// Publish this message.
     pub(super) message: Option<Box<str>>,
     /// The message's own, by which it is known when it comes again.
     pub(super) id: Option<Box<str>>,
@@ -97,7 +97,7 @@ impl Request {
         Ok(request)
     }
 
-    /// A request to say this.
+    /// A request to publish this message.
     pub(super) fn say(message: &str, limits: &ChatConfig) -> Result<Self, RequestError> {
         check_message(message, limits)?;
         Ok(Self { message: Some(message.into()), ..Self::default() })

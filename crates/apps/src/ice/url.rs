@@ -16,7 +16,7 @@ pub struct IceUrl {
 }
 
 impl IceUrl {
-    /// Whether it names a TURN server, which wants credentials.
+    /// Whether it names a TURN server, which needs credentials.
     pub fn is_turn(&self) -> bool {
         self.is_turn
     }

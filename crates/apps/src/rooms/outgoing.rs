@@ -115,7 +115,7 @@ pub(super) fn signal_one(from: &str, signal: &Signal<'_>) -> Option<Message> {
     Some(json(&One { from, r#type: signal.kind.name(), data, candidate, sdp, code: None }))
 }
 
-/// The `join` that a session of protocol 1 is told once.
+/// The single `join` that a session of protocol 1 gets.
 pub(super) fn join_one(somebody_is_there: bool) -> Message {
     let data = if somebody_is_there { "true" } else { "false" };
     json(&One {

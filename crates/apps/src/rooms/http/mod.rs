@@ -41,8 +41,8 @@ use sockeye::is_foreign;
 /// leaves by its own session: everybody can guess this path.
 ///
 /// Creating and leaving change something, so both are answered with 403 when a page of another
-/// origin causes the request: a form or a link of any site could send it. `Sec-Fetch-Site` tells,
-/// or `Origin` compared with `Host`; programs send neither.
+/// origin causes the request: a form or a link of any site could send it. The check reads
+/// `Sec-Fetch-Site`, or compares `Origin` with `Host`; programs send neither.
 #[derive(Clone, Debug)]
 pub struct RoomsSite {
     rooms: Rooms,
@@ -317,7 +317,7 @@ impl Reader {
     }
 }
 
-/// How much a type is wanted that is named in full (RFC 9110, Accept).
+/// The quality of a type that is named in full (RFC 9110, Accept).
 fn quality(accepts: &str, kind: &str) -> f32 {
     let of_range = |range: &str| {
         let mut parts = range.split(';').map(str::trim);

@@ -40,7 +40,7 @@ fn counted(rooms: usize) -> String {
 
 fn list(rooms: &[RoomSummary]) -> String {
     if rooms.is_empty() {
-        return "<p class=\"panel none\">Create one above, and tell its number to whom you want to call.</p>"
+        return "<p class=\"panel none\">Create one above, and give its number to the people you want to call.</p>"
             .to_owned();
     }
     let mut html = String::from("<ul class=\"panel list\">\n");

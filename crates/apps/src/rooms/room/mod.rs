@@ -206,7 +206,7 @@ impl<S: RoomSession> CallRoom<S> {
         Ok(self.id_of(id))
     }
 
-    /// A participant leaves by itself. `session` is the one that says so.
+    /// A participant leaves by itself, through `session`.
     pub(super) fn leave(&mut self, id: &str, session: &S::Id, now: Instant) {
         if let Some(place) = self.place_of(id, session) {
             self.remove(place);

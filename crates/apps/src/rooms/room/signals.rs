@@ -15,8 +15,8 @@ use super::{CallRoom, RoomSession};
 impl<S: RoomSession> CallRoom<S> {
     /// A participant says something to one other or to all. `session` is the one that says it.
     ///
-    /// The error is for the sender. `MailboxFull` is told by the room itself, because others may
-    /// have got the message.
+    /// The error is for the sender. The room itself reports `MailboxFull`, because others may have
+    /// got the message.
     pub(in super::super) fn signal(
         &mut self,
         id: &str,
