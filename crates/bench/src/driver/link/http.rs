@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Sleep, sleep};
 
-use super::Technique;
+use super::technique::Technique;
 use crate::driver::error::Error;
 use crate::driver::frame::{self, Kind, Lines};
 use crate::driver::http::{End, Event, Reader};
