@@ -27,7 +27,7 @@ async fn echo(mut session: Session) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let config = EndpointConfig { message_size: 1024 * 1024, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().message_size(1024 * 1024);
     // The prefix is the full path. To be merged at the top: a nested router takes a part of the
     // path away, which SockJS does not survive.
     let gateway = Gateway::new().endpoint_with("/api/echo", config, echo);

@@ -73,6 +73,9 @@
 
 #![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+#[macro_use]
+mod setters;
+
 mod budget;
 #[cfg(feature = "client")]
 pub mod client;

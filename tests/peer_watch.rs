@@ -60,11 +60,7 @@ async fn serve() -> (SocketAddr, mpsc::Receiver<SessionEnd>) {
         }
     };
     let hour = Duration::from_secs(3600);
-    let config = EndpointConfig {
-        heartbeat_delay: hour,
-        disconnect_delay: hour,
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new().heartbeat_delay(hour).disconnect_delay(hour);
     let gateway = Gateway::new().endpoint_with("/echo", config, handler);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

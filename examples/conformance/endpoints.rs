@@ -8,24 +8,22 @@ use sockeye::{CookieConfig, EndpointConfig, Gateway, Session, Transports};
 /// A gateway with the endpoints of the public SockJS test suites. `client_url` is where the iframe
 /// page loads sockjs-client from.
 pub(crate) fn gateway(client_url: &str) -> Gateway {
-    let config = EndpointConfig {
+    let config = EndpointConfig::default()
         // Small, so that a test can reach it.
-        response_limit: 4096,
-        message_size: MEBIBYTE,
+        .response_limit(4096)
+        .message_size(MEBIBYTE)
         // A message may need six bytes of JSON for each byte of text.
-        payload_size: 7 * MEBIBYTE,
-        client_url: client_url.to_owned(),
-        ..EndpointConfig::default()
-    };
-    let without_websocket = EndpointConfig { transports: Transports::HTTP, ..config.clone() };
-    let with_cookies = EndpointConfig { cookies: Some(CookieConfig::default()), ..config.clone() };
+        .payload_size(7 * MEBIBYTE)
+        .client_url(client_url);
+    let without_websocket = config.clone().transports(Transports::HTTP);
+    let with_cookies = config.clone().cookies(CookieConfig::default());
     let all = Hub::new().topic("broadcast");
     Gateway::new()
         .endpoint_with("/echo", config.clone(), echo)
         .endpoint_with("/disabled_websocket_echo", without_websocket, echo)
         .endpoint_with("/cookie_needed_echo", with_cookies, echo)
         .endpoint_with("/close", config.clone(), async |session: Session| {
-            session.close(3000, "Go away!")
+            session.close((3000, "Go away!"))
         })
         .endpoint_with("/broadcast", config.clone(), move |session| broadcast(session, all.clone()))
         .endpoint_with("/amplify", config.clone(), amplify)

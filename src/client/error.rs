@@ -12,6 +12,7 @@ use crate::{CloseReason, Message};
 
 /// Why [`connect`](super::Builder::connect) brought no connection.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// The URL can't be one of a SockJS endpoint.
     #[error("the URL {url:?} can't be used")]
@@ -70,6 +71,7 @@ impl ConnectError {
 
 /// One transport that failed to open a session.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Attempt {
     /// What was tried.
     pub transport: Transport,
@@ -91,6 +93,7 @@ impl fmt::Display for Attempts<'_> {
 
 /// What is wrong with a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UrlError {
     /// Not a URL at all, or one without a host.
     #[error("it is no absolute URL, such as http://host:port/prefix")]
@@ -108,6 +111,7 @@ pub enum UrlError {
 
 /// What ended one transport: an attempt to open a session, or the session that it carried.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransportError {
     /// The transport did not open the session in time (2007). The limit comes from the round trip
     /// of the info request.
@@ -189,6 +193,7 @@ impl TransportError {
 
 /// What is wrong with bytes that should be SockJS frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// Not UTF-8.
     #[error("it is not UTF-8")]
@@ -224,6 +229,7 @@ pub enum FrameError {
 
 /// Why [`send`](super::Connection::send) did not queue a message; each gives it back.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendError {
     /// The connection has ended or is closing.
     #[error("the connection is closed")]
@@ -266,10 +272,12 @@ impl SendError {
 #[error(
     "{0} is no close that a client may ask for: use the code 1000 or 3000 to 4999, and a reason of at most 123 bytes"
 )]
+#[non_exhaustive]
 pub struct InvalidClose(pub CloseReason);
 
 /// How a connection ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct End {
     /// Code and reason as sockjs-client's close event has them.
     pub reason: CloseReason,
@@ -284,6 +292,7 @@ pub struct End {
 
 /// Who ended a connection.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum EndedBy {
     /// This side, by closing or dropping the connection.
     Client,

@@ -102,6 +102,7 @@ impl Client {
 
 /// A way to carry a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Transport {
     /// A WebSocket with SockJS frames.
     WebSocket,

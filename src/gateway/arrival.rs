@@ -58,7 +58,7 @@ where
     }
     let limit = endpoint.config.payload_size;
     let too_large = body.size_hint().lower() > limit as u64;
-    let read = discard(endpoint, body, endpoint.discarded(), expects).await?;
+    let read = discard(endpoint, body, endpoint.config.discard_limit, expects).await?;
     if too_large {
         Err(Refusal::PayloadTooLarge { limit, read })
     } else {
@@ -144,7 +144,8 @@ where
     };
     drop((pieces, arriving, place));
     // Once asked for, the rest of the body comes.
-    let read = !expects && Box::pin(discard_pieces(endpoint, body, endpoint.discarded())).await?;
+    let read =
+        !expects && Box::pin(discard_pieces(endpoint, body, endpoint.config.discard_limit)).await?;
     if too_large {
         Err(Refusal::PayloadTooLarge { limit, read })
     } else {

@@ -16,10 +16,11 @@ use crate::transport::Patience;
 /// ```
 /// use sockeye::EndpointConfig;
 ///
-/// let config = EndpointConfig { response_limit: 4096, ..EndpointConfig::default() };
-/// # assert_eq!(config.message_size, 64 * 1024);
+/// let config = EndpointConfig::new().response_limit(4096).short_poll(true);
+/// assert_eq!(config.message_size, 64 * 1024);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct EndpointConfig {
     /// Which transports clients may use. Default: all.
     pub transports: Transports,
@@ -33,13 +34,13 @@ pub struct EndpointConfig {
     /// `jsonp_send`, or one WebSocket message with SockJS framing. It holds the messages as JSON,
     /// up to six bytes for each byte of text. More closes the session with 1009. Default: 1 MiB.
     pub payload_size: usize,
-    /// How many times `payload_size` is read, and thrown away as it comes, of a body over HTTP that
-    /// is refused for its size, is sent to a session that doesn't exist or has closed, or comes
-    /// with a poll: clients read an answer only when they have sent everything. When there is more,
-    /// the connection ends with the answer, which may not arrive then; a poll is answered with 413.
-    /// 0 reads nothing, of polls `payload_size`. Clients that wait with `Expect: 100-continue` are
-    /// answered at once. Default: 8.
-    pub discarded_payloads: usize,
+    /// Bytes that are read, and thrown away as they come, of a body over HTTP that is refused for
+    /// its size, is sent to a session that doesn't exist or has closed, or comes with a poll:
+    /// clients read an answer only when they have sent everything. When there is more, the
+    /// connection ends with the answer, which may not arrive then; a poll is answered with 413. Of
+    /// polls at least `payload_size` is read. Clients that wait with `Expect: 100-continue` are
+    /// answered at once. Default: 8 MiB.
+    pub discard_limit: usize,
     /// How long a message may take to arrive, from its first byte to its last. Over HTTP that is
     /// the body of a request, the part of it that is thrown away included; it is answered with 408,
     /// its connection ends, and nothing of it reaches the application. Over WebSocket the session
@@ -148,8 +149,45 @@ pub struct EndpointConfig {
     pub target_size: usize,
 }
 
-/// Which transports an endpoint offers.
+__setters!(EndpointConfig {
+    transports: Transports,
+    binary: bool,
+    message_size: usize,
+    payload_size: usize,
+    discard_limit: usize,
+    message_timeout: Duration,
+    messages_per_payload: usize,
+    inbound_messages: usize,
+    inbound_bytes: usize,
+    outbound_messages: usize,
+    outbound_bytes: usize,
+    outbound_keys: usize,
+    inbound_rate: impl Into<Option<Rate>>,
+    send_wait: Duration,
+    waiting_payloads: usize,
+    response_limit: usize,
+    short_poll: bool,
+    heartbeat_delay: Duration,
+    disconnect_delay: Duration,
+    pong_timeout: Duration,
+    write_timeout: Duration,
+    least_rate: usize,
+    attach_wait: Duration,
+    sessions: usize,
+    budget: Budget,
+    remembered_for: Duration,
+    remembered_sessions: usize,
+    client_url: impl Into<String>,
+    base_url: impl Into<Option<String>>,
+    cookies: impl Into<Option<CookieConfig>>,
+    kept_headers: impl Into<Vec<HeaderName>>,
+    kept_header_bytes: usize,
+    target_size: usize,
+});
+
+/// Which transports an endpoint offers: `Transports::ALL.jsonp(false)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transports {
     /// WebSocket with SockJS frames. Info tells clients whether it is on.
     pub websocket: bool,
@@ -166,6 +204,16 @@ pub struct Transports {
     /// Long polling by script elements.
     pub jsonp: bool,
 }
+
+__setters!(Transports {
+    websocket: bool,
+    raw_websocket: bool,
+    xhr: bool,
+    xhr_streaming: bool,
+    eventsource: bool,
+    htmlfile: bool,
+    jsonp: bool,
+});
 
 impl Transports {
     /// All transports.
@@ -188,13 +236,33 @@ impl Transports {
 }
 
 /// The cookie `JSESSIONID`, for load balancers (SockJS 0.3.3, cookies).
+///
+/// ```
+/// use sockeye::{CookieConfig, EndpointConfig, SameSite};
+///
+/// let cookie = CookieConfig::new().same_site(SameSite::None).secure(true);
+/// let config = EndpointConfig::new().cookies(cookie);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CookieConfig {
     /// `SameSite`. Pages of another site send the cookie back only with [`SameSite::None`] and
     /// `secure`. Default: not said.
     pub same_site: Option<SameSite>,
     /// `Secure`: only over HTTPS. Default: no.
     pub secure: bool,
+}
+
+__setters!(CookieConfig {
+    same_site: impl Into<Option<SameSite>>,
+    secure: bool,
+});
+
+impl CookieConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
 }
 
 /// The values of a cookie's `SameSite`.
@@ -215,7 +283,7 @@ impl Default for EndpointConfig {
             binary: false,
             message_size: 64 * 1024,
             payload_size: 1024 * 1024,
-            discarded_payloads: 8,
+            discard_limit: 8 * 1024 * 1024,
             message_timeout: Duration::from_secs(60),
             messages_per_payload: 1024,
             inbound_messages: 1024,
@@ -267,6 +335,11 @@ const KEPT_HEADERS: [HeaderName; 14] = [
 ];
 
 impl EndpointConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// # Panics
     ///
     /// When `heartbeat_delay` is zero: a heartbeat would be due always, and nothing else would ever

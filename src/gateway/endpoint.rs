@@ -49,11 +49,6 @@ impl Endpoint {
         }
     }
 
-    /// How many bytes are read of a body that is refused.
-    pub(super) fn discarded(&self) -> usize {
-        self.config.payload_size.saturating_mul(self.config.discarded_payloads)
-    }
-
     pub(super) fn no_room(&self, no_room: NoRoom) -> Refusal {
         match no_room {
             NoRoom::Sessions => {

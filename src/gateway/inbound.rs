@@ -42,7 +42,7 @@ where
         let taken = match session {
             Some(session) => take(&endpoint, &session, body, is_form, expects).await,
             None => {
-                let limit = endpoint.discarded();
+                let limit = endpoint.config.discard_limit;
                 let read = arrival::discard(&endpoint, body, limit, expects).await;
                 read.and_then(|read| Err(Refusal::NoSession { read }))
             }

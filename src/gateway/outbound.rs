@@ -62,7 +62,7 @@ where
     B::Data: Send,
 {
     // A body of a payload's size is no fault, however little is read of refused bodies.
-    let limit = endpoint.discarded().max(endpoint.config.payload_size);
+    let limit = endpoint.config.discard_limit.max(endpoint.config.payload_size);
     let expects = body.size_hint().lower() > limit as u64 && arrival::expects(head);
     if arrival::discard(endpoint, body, limit, expects).await? {
         Ok(())

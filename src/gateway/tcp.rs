@@ -73,6 +73,7 @@ struct Inner {
 
 /// How a [`TcpEndpoint`] behaves: limits and delays.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TcpConfig {
     /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session
     /// with 1009. Default: 64 KiB, which no record reaches.
@@ -130,6 +131,25 @@ pub struct TcpConfig {
     /// [`Budget::process`].
     pub budget: Budget,
 }
+
+__setters!(TcpConfig {
+    message_size: usize,
+    inbound_messages: usize,
+    inbound_bytes: usize,
+    inbound_rate: impl Into<Option<Rate>>,
+    outbound_messages: usize,
+    outbound_bytes: usize,
+    outbound_keys: usize,
+    first_record_timeout: Duration,
+    message_timeout: Duration,
+    write_timeout: Duration,
+    least_rate: usize,
+    keepalive_delay: Duration,
+    unsent_bytes: u32,
+    linger: Duration,
+    sessions: usize,
+    budget: Budget,
+});
 
 impl Default for TcpConfig {
     fn default() -> Self {
@@ -313,6 +333,11 @@ const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 const NO_HEARTBEATS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl TcpConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     fn session_limits(&self) -> Limits {
         Limits {
             inbound: QueueLimit { messages: self.inbound_messages, bytes: self.inbound_bytes },
@@ -380,7 +405,7 @@ mod tests {
     async fn the_kernel_keeps_as_much_as_was_said() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("bound");
-        for unsent_bytes in [TcpConfig::default().unsent_bytes, 4096] {
+        for unsent_bytes in [TcpConfig::new().unsent_bytes, 4096] {
             let endpoint = TcpEndpoint::with_config(
                 TcpConfig { unsent_bytes, ..TcpConfig::default() },
                 async |_| {},

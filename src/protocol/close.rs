@@ -91,7 +91,14 @@ impl CloseReason {
     }
 }
 
-/// What of a reason a WebSocket close frame has room for: 123 bytes (RFC 6455, control frames).
+/// A code and a reason of the application's own, as [`new`](CloseReason::new) takes them.
+impl<R: Into<Cow<'static, str>>> From<(u16, R)> for CloseReason {
+    fn from((code, reason): (u16, R)) -> Self {
+        Self::new(code, reason)
+    }
+}
+
+/// Bytes of a reason that fit a WebSocket close frame (RFC 6455, control frames).
 pub(crate) fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(123)]
 }

@@ -4,6 +4,7 @@ use crate::Message;
 
 /// Why [`send`](crate::Session::send) did not queue a message; each gives it back.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendError {
     /// The session has ended or is closing.
     #[error("the session is closed")]
@@ -31,6 +32,7 @@ impl SendError {
 
 /// Why [`try_send`](crate::Session::try_send) did not queue a message; each gives it back.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrySendError {
     /// The outbound queue is full (`outbound_messages`, `outbound_bytes`): the client reads more
     /// slowly than the application writes.

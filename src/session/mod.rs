@@ -106,7 +106,8 @@ impl Session {
         self.shared.try_send(message.into())
     }
 
-    /// Ends the session: what is queued still goes out, then the client sees `code` and `reason`.
+    /// Ends the session: what is queued still goes out, then the client sees the reason, as
+    /// `(code, text)` or one of the constants of [`CloseReason`].
     ///
     /// Applications use 1000 and 3000 to 4999. The first close of a session counts; later ones
     /// change nothing. Messages that came from the client and were not yet received are dropped.
@@ -114,8 +115,8 @@ impl Session {
     /// # Ordering
     ///
     /// After everything that was sent before.
-    pub fn close(&self, code: u16, reason: impl Into<std::borrow::Cow<'static, str>>) {
-        self.shared.close(CloseReason::new(code, reason), EndedBy::Application);
+    pub fn close(&self, reason: impl Into<CloseReason>) {
+        self.shared.close(reason.into(), EndedBy::Application);
     }
 
     /// A handle that sends and closes, to keep elsewhere.
@@ -256,8 +257,8 @@ impl Sender {
     }
 
     /// Ends the session as [`Session::close`] does.
-    pub fn close(&self, reason: CloseReason) {
-        self.shared.close(reason, EndedBy::Application);
+    pub fn close(&self, reason: impl Into<CloseReason>) {
+        self.shared.close(reason.into(), EndedBy::Application);
     }
 
     /// As [`try_send`](Self::try_send), also while other senders wait for more room than there is.

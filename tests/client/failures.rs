@@ -317,7 +317,7 @@ async fn a_cut_stream_ends_the_session() {
 async fn a_quiet_websocket_lives_and_a_dead_one_does_not() {
     let limit = Duration::from_secs(1);
     let never = Duration::from_secs(3600);
-    let config = EndpointConfig { heartbeat_delay: never, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().heartbeat_delay(never);
     let gateway = Gateway::new().endpoint_with("/app", config, async |mut session: Session| {
         while let Some(message) = session.recv().await {
             if message == "speak" {

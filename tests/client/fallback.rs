@@ -32,7 +32,7 @@ async fn a_websocket_is_tried_first() {
 
 #[tokio::test]
 async fn info_that_says_no_websocket_is_believed() {
-    let config = EndpointConfig { transports: Transports::HTTP, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().transports(Transports::HTTP);
     let addr = echo(config).await;
     let connection = connect(patient(), addr).await;
     assert_eq!(connection.transport(), Transport::XhrStreaming);
@@ -77,7 +77,7 @@ async fn a_proxy_that_swallows_upgrades_costs_one_timeout() {
 /// Streams that are held back until they end never bring their open frame: only polls do.
 #[tokio::test]
 async fn a_proxy_that_buffers_leads_to_polling() {
-    let config = EndpointConfig { transports: Transports::HTTP, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().transports(Transports::HTTP);
     let proxy = Proxy::Buffers.start(echo(config).await).await;
     let mut connection = connect(hasty(), proxy).await;
     assert_eq!(connection.transport(), Transport::XhrPolling);

@@ -20,7 +20,7 @@ async fn echo() -> std::net::SocketAddr {
 
 /// Each session is the test's.
 async fn sessions() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<Session>) {
-    sessions_of(EndpointConfig { binary: true, ..EndpointConfig::default() }).await
+    sessions_of(EndpointConfig::new().binary(true)).await
 }
 
 async fn sessions_of(
@@ -121,7 +121,7 @@ async fn a_close_of_the_server_comes_after_its_messages() {
         let mut connection = connect(patient().transports([transport]), addr).await;
         let session = sessions.recv().await.expect("a session");
         session.send("last").await.expect("the client is there");
-        session.close(3000, "Go away!");
+        session.close((3000, "Go away!"));
         assert_eq!(text(&mut connection).await, "last", "{transport}");
         assert_eq!(within("the end", connection.recv()).await, None);
         let end = connection.ended().await;
@@ -165,11 +165,7 @@ async fn closing_sends_what_is_queued_and_the_server_learns_of_it() {
 #[tokio::test]
 async fn dropping_a_connection_ends_its_session_at_once() {
     let never = Duration::from_secs(3600);
-    let config = EndpointConfig {
-        disconnect_delay: never,
-        heartbeat_delay: never,
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new().disconnect_delay(never).heartbeat_delay(never);
     let (addr, mut sessions) = sessions_of(config).await;
     // Not polling: between two polls there is no connection whose end the server could see.
     for transport in ALL.into_iter().filter(|&transport| transport != Transport::XhrPolling) {

@@ -6,16 +6,15 @@ use sockeye::{EndpointConfig, Gateway};
 use crate::support::{Server, fresh};
 use common::http::Request;
 
-/// Payloads of a megabyte, of which so many are thrown away.
-async fn server(discarded_payloads: usize) -> Server {
-    let config =
-        EndpointConfig { payload_size: 1_000_000, discarded_payloads, ..EndpointConfig::default() };
+/// Payloads of a megabyte at most, and so many bytes that are thrown away.
+async fn server(discard_limit: usize) -> Server {
+    let config = EndpointConfig::new().payload_size(1_000_000).discard_limit(discard_limit);
     Server::with(Gateway::new().endpoint_with("/echo", config, echo)).await
 }
 
 #[tokio::test]
 async fn a_body_for_nobody_is_read_so_that_its_answer_arrives() {
-    let server = server(8).await;
+    let server = server(8_000_000).await;
     for transport in ["xhr_send", "jsonp_send"] {
         // More than sockets hold on the way.
         let request =
@@ -42,13 +41,13 @@ async fn a_body_for_nobody_is_read_so_that_its_answer_arrives() {
 
 #[tokio::test]
 async fn a_poll_may_have_a_body() {
-    for (discarded, length, status, connection_after) in [
-        (8, 7_000_000, 200, None),
-        (8, 8_000_001, 413, Some("close")),
+    for (discard_limit, length, status, connection_after) in [
+        (8_000_000, 7_000_000, 200, None),
+        (8_000_000, 8_000_001, 413, Some("close")),
         (0, 1_000_000, 200, None),
         (0, 1_000_001, 413, Some("close")),
     ] {
-        let server = server(discarded).await;
+        let server = server(discard_limit).await;
         let request = Request::post(format!("{}/xhr", fresh("/echo"))).without_body();
         let request = request.header("Content-Length", length.to_string());
         let mut connection = server.connect().await;
@@ -69,7 +68,7 @@ async fn a_poll_may_have_a_body() {
 /// send what is refused then.
 #[tokio::test]
 async fn a_client_that_asks_before_it_sends_is_told_at_once() {
-    let server = server(8).await;
+    let server = server(8_000_000).await;
     let session = server.open("/echo").await;
     let ask = |path: String, length: &str| {
         Request::post(path)

@@ -106,8 +106,7 @@ async fn a_receiver_prolongs_the_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn the_disconnect_delay_can_be_set() {
-    let config =
-        EndpointConfig { disconnect_delay: Duration::from_secs(60), ..EndpointConfig::default() };
+    let config = EndpointConfig::new().disconnect_delay(Duration::from_secs(60));
     let (gateway, mut ends) = reporting(config);
     let session = gateway.open("/echo").await;
     let begin = Instant::now();
@@ -151,11 +150,8 @@ async fn an_end_is_remembered_for_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_remembered_of_ends_can_be_set() {
-    let config = EndpointConfig {
-        remembered_for: Duration::from_secs(10),
-        remembered_sessions: 1,
-        ..EndpointConfig::default()
-    };
+    let config =
+        EndpointConfig::new().remembered_for(Duration::from_secs(10)).remembered_sessions(1);
     let (gateway, mut ends) = reporting(config);
     for (seconds, answer) in [(9, INTERRUPTED), (11, "o\n")] {
         let session = gateway.open("/echo").await;
@@ -231,8 +227,7 @@ async fn the_application_is_told_when_a_receiver_vanishes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_receiver_waits_a_moment_for_the_first_to_go() {
-    let config =
-        EndpointConfig { attach_wait: Duration::from_secs(1), ..EndpointConfig::default() };
+    let config = EndpointConfig::new().attach_wait(Duration::from_secs(1));
     let gateway = InMemory(Gateway::new().endpoint_with("/echo", config, echo));
     let session = fresh("/echo");
     let mut first = gateway.stream(&session, "xhr_streaming").await;
@@ -250,11 +245,7 @@ async fn a_second_receiver_waits_a_moment_for_the_first_to_go() {
 }
 
 fn short_polls() -> InMemory {
-    InMemory(Gateway::new().endpoint_with(
-        "/echo",
-        EndpointConfig { short_poll: true, ..Default::default() },
-        echo,
-    ))
+    InMemory(Gateway::new().endpoint_with("/echo", EndpointConfig::new().short_poll(true), echo))
 }
 
 #[tokio::test(start_paused = true)]

@@ -225,7 +225,7 @@ async fn closing(code: u16, reason: &'static str) -> (Server, UnboundedReceiver<
             for message in ["one", "two"] {
                 session.send(message).await.expect("the session is open");
             }
-            session.close(code, reason);
+            session.close((code, reason));
             // Nobody listens any more when a test has ended.
             let _ = report.send(());
             session.ended().await;

@@ -19,12 +19,7 @@ async fn echo_with(config: EndpointConfig) -> Server {
 
 /// Limits that a short text is over.
 fn small() -> EndpointConfig {
-    EndpointConfig {
-        message_size: 10,
-        payload_size: 60,
-        messages_per_payload: 3,
-        ..EndpointConfig::default()
-    }
+    EndpointConfig::new().message_size(10).payload_size(60).messages_per_payload(3)
 }
 
 #[tokio::test]
@@ -57,8 +52,7 @@ async fn the_response_limit_counts_wrapped_frames_and_no_prelude() {
         let message = kind.wrap("a[\"x\"]").len();
         // Reached by the second message to the byte, and missed by one byte.
         for (response_limit, messages) in [(open + 2 * message, 2), (open + 2 * message + 1, 3)] {
-            let server =
-                echo_with(EndpointConfig { response_limit, ..EndpointConfig::default() }).await;
+            let server = echo_with(EndpointConfig::new().response_limit(response_limit)).await;
             let session = fresh("/echo");
             let mut stream = server.stream(&session, kind).await;
             assert_eq!(stream.chunk().await.expect("the open frame"), kind.wrap("o"));
@@ -168,7 +162,7 @@ async fn websocket_messages_over_a_limit_close_with_1009() {
 async fn binary_messages_close_with_1003_unless_they_are_accepted() {
     let server = Server::with(Gateway::new().endpoint("/text", echo).endpoint_with(
         "/binary",
-        EndpointConfig { binary: true, ..EndpointConfig::default() },
+        EndpointConfig::new().binary(true),
         echo,
     ))
     .await;
@@ -216,7 +210,7 @@ async fn listening(config: EndpointConfig) -> (Server, UnboundedReceiver<String>
 
 #[tokio::test]
 async fn what_was_sent_before_a_refused_message_reaches_the_application() {
-    let config = EndpointConfig { message_size: 10, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().message_size(10);
     let refused = [
         Frame::new(Frame::BINARY, "binary"),
         Frame::text("[\"12345678901\"]"),
@@ -240,7 +234,7 @@ async fn what_was_sent_before_a_refused_message_reaches_the_application() {
 
 #[tokio::test]
 async fn a_client_over_the_limit_of_sessions_is_503_before_any_frame() {
-    let server = echo_with(EndpointConfig { sessions: 1, ..EndpointConfig::default() }).await;
+    let server = echo_with(EndpointConfig::new().sessions(1)).await;
     let open = server.open("/echo").await;
     let mut refused = vec![
         Request::post(format!("{}/xhr", fresh("/echo"))),
@@ -300,11 +294,7 @@ async fn a_session_keeps_no_more_of_its_request_than_is_set() {
 
 #[tokio::test]
 async fn a_send_that_finds_no_room_is_503_and_closes_the_session() {
-    let config = EndpointConfig {
-        inbound_messages: 1,
-        send_wait: Duration::from_millis(20),
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new().inbound_messages(1).send_wait(Duration::from_millis(20));
     // An application that receives nothing.
     let server =
         Server::with(Gateway::new().endpoint_with("/deaf", config, async |session: Session| {
@@ -327,16 +317,16 @@ async fn a_send_that_finds_no_room_is_503_and_closes_the_session() {
 async fn transports_can_be_switched_off_one_by_one() {
     const ALL: Transports = Transports::ALL;
     let cases = [
-        ("xhr", "POST", Transports { xhr: false, ..ALL }),
-        ("xhr_streaming", "POST", Transports { xhr_streaming: false, ..ALL }),
-        ("eventsource", "GET", Transports { eventsource: false, ..ALL }),
-        ("htmlfile?c=x", "GET", Transports { htmlfile: false, ..ALL }),
-        ("jsonp?c=x", "GET", Transports { jsonp: false, ..ALL }),
-        ("websocket", "GET", Transports { websocket: false, ..ALL }),
-        ("../websocket", "GET", Transports { raw_websocket: false, ..ALL }),
+        ("xhr", "POST", ALL.xhr(false)),
+        ("xhr_streaming", "POST", ALL.xhr_streaming(false)),
+        ("eventsource", "GET", ALL.eventsource(false)),
+        ("htmlfile?c=x", "GET", ALL.htmlfile(false)),
+        ("jsonp?c=x", "GET", ALL.jsonp(false)),
+        ("websocket", "GET", ALL.websocket(false)),
+        ("../websocket", "GET", ALL.raw_websocket(false)),
     ];
     for (off, _, transports) in cases {
-        let server = echo_with(EndpointConfig { transports, ..EndpointConfig::default() }).await;
+        let server = echo_with(EndpointConfig::new().transports(transports)).await;
         for (transport, method, _) in cases {
             let request = match transport {
                 "websocket" => handshake(&format!("{}/websocket", fresh("/echo"))),
@@ -371,9 +361,7 @@ async fn transports_can_be_switched_off_one_by_one() {
 #[tokio::test]
 async fn info_names_another_base_url_where_one_is_set() {
     let base_url = "https://sockets.example.org/echo".to_owned();
-    let server =
-        echo_with(EndpointConfig { base_url: Some(base_url.clone()), ..EndpointConfig::default() })
-            .await;
+    let server = echo_with(EndpointConfig::new().base_url(base_url.clone())).await;
     let info: serde_json::Value =
         serde_json::from_slice(&server.get("/echo/info").await.body).expect("JSON");
     assert_eq!(info["base_url"], base_url);
@@ -383,12 +371,11 @@ async fn info_names_another_base_url_where_one_is_set() {
 async fn cookies_have_the_attributes_that_are_set_and_no_bad_value() {
     for (config, attributes) in [
         (CookieConfig::default(), ""),
-        (CookieConfig { same_site: Some(SameSite::Lax), secure: false }, "; SameSite=Lax"),
-        (CookieConfig { same_site: Some(SameSite::Strict), secure: false }, "; SameSite=Strict"),
-        (CookieConfig { same_site: Some(SameSite::None), secure: true }, "; SameSite=None; Secure"),
+        (CookieConfig::new().same_site(SameSite::Lax), "; SameSite=Lax"),
+        (CookieConfig::new().same_site(SameSite::Strict), "; SameSite=Strict"),
+        (CookieConfig::new().same_site(SameSite::None).secure(true), "; SameSite=None; Secure"),
     ] {
-        let server =
-            echo_with(EndpointConfig { cookies: Some(config), ..EndpointConfig::default() }).await;
+        let server = echo_with(EndpointConfig::new().cookies(config)).await;
         for (sent, value) in [
             ("JSESSIONID=abc", "abc"),
             ("JSESSIONID=a b", "dummy"),
@@ -415,8 +402,7 @@ fn heartbeats_are_faster_than_the_patience_of_jsonp_clients() {
 
 #[tokio::test]
 async fn a_refused_body_is_read_so_that_the_answer_arrives() {
-    let server =
-        echo_with(EndpointConfig { payload_size: 1_000_000, ..EndpointConfig::default() }).await;
+    let server = echo_with(EndpointConfig::new().payload_size(1_000_000)).await;
     let session = server.open("/echo").await;
     // Far more than sockets hold on the way: who sends all of it before it reads must not be cut
     // off.
@@ -435,8 +421,8 @@ async fn a_refused_body_is_read_so_that_the_answer_arrives() {
     assert_eq!((answer.status(), answer.header("Connection")), (413, Some("close")));
     connection.ends().await;
 
-    let server =
-        echo_with(EndpointConfig { payload_size: 1000, ..EndpointConfig::default() }).await;
+    let config = EndpointConfig::new().payload_size(1000).discard_limit(8000);
+    let server = echo_with(config).await;
     let session = server.open("/echo").await;
     let endless = Request::post(format!("{session}/xhr_send"))
         .without_body()
@@ -450,11 +436,10 @@ async fn a_refused_body_is_read_so_that_the_answer_arrives() {
 
 #[tokio::test]
 async fn how_much_is_read_of_a_refused_body_can_be_set() {
-    for (discarded_payloads, connection_after) in
-        [(0, Some("close")), (1, Some("close")), (2, None)]
+    for (discard_limit, connection_after) in
+        [(0, Some("close")), (1999, Some("close")), (2000, None)]
     {
-        let config =
-            EndpointConfig { payload_size: 1000, discarded_payloads, ..EndpointConfig::default() };
+        let config = EndpointConfig::new().payload_size(1000).discard_limit(discard_limit);
         let server = echo_with(config).await;
         let session = server.open("/echo").await;
         let request = Request::post(format!("{session}/xhr_send")).body("x".repeat(2000));
@@ -462,7 +447,7 @@ async fn how_much_is_read_of_a_refused_body_can_be_set() {
         assert_eq!(
             (answer.status(), answer.header("Connection")),
             (413, connection_after),
-            "{discarded_payloads}"
+            "{discard_limit}"
         );
     }
 }
@@ -470,11 +455,8 @@ async fn how_much_is_read_of_a_refused_body_can_be_set() {
 /// A client that begins a request and never ends it must not hold its connection for ever.
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_not_waited_for() {
-    let config = EndpointConfig {
-        message_timeout: Duration::from_millis(100),
-        payload_size: 100,
-        ..EndpointConfig::default()
-    };
+    let config =
+        EndpointConfig::new().message_timeout(Duration::from_millis(100)).payload_size(100);
     let server = echo_with(config).await;
     let session = server.open("/echo").await;
     // Of the last one more comes than is kept, but not all of what would be thrown away.

@@ -54,8 +54,7 @@ async fn iframe_page() {
 #[test]
 fn a_client_url_that_would_break_the_page_is_refused() {
     let endpoint = |client_url: &str| {
-        let config =
-            EndpointConfig { client_url: client_url.to_owned(), ..EndpointConfig::default() };
+        let config = EndpointConfig::new().client_url(client_url);
         std::panic::catch_unwind(|| Gateway::new().endpoint_with("/echo", config, echo))
     };
     for sound in ["/sockjs.js", "//cdn.example.org/s.js?v=1&x='y'", "http://a/b", "https://a/b"] {

@@ -27,8 +27,7 @@ pub(crate) const JSON: &str = "application/json; charset=UTF-8";
 /// | `/a/deep/prefix` | echo |
 /// | `/beat` | echo with a heartbeat each 50 ms |
 fn gateway() -> Gateway {
-    let beat =
-        EndpointConfig { heartbeat_delay: Duration::from_millis(50), ..EndpointConfig::default() };
+    let beat = EndpointConfig::new().heartbeat_delay(Duration::from_millis(50));
     endpoints::gateway("http://localhost/sockjs.min.js")
         .endpoint("/a/deep/prefix", echo)
         .endpoint_with("/beat", beat, echo)

@@ -375,11 +375,7 @@ async fn the_application_is_told_how_a_websocket_ended() {
 #[tokio::test]
 async fn a_peer_that_answers_no_ping_is_closed() {
     let moment = Duration::from_millis(20);
-    let config = EndpointConfig {
-        heartbeat_delay: moment,
-        pong_timeout: moment,
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new().heartbeat_delay(moment).pong_timeout(moment);
     let (server, mut ends) = reporting(config).await;
     for (path, code) in paths("/report").iter().zip([1000, 3000, 3000]) {
         let mut socket = WebSocket::open(server.addr, path).await;
@@ -411,11 +407,9 @@ async fn a_peer_that_answers_no_ping_is_closed() {
 async fn whatever_a_peer_sends_answers_a_ping() {
     // Nobody is pinged again who has left a ping unanswered: so a second ping shows that the first
     // one counts as answered.
-    let config = EndpointConfig {
-        heartbeat_delay: Duration::from_millis(20),
-        pong_timeout: Duration::from_secs(3600),
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new()
+        .heartbeat_delay(Duration::from_millis(20))
+        .pong_timeout(Duration::from_secs(3600));
     let (server, _ends) = reporting(config).await;
     for path in paths("/report") {
         let mut socket = WebSocket::open(server.addr, &path).await;

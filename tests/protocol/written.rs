@@ -63,7 +63,7 @@ fn written(mut chunk: Chunk) {
 async fn a_frame_that_is_not_written_in_full_is_lost_and_told() {
     for receiver in RECEIVERS {
         for part in [0, 1, 7] {
-            let config = EndpointConfig { response_limit: 1, ..EndpointConfig::default() };
+            let config = EndpointConfig::new().response_limit(1);
             let (gateway, mut sessions) = handing_over(config);
             let (path, session, mut body) = opened(&gateway, &mut sessions, receiver).await;
             if STREAMS.contains(&receiver) {
@@ -124,7 +124,7 @@ async fn a_large_answer_is_lost_when_one_of_its_pieces_is() {
 /// read all.
 #[tokio::test(start_paused = true)]
 async fn a_session_does_not_expire_while_its_last_bytes_leave() {
-    let config = EndpointConfig { response_limit: 1, least_rate: 100, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().response_limit(1).least_rate(100);
     for receiver in ["xhr", "jsonp?c=x"] {
         let (gateway, mut sessions) = handing_over(config.clone());
         let (path, session, body) = opened(&gateway, &mut sessions, receiver).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
-use sockeye::{Body, CloseReason, EndedBy, EndpointConfig, Gateway, Session};
+use sockeye::{Body, EndedBy, EndpointConfig, Gateway, Session};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -75,7 +75,7 @@ async fn abort_then_reconnect(transport: Transport) {
 /// that its own last connection is in the way, though nobody waits for that here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_is_back_at_once() {
-    let config = EndpointConfig { response_limit: 1, attach_wait: Duration::ZERO, ..patient() };
+    let config = patient().response_limit(1).attach_wait(Duration::ZERO);
     let addr = serve(gateway(config, echo)).await;
     let mut clients = JoinSet::new();
     for transport in [
@@ -103,14 +103,14 @@ async fn a_client_is_back_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_while_messages_are_on_their_way() {
     let large = "x".repeat(16 * 1024);
-    let config = EndpointConfig { outbound_bytes: usize::MAX, ..patient() };
+    let config = patient().outbound_bytes(usize::MAX);
     let addr = serve(gateway(config, move |session: Session| {
         let large = large.clone();
         async move {
             for number in 0..40 {
                 session.try_send(format!("{number} {large}")).expect("there is room");
             }
-            session.close(3000, "that was all");
+            session.close((3000, "that was all"));
         }
     }))
     .await;
@@ -135,7 +135,7 @@ async fn a_close_while_messages_are_on_their_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_while_the_client_goes() {
     let log = log();
-    let config = EndpointConfig { disconnect_delay: Duration::from_millis(20), ..patient() };
+    let config = patient().disconnect_delay(Duration::from_millis(20));
     let (give, mut sessions) = mpsc::unbounded_channel();
     let gateway = gateway(config, move |session| {
         give.send(session).expect("the test waits");
@@ -150,7 +150,7 @@ async fn a_close_while_the_client_goes() {
         let session: Session =
             within("a session", sessions.recv()).await.expect("the gateway lives");
         let sender = session.sender();
-        let closing = tokio::spawn(async move { sender.close(CloseReason::new(3000, "enough")) });
+        let closing = tokio::spawn(async move { sender.close((3000, "enough")) });
         client.reset();
         closing.await.expect("no panic");
         let end = within("the end", session.ended()).await;
@@ -177,7 +177,7 @@ async fn a_close_while_the_client_goes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_websocket_is_woken_from_elsewhere() {
     const EACH: usize = 1_000;
-    let config = EndpointConfig { inbound_messages: 2, outbound_messages: 2, ..patient() };
+    let config = patient().inbound_messages(2).outbound_messages(2);
     let addr = serve(gateway(config, |mut session: Session| async move {
         let senders = [0, 1].map(|sender| {
             let to_client = session.sender();

@@ -72,7 +72,7 @@ async fn a_client_that_is_back_before_it_resets() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_resets_in_the_middle_of_a_stream() {
     for transport in HTTP.into_iter().filter(|transport| !transport.polls()) {
-        let mut rig = Rig::new(EndpointConfig { response_limit: usize::MAX, ..roomy() }).await;
+        let mut rig = Rig::new(roomy().response_limit(usize::MAX)).await;
         for round in 0..ROUNDS {
             let (session, client, path) = rig.cut_in_a_frame(transport).await;
             client.reset();
@@ -92,7 +92,7 @@ async fn a_client_that_resets_before_it_could_read_the_close() {
         let mut rig = Rig::new(roomy()).await;
         for round in 0..ROUNDS {
             let (session, client, path) = rig.cut_in_a_frame(transport).await;
-            session.close(3000, "enough");
+            session.close((3000, "enough"));
             client.reset();
             let end = within("the end", session.ended()).await;
             assert_eq!(told(&end), (3000, EndedBy::Application, 1), "{transport:?}, round {round}");
@@ -111,9 +111,7 @@ async fn a_client_that_resets_before_it_could_read_the_close() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_keeps_its_session() {
     for transport in [Transport::Xhr, Transport::XhrStreaming] {
-        let mut rig =
-            Rig::new(EndpointConfig { disconnect_delay: Duration::from_millis(300), ..roomy() })
-                .await;
+        let mut rig = Rig::new(roomy().disconnect_delay(Duration::from_millis(300))).await;
         let (session, mut client, path) = rig.cut_in_a_frame(transport).await;
         // A second, in which bytes go on leaving.
         for _ in 0..10 {
@@ -128,7 +126,7 @@ async fn a_slow_reader_keeps_its_session() {
 }
 
 fn roomy() -> EndpointConfig {
-    EndpointConfig { outbound_bytes: usize::MAX, ..patient() }
+    patient().outbound_bytes(usize::MAX)
 }
 
 fn told(end: &SessionEnd) -> (u16, EndedBy, usize) {

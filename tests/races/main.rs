@@ -21,12 +21,7 @@ const PREFIX: &str = "/app";
 /// Delays that nobody waits for.
 fn patient() -> EndpointConfig {
     let hour = Duration::from_secs(3600);
-    EndpointConfig {
-        heartbeat_delay: hour,
-        send_wait: hour,
-        disconnect_delay: hour,
-        ..EndpointConfig::default()
-    }
+    EndpointConfig::new().heartbeat_delay(hour).send_wait(hour).disconnect_delay(hour)
 }
 
 fn gateway(config: EndpointConfig, handler: impl Handler) -> Gateway {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use sockeye::{EndedBy, EndpointConfig, Session};
+use sockeye::{EndedBy, Session};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ use common::within;
 /// comes out of order, or twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_while_the_session_expires() {
-    let config = EndpointConfig { disconnect_delay: Duration::from_millis(1), ..patient() };
+    let config = patient().disconnect_delay(Duration::from_millis(1));
     let (report, mut reports) = mpsc::unbounded_channel();
     let client = Memory(gateway(config, move |mut session: Session| {
         let report = report.clone();
@@ -97,7 +97,7 @@ async fn a_panic_while_a_receiver_attaches() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payloads_that_wait_keep_their_order() {
     const PAYLOADS: usize = 40;
-    let config = EndpointConfig { inbound_messages: 7, waiting_payloads: PAYLOADS, ..patient() };
+    let config = patient().inbound_messages(7).waiting_payloads(PAYLOADS);
     let (give, mut sessions) = mpsc::unbounded_channel();
     let client = Memory(gateway(config, move |session| {
         give.send(session).expect("the test waits");
@@ -137,12 +137,7 @@ async fn payloads_that_wait_keep_their_order() {
 async fn nobody_is_forgotten() {
     const SENDERS: usize = 3;
     const EACH: usize = 400;
-    let config = EndpointConfig {
-        inbound_messages: 1,
-        outbound_messages: 1,
-        waiting_payloads: 2 * SENDERS,
-        ..patient()
-    };
+    let config = patient().inbound_messages(1).outbound_messages(1).waiting_payloads(2 * SENDERS);
     let (give, mut sessions) = mpsc::unbounded_channel();
     let client = Memory(gateway(config, move |session| {
         give.send(session).expect("the test waits");

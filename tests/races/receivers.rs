@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
-use sockeye::{EndedBy, EndpointConfig, Session};
+use sockeye::{EndedBy, Session};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ use common::within;
 async fn two_first_receivers() {
     const ROUNDS: usize = 500;
     static STARTED: AtomicUsize = AtomicUsize::new(0);
-    let config = EndpointConfig { attach_wait: Duration::from_micros(100), ..patient() };
+    let config = patient().attach_wait(Duration::from_micros(100));
     let client = Memory(gateway(config, |session: Session| {
         STARTED.fetch_add(1, Ordering::Relaxed);
         echo(session)
@@ -66,7 +66,7 @@ async fn two_first_receivers() {
 /// message.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_receivers_of_an_open_session() {
-    let config = EndpointConfig { attach_wait: Duration::from_micros(100), ..patient() };
+    let config = patient().attach_wait(Duration::from_micros(100));
     let client = Memory(gateway(config, echo));
     assert_eq!(client.poll("s").await, "o\n");
     for round in 0..1_000 {
@@ -93,7 +93,7 @@ async fn two_receivers_of_an_open_session() {
 /// after it the session's name is free, and who comes next opens a new session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_with_the_next_receiver_at_the_door() {
-    let config = EndpointConfig { attach_wait: Duration::from_secs(60), ..patient() };
+    let config = patient().attach_wait(Duration::from_secs(60));
     let client = Memory(gateway(config, echo));
     for round in 0..2_000 {
         let name = round.to_string();

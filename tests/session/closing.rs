@@ -1,6 +1,6 @@
 //! Ends: who closed, what the other side is told, and what was not delivered.
 
-use sockeye::{CloseReason, EndedBy, SendError};
+use sockeye::{EndedBy, SendError};
 
 use crate::rig::{Rig, end, end_of, interrupted};
 use common::client::{Client, Event};
@@ -12,8 +12,8 @@ pub(crate) async fn the_application_closes(transport: Transport) {
     let (mut client, mut session) = Rig::start(transport).await.open().await;
     session.send("one").await.expect("the client is there");
     session.send("two").await.expect("the client is there");
-    session.close(3000, "Go away!");
-    session.close(3001, "the first close counts");
+    session.close((3000, "Go away!"));
+    session.close((3001, "the first close counts"));
     let error = session.send("late").await.expect_err("it is closed");
     assert!(matches!(&error, SendError::Closed(message) if *message == "late"), "{error:?}");
 
@@ -26,7 +26,7 @@ pub(crate) async fn the_application_closes(transport: Transport) {
 
 pub(crate) async fn somebody_closes_through_a_sender(transport: Transport) {
     let (mut client, mut session) = Rig::start(transport).await.open().await;
-    session.sender().close(CloseReason::new(4001, "ünïcode \u{2028} \"reason\""));
+    session.sender().close((4001, "ünïcode \u{2028} \"reason\""));
     assert_eq!(session.recv().await, None, "the application hears of it");
     assert_eq!(client.closed().await, (4001, "ünïcode \u{2028} \"reason\"".to_owned()));
     assert_eq!(end_of(&session).await.2, EndedBy::Application);
@@ -41,7 +41,7 @@ pub(crate) async fn what_was_not_received_before_the_close_is_dropped(transport:
     let (mut client, mut session) = Rig::start(transport).await.open().await;
     client.send(&["received", "dropped"]).await;
     assert_eq!(session.recv().await.expect("a message"), "received");
-    session.close(3000, "enough");
+    session.close((3000, "enough"));
     assert_eq!(session.recv().await, None);
     assert_eq!(client.closed().await, (3000, "enough".to_owned()));
 }
@@ -52,7 +52,7 @@ pub(crate) async fn a_closed_session_still_takes_and_drops(transport: Transport)
         return;
     }
     let (mut client, mut session) = Rig::start(transport).await.open().await;
-    session.close(3000, "enough");
+    session.close((3000, "enough"));
     client.send(&["late"]).await;
     assert_eq!(session.recv().await, None);
     assert_eq!(client.closed().await, (3000, "enough".to_owned()));
@@ -128,7 +128,7 @@ pub(crate) async fn an_end_is_one_line_in_the_log(transport: Transport) {
         session.send(message).await.expect("the client is there");
         client.message().await;
     }
-    session.close(3000, "Go away!");
+    session.close((3000, "Go away!"));
     assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
     end_of(&session).await;
     let id = session.id();
@@ -181,7 +181,7 @@ pub(crate) async fn a_closed_session_tells_everyone_who_comes(transport: Transpo
     }
     let mut rig = Rig::start(transport).await;
     let (mut client, session) = rig.open().await;
-    session.close(3000, "Go away!");
+    session.close((3000, "Go away!"));
     assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
     for _ in 0..3 {
         let mut late = Client::of_session(rig.addr, client.session(), transport);

@@ -72,8 +72,7 @@ pub(crate) async fn a_handler_returns_at_once(transport: Transport) {
 /// A ticker, say: it learns of the end when it sends.
 pub(crate) async fn a_handler_that_never_receives(transport: Transport) {
     let (report, mut reports) = mpsc::unbounded_channel();
-    let config =
-        EndpointConfig { disconnect_delay: Duration::from_secs(2), ..EndpointConfig::default() };
+    let config = EndpointConfig::new().disconnect_delay(Duration::from_secs(2));
     let addr = serve_app(config, move |session: Session| {
         let report = report.clone();
         async move {

@@ -12,7 +12,7 @@ use common::transport::Transport;
 use common::within;
 
 pub(crate) async fn a_message_over_message_size(transport: Transport) {
-    let config = EndpointConfig { message_size: 1000, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().message_size(1000);
     let (largest, too_large) = ("é".repeat(500), "x".repeat(1001));
     let (client, session) = Rig::with(transport, config).await.open().await;
     refused_for_its_size(transport, client, session, &[&largest], &[&too_large]).await;
@@ -23,7 +23,7 @@ pub(crate) async fn too_many_messages_in_a_payload(transport: Transport) {
     if transport.is_raw() {
         return;
     }
-    let config = EndpointConfig { messages_per_payload: 3, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().messages_per_payload(3);
     let (client, session) = Rig::with(transport, config).await.open().await;
     refused_for_its_size(transport, client, session, &["1", "2", "3"], &["1", "2", "3", "4"]).await;
 }
@@ -33,7 +33,7 @@ pub(crate) async fn a_payload_over_payload_size(transport: Transport) {
     if transport.is_raw() {
         return;
     }
-    let config = EndpointConfig { payload_size: 1000, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().payload_size(1000);
     let (client, session) = Rig::with(transport, config).await.open().await;
     // A form holds quotes and brackets as three bytes each.
     let largest = if transport == Transport::Jsonp {
@@ -77,7 +77,7 @@ async fn refused_for_its_size(
 }
 
 pub(crate) async fn one_session_too_many(transport: Transport) {
-    let config = EndpointConfig { sessions: 2, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().sessions(2);
     let mut rig = Rig::with(transport, config).await;
     let (mut client, mut session) = rig.open().await;
     let (other, other_session) = rig.open().await;
@@ -89,9 +89,9 @@ pub(crate) async fn one_session_too_many(transport: Transport) {
 
     client.send(&["undisturbed"]).await;
     assert_eq!(session.recv().await.expect("a message"), "undisturbed");
-    other_session.close(1000, "room for another one");
+    other_session.close((1000, "room for another one"));
     drop(other);
-    session.close(1000, "and one more");
+    session.close((1000, "and one more"));
     // A closed session stands until its client has been told, or does not come.
     assert_eq!(client.closed().await.0, 1000);
     if transport.is_socket() {
@@ -106,13 +106,11 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
         return;
     }
     let patient = Duration::from_secs(60);
-    let config = EndpointConfig {
-        inbound_messages: 1,
-        waiting_payloads: 2,
-        message_timeout: Duration::from_secs(1),
-        send_wait: patient,
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new()
+        .inbound_messages(1)
+        .waiting_payloads(2)
+        .message_timeout(Duration::from_secs(1))
+        .send_wait(patient);
     let log = log();
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     client.send(&["fills the queue"]).await;
@@ -145,14 +143,12 @@ pub(crate) async fn too_many_payloads_wait(transport: Transport) {
 /// An empty queue takes one message, so a limit of zero messages means one at a time and no
 /// standstill.
 pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: Transport) {
-    let config = EndpointConfig {
-        inbound_messages: 0,
-        inbound_bytes: 0,
-        outbound_messages: 0,
-        outbound_bytes: "three".len(),
-        waiting_payloads: 0,
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new()
+        .inbound_messages(0)
+        .inbound_bytes(0)
+        .outbound_messages(0)
+        .outbound_bytes("three".len())
+        .waiting_payloads(0);
     let mut client = Client::open(serve_app(config, echo).await, PREFIX, transport).await;
     for message in ["one", "two", "three"] {
         client.send(&[message]).await;
@@ -163,7 +159,7 @@ pub(crate) async fn queues_without_room_pass_on_one_thing_at_a_time(transport: T
 /// A message that is larger than the whole queue is given back, also by an empty one, and the
 /// session goes on.
 pub(crate) async fn a_message_larger_than_the_outbound_queue(transport: Transport) {
-    let config = EndpointConfig { outbound_bytes: 1000, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().outbound_bytes(1000);
     let (mut client, session) = Rig::with(transport, config).await.open().await;
     let (largest, too_large) = ("x".repeat(1000), "x".repeat(1001));
     match session.send(too_large.clone()).await {
@@ -176,7 +172,7 @@ pub(crate) async fn a_message_larger_than_the_outbound_queue(transport: Transpor
         other => panic!("{other:?}"),
     }
     assert_eq!(client.message().await, largest);
-    session.close(3000, "enough");
+    session.close((3000, "enough"));
     assert_eq!(client.closed().await, (3000, "enough".to_owned()));
     assert_eq!(end_of(&session).await, end(3000, "enough", EndedBy::Application, 0));
 }
@@ -184,22 +180,20 @@ pub(crate) async fn a_message_larger_than_the_outbound_queue(transport: Transpor
 /// Who sets such delays means never; a date that far away can't be computed.
 pub(crate) async fn delays_may_be_for_ever(transport: Transport) {
     let ever = Duration::MAX;
-    let config = EndpointConfig {
-        message_timeout: ever,
-        send_wait: ever,
-        heartbeat_delay: ever,
-        disconnect_delay: ever,
-        pong_timeout: ever,
-        attach_wait: ever,
-        remembered_for: ever,
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new()
+        .message_timeout(ever)
+        .send_wait(ever)
+        .heartbeat_delay(ever)
+        .disconnect_delay(ever)
+        .pong_timeout(ever)
+        .attach_wait(ever)
+        .remembered_for(ever);
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     client.send(&["hello"]).await;
     assert_eq!(session.recv().await.expect("a message"), "hello");
     session.send("hello yourself").await.expect("the client is there");
     assert_eq!(client.message().await, "hello yourself");
-    session.close(3000, "Go away!");
+    session.close((3000, "Go away!"));
     assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
     assert_eq!(end_of(&session).await, end(3000, "Go away!", EndedBy::Application, 0));
 }

@@ -20,16 +20,14 @@ const REASON: &str = "too much memory held";
 const SIZE: usize = 32 * 1024;
 
 fn config(budget: &Budget) -> EndpointConfig {
-    EndpointConfig {
-        budget: budget.clone(),
+    EndpointConfig::new()
+        .budget(budget.clone())
         // No other limit is met here.
-        inbound_bytes: 64 << 20,
-        outbound_bytes: 64 << 20,
-        message_size: 4 << 20,
-        payload_size: 8 << 20,
-        disconnect_delay: Duration::from_secs(20),
-        ..EndpointConfig::default()
-    }
+        .inbound_bytes(64 << 20)
+        .outbound_bytes(64 << 20)
+        .message_size(4 << 20)
+        .payload_size(8 << 20)
+        .disconnect_delay(Duration::from_secs(20))
 }
 
 async fn back_to_nothing(budget: &Budget) {
@@ -81,7 +79,7 @@ pub(crate) async fn the_largest_holder_is_ended_by_name(transport: Transport) {
     assert_eq!(budget.ended(), 1);
 
     drop((held, good, hoarder));
-    session.close(1000, "done");
+    session.close((1000, "done"));
     drop((session, hoarded, rig));
     if transport.is_socket() {
         back_to_nothing(&budget).await;

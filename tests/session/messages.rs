@@ -53,7 +53,7 @@ pub(crate) async fn order_is_kept_both_ways(transport: Transport) {
 
 pub(crate) async fn what_was_queued_between_receivers_is_one_frame(transport: Transport) {
     // Each frame ends a streaming response, so that these come and go as polls do.
-    let config = EndpointConfig { response_limit: 1, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().response_limit(1);
     let (mut client, session) = Rig::with(transport, config).await.open().await;
     for message in ["a", "b", "c"] {
         session.try_send(message).expect("there is room");
@@ -156,7 +156,7 @@ pub(crate) async fn text_that_means_something_to_a_wrapping_is_only_text(transpo
 }
 
 pub(crate) async fn bytes_travel_where_they_can(transport: Transport) {
-    let config = EndpointConfig { binary: true, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().binary(true);
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     assert_eq!(session.carries_binary(), transport.is_raw());
     assert_eq!(session.sender().carries_binary(), transport.is_raw());

@@ -30,14 +30,12 @@ fn number(text: &str) -> usize {
 }
 
 fn config() -> EndpointConfig {
-    EndpointConfig {
-        inbound_messages: QUEUE,
-        outbound_messages: QUEUE,
-        send_wait: Duration::from_secs(60),
+    EndpointConfig::new()
+        .inbound_messages(QUEUE)
+        .outbound_messages(QUEUE)
+        .send_wait(Duration::from_secs(60))
         // No frame is to end a stream here.
-        response_limit: usize::MAX,
-        ..EndpointConfig::default()
-    }
+        .response_limit(usize::MAX)
 }
 
 pub(crate) async fn an_application_that_does_not_receive_stops_its_client(transport: Transport) {
@@ -78,8 +76,7 @@ pub(crate) async fn an_application_that_never_receives_loses_its_client(transpor
         return;
     }
     const REASON: &str = "inbound queue full";
-    let config =
-        EndpointConfig { inbound_messages: 2, send_wait: Duration::from_millis(50), ..config() };
+    let config = config().inbound_messages(2).send_wait(Duration::from_millis(50));
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     client.send(&["a", "b"]).await;
     let refused = client.post(r#"["c","d"]"#).await;
@@ -99,7 +96,7 @@ pub(crate) async fn a_payload_is_admitted_whole(transport: Transport) {
     if transport.is_raw() {
         return;
     }
-    let config = EndpointConfig { inbound_messages: 3, ..config() };
+    let config = config().inbound_messages(3);
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     let sending = async {
         client.send(&["a", "b"]).await;
@@ -161,7 +158,7 @@ fn on_the_way(transport: Transport) -> usize {
 }
 
 pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
-    let config = EndpointConfig { disconnect_delay: Duration::from_millis(300), ..config() };
+    let config = config().disconnect_delay(Duration::from_millis(300));
     let (client, session) = Rig::with(transport, config).await.open().await;
     let sent = AtomicUsize::new(0);
     let sending = async {
@@ -189,7 +186,7 @@ pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
 /// Who closes must not wait for ever for one who never reads: neither the application, nor the
 /// place that the session takes.
 pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport) {
-    let config = EndpointConfig { disconnect_delay: Duration::from_secs(1), ..config() };
+    let config = config().disconnect_delay(Duration::from_secs(1));
     let mut rig = Rig::with(transport, config).await;
     let (client, session) = rig.open().await;
     let sent = AtomicUsize::new(0);
@@ -207,7 +204,7 @@ pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport
         } else {
             standstill(&sent).await;
         }
-        session.close(3000, "slow");
+        session.close((3000, "slow"));
     };
     tokio::join!(sending, closing);
     let told = end_of(&session).await;
@@ -223,7 +220,7 @@ pub(crate) async fn what_a_client_sent_before_it_went_is_received(transport: Tra
     if !transport.is_socket() {
         return;
     }
-    let config = EndpointConfig { inbound_messages: 2, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().inbound_messages(2);
     let mut rig = Rig::with(transport, config).await;
     let texts = ["0", "1", "2", "3", "4", "5", "6", "7"];
 
@@ -280,8 +277,7 @@ pub(crate) async fn an_end_is_seen_while_the_application_does_not_receive(transp
 /// A full queue and a sink that was told that there is room.
 pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) {
     // Room is counted in bytes here, and never fits.
-    let config =
-        EndpointConfig { outbound_bytes: SIZE + SIZE / 2, outbound_messages: 1000, ..config() };
+    let config = config().outbound_bytes(SIZE + SIZE / 2).outbound_messages(1000);
     let (mut client, session) = Rig::with(transport, config).await.open().await;
     let sending = async {
         let (mut sink, stream) = session.split();
@@ -302,7 +298,7 @@ pub(crate) async fn a_sink_that_is_ready_takes_what_comes(transport: Transport) 
 /// A large message waits for room while small ones come without end, of which each finds some. It
 /// waited as long as they came.
 pub(crate) async fn senders_get_room_in_turn(transport: Transport) {
-    let config = EndpointConfig { outbound_bytes: SIZE, outbound_messages: 1000, ..config() };
+    let config = config().outbound_bytes(SIZE).outbound_messages(1000);
     let (mut client, session) = Rig::with(transport, config).await.open().await;
     let (small, sender) = ("x".repeat(SIZE / 4), session.sender());
     let mut flood = pin!(async { while let Ok(()) = session.send(small.clone()).await {} });
@@ -326,12 +322,10 @@ pub(crate) async fn senders_get_room_in_turn(transport: Transport) {
 /// blame, and nothing closes.
 pub(crate) async fn a_client_over_its_rate_waits_and_loses_nothing(transport: Transport) {
     let rate = Rate::new(4, u32::MAX).burst(Duration::from_millis(500));
-    let config = EndpointConfig {
-        inbound_rate: Some(rate),
-        send_wait: Duration::from_millis(1),
-        pong_timeout: Duration::from_millis(1),
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new()
+        .inbound_rate(rate)
+        .send_wait(Duration::from_millis(1))
+        .pong_timeout(Duration::from_millis(1));
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     let sending = async {
         for number in 0..6 {
@@ -351,7 +345,7 @@ pub(crate) async fn a_client_over_its_rate_waits_and_loses_nothing(transport: Tr
 /// Queues that hold one message each, and an application in a task of its own: every message makes
 /// somebody wait, and somebody be woken.
 pub(crate) async fn a_small_queue_loses_nothing(transport: Transport) {
-    let config = EndpointConfig { inbound_messages: 1, outbound_messages: 1, ..config() };
+    let config = config().inbound_messages(1).outbound_messages(1);
     let (mut client, mut session) = Rig::with(transport, config).await.open().await;
     let application = tokio::spawn(async move {
         while let Some(message) = session.recv().await {

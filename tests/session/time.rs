@@ -15,8 +15,7 @@ use common::client::Event;
 use common::transport::Transport;
 
 pub(crate) async fn heartbeats_come_while_nothing_else_does(transport: Transport) {
-    let config =
-        EndpointConfig { heartbeat_delay: Duration::from_millis(20), ..EndpointConfig::default() };
+    let config = EndpointConfig::new().heartbeat_delay(Duration::from_millis(20));
     let (mut client, session) = Rig::with(transport, config).await.open().await;
     for _ in 0..3 {
         assert_eq!(client.recv().await, Event::Heartbeat);
@@ -32,7 +31,7 @@ pub(crate) async fn heartbeats_come_while_nothing_else_does(transport: Transport
 async fn the_pong_timer_stands_still_while_the_application_does_not_receive() {
     for path in ["/app/000/s/websocket", "/app/websocket"] {
         let (give, mut sessions) = mpsc::unbounded_channel();
-        let config = EndpointConfig { inbound_messages: 1, ..EndpointConfig::default() };
+        let config = EndpointConfig::new().inbound_messages(1);
         let gateway = Gateway::new().endpoint_with(PREFIX, config, move |session| {
             give.send(session).expect("the test waits");
             std::future::ready(())

@@ -74,16 +74,13 @@ async fn a_record_may_come_in_more_pieces_than_a_turn_has_reads() {
 #[tokio::test]
 async fn delays_may_be_for_ever_and_none() {
     let ever = Duration::MAX;
-    let for_ever = TcpConfig {
-        first_record_timeout: ever,
-        message_timeout: ever,
-        write_timeout: ever,
-        keepalive_delay: ever,
-        linger: ever,
-        ..TcpConfig::default()
-    };
-    for config in [for_ever, TcpConfig { keepalive_delay: Duration::ZERO, ..TcpConfig::default() }]
-    {
+    let for_ever = TcpConfig::new()
+        .first_record_timeout(ever)
+        .message_timeout(ever)
+        .write_timeout(ever)
+        .keepalive_delay(ever)
+        .linger(ever);
+    for config in [for_ever, TcpConfig::new().keepalive_delay(Duration::ZERO)] {
         let (addr, _) = listen(config, echo).await;
         let mut client = TcpStream::connect(addr).await.expect("it listens");
         client.write_all(&record("hello")).await.expect("it reads");
@@ -97,13 +94,11 @@ async fn delays_may_be_for_ever_and_none() {
 /// standstill.
 #[tokio::test(start_paused = true)]
 async fn queues_without_room_pass_on_one_record_at_a_time() {
-    let config = TcpConfig {
-        inbound_messages: 0,
-        inbound_bytes: 0,
-        outbound_messages: 0,
-        outbound_bytes: "three".len(),
-        ..TcpConfig::default()
-    };
+    let config = TcpConfig::new()
+        .inbound_messages(0)
+        .inbound_bytes(0)
+        .outbound_messages(0)
+        .outbound_bytes("three".len());
     let (mut client, server) = duplex(4096);
     let endpoint = TcpEndpoint::with_config(config, echo);
     tokio::spawn(async move { endpoint.serve(server, None).await });
@@ -116,7 +111,7 @@ async fn queues_without_room_pass_on_one_record_at_a_time() {
 /// session goes on.
 #[tokio::test(start_paused = true)]
 async fn a_message_larger_than_the_outbound_queue_is_given_back() {
-    let config = TcpConfig { outbound_bytes: 5, ..TcpConfig::default() };
+    let config = TcpConfig::new().outbound_bytes(5);
     let mut client = serve_with(config, |session: Session| async move {
         assert!(
             matches!(session.send("larger").await, Err(SendError::TooLarge(message)) if message == "larger")
@@ -175,7 +170,7 @@ async fn what_was_queued_leaves_before_the_end() {
         for n in 0..1000 {
             session.send(format!("line {n}")).await.expect("open");
         }
-        session.close(3000, "no reason on this wire");
+        session.close((3000, "no reason on this wire"));
     });
     let expected: Vec<u8> = (0..1000).flat_map(|n| record(&format!("line {n}"))).collect();
     assert_eq!(client.rest().await, expected);
@@ -207,7 +202,7 @@ async fn a_client_that_only_stops_sending_gets_its_answer() {
 #[tokio::test(start_paused = true)]
 async fn the_last_records_find_room() {
     let (told, mut ends) = unbounded_channel();
-    let config = TcpConfig { inbound_messages: 2, ..TcpConfig::default() };
+    let config = TcpConfig::new().inbound_messages(2);
     let mut client = serve_with(config, move |session: Session| {
         let told = told.clone();
         async move {
@@ -346,8 +341,7 @@ async fn malformed_text_ends_the_session() {
 /// Refused by its length, before the rest has come: the limit bounds memory, too.
 #[tokio::test(start_paused = true)]
 async fn a_record_over_message_size_ends_the_session() {
-    let (mut client, mut ends) =
-        serve_watched(TcpConfig { message_size: 4, ..TcpConfig::default() });
+    let (mut client, mut ends) = serve_watched(TcpConfig::new().message_size(4));
     client
         .write_all(&[record("four"), record("😀"), b"\0\x0D".to_vec()].concat())
         .await
@@ -381,7 +375,7 @@ async fn a_text_that_no_record_can_hold_is_given_back_and_the_session_goes_on() 
 #[tokio::test(start_paused = true)]
 async fn an_application_that_does_not_receive_stops_its_client() {
     let (told, mut received) = unbounded_channel();
-    let config = TcpConfig { inbound_messages: 8, ..TcpConfig::default() };
+    let config = TcpConfig::new().inbound_messages(8);
     let mut client = serve_with(config, move |mut session: Session| {
         let told = told.clone();
         async move {
@@ -408,7 +402,7 @@ async fn an_application_that_does_not_receive_stops_its_client() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_fills_its_queue_and_is_given_up() {
     let (told, mut ends) = unbounded_channel();
-    let config = TcpConfig { outbound_messages: 10, ..TcpConfig::default() };
+    let config = TcpConfig::new().outbound_messages(10);
     let mut client = serve_with(config, move |session: Session| {
         let told = told.clone();
         async move {
@@ -435,7 +429,7 @@ async fn a_client_that_does_not_read_fills_its_queue_and_is_given_up() {
 /// has closed long ago.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_everything() {
-    let config = TcpConfig { least_rate: 200, ..TcpConfig::default() };
+    let config = TcpConfig::new().least_rate(200);
     let mut client = serve_with(config, |session: Session| async move {
         for n in 0..40 {
             session.send(format!("{n:02}{}", "x".repeat(1022))).await.expect("open");
@@ -457,15 +451,14 @@ async fn a_client_that_reads_slowly_gets_everything() {
 /// its client takes so many bytes every ten.
 async fn reads(bytes: usize, config: TcpConfig) -> Option<(SessionEnd, u64)> {
     let (told, mut ends) = unbounded_channel();
-    let mut client =
-        serve_with(TcpConfig { outbound_messages: 10, ..config }, move |session: Session| {
-            let told = told.clone();
-            async move {
-                let start = Instant::now();
-                while session.send("x".repeat(1000)).await.is_ok() {}
-                drop(told.send((session.ended().await, start.elapsed().as_secs())));
-            }
-        });
+    let mut client = serve_with(config.outbound_messages(10), move |session: Session| {
+        let told = told.clone();
+        async move {
+            let start = Instant::now();
+            while session.send("x".repeat(1000)).await.is_ok() {}
+            drop(told.send((session.ended().await, start.elapsed().as_secs())));
+        }
+    });
     client.write_all(&record("a name")).await.expect("it reads");
     for _ in 0..360 {
         let until = Instant::now() + Duration::from_secs(10);
@@ -490,7 +483,7 @@ async fn a_client_that_takes_too_little_is_given_up() {
     );
     assert_eq!(end.undelivered, 10, "the queue");
     assert_eq!(reads(15_000, TcpConfig::default()).await, None);
-    assert_eq!(reads(3_000, TcpConfig { least_rate: 0, ..TcpConfig::default() }).await, None);
+    assert_eq!(reads(3_000, TcpConfig::new().least_rate(0)).await, None);
 }
 
 /// It was held for as long as one that is open.
@@ -504,7 +497,7 @@ async fn a_closed_session_whose_client_takes_nothing_goes_after_linger() {
                 session.send("x".repeat(1000)).await.expect("room in the queue");
             }
             sleep(Duration::from_secs(1)).await;
-            session.close(3000, "enough");
+            session.close((3000, "enough"));
             let start = Instant::now();
             drop(told.send((session.ended().await, start.elapsed().as_secs())));
         }
@@ -526,7 +519,7 @@ async fn the_end_is_seen_behind_a_full_queue() {
     // dropped.
     for (seconds, all) in [(4, true), (6, false)] {
         let (told, mut ends) = unbounded_channel();
-        let config = TcpConfig { inbound_messages: 4, ..TcpConfig::default() };
+        let config = TcpConfig::new().inbound_messages(4);
         let mut client = serve_with(config, move |session: Session| {
             let told = told.clone();
             async move {
@@ -553,7 +546,7 @@ async fn the_end_is_seen_behind_a_full_queue() {
 #[tokio::test]
 async fn the_end_is_seen_behind_all_that_a_socket_holds() {
     let (told, mut ends) = unbounded_channel();
-    let config = TcpConfig { inbound_messages: 4, ..TcpConfig::default() };
+    let config = TcpConfig::new().inbound_messages(4);
     let (addr, endpoint) = listen(config, move |session: Session| {
         let told = told.clone();
         async move {
@@ -575,7 +568,7 @@ async fn the_end_is_seen_behind_all_that_a_socket_holds() {
 
 #[tokio::test]
 async fn one_client_more_than_sessions_is_closed_at_once() {
-    let (addr, endpoint) = listen(TcpConfig { sessions: 1, ..TcpConfig::default() }, echo).await;
+    let (addr, endpoint) = listen(TcpConfig::new().sessions(1), echo).await;
     let mut first = TcpStream::connect(addr).await.expect("it listens");
     first.write_all(&record("first")).await.expect("it reads");
     assert_eq!(within(first.bytes(7)).await, record("first"));

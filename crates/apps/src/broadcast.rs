@@ -50,7 +50,7 @@ mod tests {
             for size in [100, 1000, 64 * 1024] {
                 let handler = broadcast(&Hub::new());
                 let limited = || {
-                    let config = EndpointConfig { inbound_rate: rate, ..EndpointConfig::default() };
+                    let config = EndpointConfig::new().inbound_rate(rate);
                     SessionBuilder::new().config(config).build()
                 };
                 let ((first, mut flooder), (second, mut reader)) = (limited(), limited());

@@ -118,12 +118,10 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     let endpoints = mounts::with_defaults(args.endpoints).map_err(Failure::Twice)?;
     let ice = Ice::new(args.ice.config()?);
     let limited = limit_memory(args.memory);
-    let config = EndpointConfig {
-        heartbeat_delay: args.heartbeat_delay,
-        disconnect_delay: args.disconnect_delay,
-        client_url: CLIENT_URL.to_owned(),
-        ..EndpointConfig::default()
-    };
+    let config = EndpointConfig::new()
+        .heartbeat_delay(args.heartbeat_delay)
+        .disconnect_delay(args.disconnect_delay)
+        .client_url(CLIENT_URL);
 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;

@@ -64,11 +64,7 @@ impl Endpoint {
             Mounted::App(app) => (app.mount)(mounts, &self.prefix, config),
             // The backend may send binary messages, so raw WebSockets carry them.
             Mounted::Upstream(upstream) => {
-                mounts.endpoint(
-                    &self.prefix,
-                    EndpointConfig { binary: true, ..config },
-                    upstream.clone(),
-                );
+                mounts.endpoint(&self.prefix, config.binary(true), upstream.clone());
             }
         }
     }
@@ -154,7 +150,7 @@ impl Mounts {
         match app {
             TcpApp::Echo => TcpEndpoint::new(apps::line_echo),
             TcpApp::Chat => {
-                let config = TcpConfig { inbound_rate: self.inbound_rate, ..TcpConfig::default() };
+                let config = TcpConfig::new().inbound_rate(self.inbound_rate);
                 TcpEndpoint::with_config(config, self.chat.get_or_insert_with(chat).line_handler())
             }
         }
@@ -163,7 +159,7 @@ impl Mounts {
     /// For apps that pass messages on to other clients: a flooding client must not end its
     /// receivers.
     fn shared_endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
-        let config = EndpointConfig { inbound_rate: self.inbound_rate, ..config };
+        let config = config.inbound_rate(self.inbound_rate);
         self.endpoint(prefix, config, handler);
     }
 
@@ -196,7 +192,8 @@ static APPS: [App; 6] = [
             // A payload holds messages as JSON, which may take six bytes for one; the rest is for
             // brackets and commas.
             let payload_size = 6 * message_size + 1024;
-            let config = EndpointConfig { message_size, payload_size, short_poll: true, ..config };
+            let config =
+                config.message_size(message_size).payload_size(payload_size).short_poll(true);
             mounts.endpoint(prefix, config, apps::echo);
         },
     },

@@ -96,7 +96,7 @@ fn gateway(config: EndpointConfig) -> Gateway {
     Gateway::new().endpoint_with("/app", config, async |mut session: Session| {
         while let Some(message) = session.recv().await {
             if message == "close" {
-                session.close(3000, "asked for");
+                session.close((3000, "asked for"));
             }
         }
     })

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// use sockeye::{EndpointConfig, Rate};
 ///
 /// let rate = Rate::new(50, 64 * 1024).burst(Duration::from_secs(10)); // 500 messages at once
-/// let config = EndpointConfig { inbound_rate: Some(rate), ..EndpointConfig::default() };
+/// let config = EndpointConfig::new().inbound_rate(rate);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {

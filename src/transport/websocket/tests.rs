@@ -242,7 +242,7 @@ async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
         for _ in 0..20 {
             session.send("x".repeat(1000)).await.expect("open");
         }
-        session.close(3000, "done");
+        session.close((3000, "done"));
     });
     let server = tokio::spawn(run(
         ours,

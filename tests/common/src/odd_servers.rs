@@ -24,7 +24,7 @@ pub fn gateway() -> SocketAddr {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let config = EndpointConfig { short_poll: true, ..EndpointConfig::default() };
+            let config = EndpointConfig::new().short_poll(true);
             let mut gateway = Gateway::new()
                 .endpoint_with("/echo", config, echo)
                 .endpoint("/broadcast", broadcast(&Hub::new()));

@@ -24,7 +24,7 @@ pub(super) async fn serve(chat: &Arc<ChatState>, mut session: Session) {
                     return;
                 }
             }
-            return session.close(3000, "no place under this name");
+            return session.close((3000, "no place under this name"));
         }
     };
     drop(first);

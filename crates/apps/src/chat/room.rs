@@ -13,7 +13,7 @@ use super::event::{Event, Form, Said};
 use super::label::Label;
 use crate::clock;
 use sockeye::hub::{Hub, Subscription, Topic};
-use sockeye::{CloseReason, Sender, SessionId};
+use sockeye::{Sender, SessionId};
 
 /// The close code of a session whose client is back on another one.
 const REPLACED: u16 = 4001;
@@ -98,7 +98,7 @@ impl Floor<'_> {
             }
             Entry::Occupied(mut entry) => {
                 holder.key.filter(|key| entry.get().key == Some(*key))?;
-                entry.insert(holder).sender.close(CloseReason::new(REPLACED, "replaced"));
+                entry.insert(holder).sender.close((REPLACED, "replaced"));
                 Some(Claimed::TakenBack)
             }
         }

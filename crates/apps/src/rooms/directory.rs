@@ -12,7 +12,7 @@ use super::number::RoomNumber;
 use super::room::{CallRoom, Census, RoomSession};
 use crate::clock;
 use sockeye::hub::{Hub, Topic};
-use sockeye::{CloseReason, Message, Sender, SessionId};
+use sockeye::{Message, Sender, SessionId};
 
 /// Every room, by number.
 pub(super) struct Directory {
@@ -314,6 +314,6 @@ impl RoomSession for HubSession {
     }
 
     fn replace(&self) {
-        self.sender.close(CloseReason::new(4001, "replaced"));
+        self.sender.close((4001, "replaced"));
     }
 }

@@ -19,7 +19,7 @@ fn visit(rooms: &Rooms) -> Client {
 
 /// The clock of these tests jumps far ahead; heartbeats are none of their concern.
 fn quiet() -> EndpointConfig {
-    EndpointConfig { heartbeat_delay: Duration::from_secs(1_000_000), ..EndpointConfig::default() }
+    EndpointConfig::new().heartbeat_delay(Duration::from_secs(1_000_000))
 }
 
 async fn all(client: &mut Client) -> Vec<Value> {
@@ -451,7 +451,7 @@ async fn a_peer_that_never_reads_is_away() {
     let mut ann = visit(&rooms);
     say(&ann, join_two(1)).await;
     one(&mut ann).await;
-    let config = EndpointConfig { outbound_messages: 4, ..quiet() };
+    let config = quiet().outbound_messages(4);
     let (session, mut slow) = SessionBuilder::new().config(config).build();
     tokio::spawn(rooms.handler()(session));
     say(&slow, join_two(1)).await;

@@ -165,9 +165,10 @@ impl ToClient {
             };
             match self.sender.send(message).await {
                 Ok(()) => {}
-                Err(SendError::Closed(_)) => self.dropped += 1,
                 Err(SendError::TooLarge(_)) => return BackendEnd::TooLargeForClient,
                 Err(SendError::NotCarried(_)) => return BackendEnd::Binary,
+                // The session is closed, and its handler will see that.
+                Err(_) => self.dropped += 1,
             }
         }
     }
@@ -274,5 +275,5 @@ fn farewell(end: Option<&SessionEnd>) -> CloseFrame {
 /// Closes a session with a reason that any transport can carry.
 pub(super) fn close(session: &Session, code: u16, reason: &str) {
     let reason = CloseReason::new(code, reason.to_owned());
-    session.close(code, reason.short_reason().to_owned());
+    session.close((code, reason.short_reason().to_owned()));
 }

@@ -79,7 +79,7 @@ async fn two_clients_and_one_whose_name_is_taken() {
 
 #[tokio::test]
 async fn nobody_without_a_name_stays() {
-    let config = TcpConfig { first_record_timeout: crate::SHORT, ..TcpConfig::default() };
+    let config = TcpConfig::new().first_record_timeout(crate::SHORT);
     let chat = Chat::new(&Hub::new(), ChatConfig::default());
     let (addr, endpoint) = listen(config, chat.line_handler()).await;
     for sent in [&b""[..], b"\0", b"\0\x04par"] {
@@ -165,7 +165,7 @@ async fn a_page_and_a_line_talk(transport: Transport) {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_and_disturbs_nobody() {
     let chat = Chat::new(&Hub::new(), ChatConfig::default());
-    let config = TcpConfig { outbound_messages: 16, ..TcpConfig::default() };
+    let config = TcpConfig::new().outbound_messages(16);
     let (addr, endpoint) = listen(config, chat.line_handler()).await;
     let pages = server::serve(Gateway::new().endpoint("/ws", chat.handler())).await;
     let rooms = Rooms { chat, lines: addr, pages };

@@ -149,7 +149,7 @@ pub(crate) async fn another_s_name_and_another_s_token(transport: Transport) {
 
 /// The reader's queue fills; it is closed, and nobody else waits for it.
 pub(crate) async fn a_peer_that_never_reads(transport: Transport) {
-    let endpoint = EndpointConfig { outbound_messages: 16, ..roomy() };
+    let endpoint = roomy().outbound_messages(16);
     let server = Server::with(transport, RoomsConfig::default(), endpoint).await;
     let (mut ann, _) = server.join().await;
     let (mut slow, slows) = server.join().await;

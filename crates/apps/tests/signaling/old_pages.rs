@@ -315,8 +315,7 @@ pub(crate) async fn a_page_that_never_joins_is_told_that_it_is_alone(transport: 
 async fn a_closed_session_is_closed_for_the_relay_at_once() {
     // With a long disconnect delay: nobody waits for it.
     let hub = Hub::new();
-    let config =
-        EndpointConfig { disconnect_delay: Duration::from_secs(3600), ..EndpointConfig::default() };
+    let config = EndpointConfig::new().disconnect_delay(Duration::from_secs(3600));
     let addr = serve(Gateway::new().endpoint_with("/socket", config, relay(&hub))).await;
     let client = Client::open(addr, "/socket", Transport::WebSocket).await;
     members(&hub, 1).await;

@@ -62,7 +62,7 @@ impl Server {
 }
 
 pub(crate) fn roomy() -> EndpointConfig {
-    EndpointConfig { message_size: 4 << 20, payload_size: 32 << 20, ..EndpointConfig::default() }
+    EndpointConfig::new().message_size(4 << 20).payload_size(32 << 20)
 }
 
 /// A client that speaks JSON.

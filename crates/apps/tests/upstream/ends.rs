@@ -114,7 +114,7 @@ pub(crate) async fn what_the_client_said_last_arrives_before_its_end(transport: 
 
 /// The backend learns what the client did.
 pub(crate) async fn a_limit_of_the_gateway_closes(transport: Transport) {
-    let config = EndpointConfig { message_size: 10, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().message_size(10);
     let rig = Rig::with(transport, UpstreamConfig::default(), config).await;
     let (mut client, mut backend) = rig.open().await;
     client.send(&["short"]).await;
@@ -198,5 +198,5 @@ async fn a_backend_that_does_not_finish_closing_is_left() {
 }
 
 fn brief() -> EndpointConfig {
-    EndpointConfig { disconnect_delay: Duration::from_millis(200), ..EndpointConfig::default() }
+    EndpointConfig::new().disconnect_delay(Duration::from_millis(200))
 }

@@ -52,7 +52,7 @@ pub(crate) async fn what_is_said_before_the_backend_answers_waits(transport: Tra
 }
 
 pub(crate) async fn binary_travels_where_it_can(transport: Transport) {
-    let config = EndpointConfig { binary: true, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().binary(true);
     let rig = Rig::with(transport, UpstreamConfig::default(), config).await;
     let (mut client, mut backend) = rig.open().await;
     backend.send("before").await;

@@ -38,8 +38,7 @@ pub(crate) async fn standstill(count: &AtomicUsize) -> usize {
 pub(crate) async fn a_backend_that_does_not_read_stops_its_client(transport: Transport) {
     let minute = Duration::from_secs(60);
     // A client that sends and does not poll is missed only then.
-    let patient =
-        EndpointConfig { send_wait: minute, disconnect_delay: minute, ..EndpointConfig::default() };
+    let patient = EndpointConfig::new().send_wait(minute).disconnect_delay(minute);
     let rig = Rig::with(transport, UpstreamConfig::default(), patient).await;
     let (client, mut backend) = rig.open().await;
     let (sent, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -68,8 +67,7 @@ pub(crate) async fn a_backend_that_does_not_read_stops_its_client(transport: Tra
 
 pub(crate) async fn a_client_that_does_not_read_stops_the_backend(transport: Transport) {
     // A client that does not poll is missed only then.
-    let patient =
-        EndpointConfig { disconnect_delay: Duration::from_secs(60), ..EndpointConfig::default() };
+    let patient = EndpointConfig::new().disconnect_delay(Duration::from_secs(60));
     let rig = Rig::with(transport, UpstreamConfig::default(), patient).await;
     let (mut client, backend) = rig.open().await;
     let sent = Arc::new(AtomicUsize::new(0));
@@ -95,8 +93,7 @@ pub(crate) async fn a_client_that_does_not_read_stops_the_backend(transport: Tra
 #[tokio::test]
 async fn a_backend_that_never_reads_loses_an_http_client() {
     let minute = Duration::from_secs(60);
-    let hasty =
-        EndpointConfig { send_wait: SHORT, disconnect_delay: minute, ..EndpointConfig::default() };
+    let hasty = EndpointConfig::new().send_wait(SHORT).disconnect_delay(minute);
     let rig = Rig::with(Transport::Xhr, UpstreamConfig::default(), hasty).await;
     let (mut client, mut backend) = rig.open().await;
     let payload = json(&[message(0)]);

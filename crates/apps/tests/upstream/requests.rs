@@ -72,10 +72,7 @@ async fn other_headers_are_passed_on_as_far_as_they_are_kept() {
     let addr = gateway(
         &format!("ws://{at}"),
         config,
-        EndpointConfig {
-            kept_headers: vec![USER_AGENT, COOKIE, ORIGIN],
-            ..EndpointConfig::default()
-        },
+        EndpointConfig::new().kept_headers(vec![USER_AGENT, COOKIE, ORIGIN]),
     )
     .await;
     let request = with_headers(websocket::handshake(PREFIX)).header("Accept-Language", "ko");

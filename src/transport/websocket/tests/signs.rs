@@ -332,7 +332,7 @@ async fn a_close_that_dribbles_has_one_deadline() {
     let (mut client, server) =
         serve(64, Framing::Raw, limits(), patience(), |session| async move {
             session.send("x".repeat(10_000)).await.expect("open");
-            session.close(3000, "done");
+            session.close((3000, "done"));
         });
     let begun = now();
     let dribble = tokio::spawn(async move {

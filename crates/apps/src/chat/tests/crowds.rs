@@ -59,7 +59,7 @@ async fn who_does_not_read_is_closed_and_the_others_go_on() {
     let hub = Hub::new();
     let chat = Chat::new(&hub, ChatConfig::default());
     let mut ann = introduced(&chat, "ann", "tea").await;
-    let config = EndpointConfig { outbound_messages: 10, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().outbound_messages(10);
     let (session, mut slow) = SessionBuilder::new().config(config).build();
     let serving = tokio::spawn(chat.handler()(session));
     slow.send(json!({"name": "slow", "room": "tea"}).to_string()).await;
@@ -90,7 +90,7 @@ async fn who_does_not_read_is_closed_and_the_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn who_asks_nonsense_and_does_not_read_only_stops_itself() {
     let chat = chat();
-    let config = EndpointConfig { outbound_messages: 2, ..EndpointConfig::default() };
+    let config = EndpointConfig::new().outbound_messages(2);
     let (session, mut client) = SessionBuilder::new().config(config).build();
     tokio::spawn(chat.handler()(session));
     for n in 0..5 {
