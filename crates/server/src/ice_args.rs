@@ -97,15 +97,10 @@ impl IceArgs {
         } else if credentials != Credentials::None {
             return Err(IceServerError::NoTurn.into());
         }
-        Ok(IceConfig {
-            servers,
-            ttl: self.ice_ttl.unwrap_or(defaults.ttl),
-            token: self.ice_token,
-            requests_per_minute: self
-                .ice_requests_per_minute
-                .unwrap_or(defaults.requests_per_minute),
-            ..defaults
-        })
+        let ttl = self.ice_ttl.unwrap_or(defaults.ttl);
+        let requests = self.ice_requests_per_minute.unwrap_or(defaults.requests_per_minute);
+        let config = IceConfig::new().servers(servers).token(self.ice_token);
+        Ok(config.ttl(ttl).requests_per_minute(requests))
     }
 }
 
@@ -132,8 +127,8 @@ pub(crate) enum IceArgsError {
     Server(#[from] IceServerError),
 }
 
-fn advice(error: &IceServerError) -> &'static str {
-    match error {
+fn advice(error: &IceServerError) -> String {
+    let advice = match error {
         IceServerError::NoCredentials => {
             "a TURN server in --ice-url needs --turn-secret, or --turn-username and --turn-password"
         }
@@ -144,7 +139,9 @@ fn advice(error: &IceServerError) -> &'static str {
             "--turn-secret (or SOCKEYE_TURN_SECRET) is empty: give the one of the TURN server"
         }
         IceServerError::NoUrl => "name a server with --ice-url",
-    }
+        other => return other.to_string(),
+    };
+    advice.to_owned()
 }
 
 fn ttl(text: &str) -> Result<Duration, &'static str> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// The limits of a [`Chat`](super::Chat).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChatConfig {
     /// Characters in a name. Default: 40.
     pub name_chars: usize,
@@ -30,6 +31,26 @@ pub struct ChatConfig {
     /// The least time between two rosters of a room; what changes in between is told by the next
     /// one. Default: 500 ms.
     pub roster_interval: Duration,
+}
+
+sockeye::__setters!(ChatConfig {
+    name_chars: usize,
+    room_chars: usize,
+    message_chars: usize,
+    history: usize,
+    history_bytes: usize,
+    rooms: usize,
+    forget_after: Duration,
+    roster_names: usize,
+    message_ids: usize,
+    roster_interval: Duration,
+});
+
+impl ChatConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
 }
 
 impl Default for ChatConfig {

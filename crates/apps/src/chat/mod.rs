@@ -49,7 +49,7 @@ use sockeye::hub::Hub;
 /// use sockeye_apps::{Chat, ChatConfig};
 /// use sockeye::hub::Hub;
 ///
-/// let chat = Chat::new(&Hub::new(), ChatConfig { rooms: 20, ..ChatConfig::default() });
+/// let chat = Chat::new(&Hub::new(), ChatConfig::new().rooms(20));
 /// let handler = chat.handler();
 /// ```
 ///

@@ -29,6 +29,7 @@ use super::url::{IceUrl, IceUrlError};
 /// # Ok::<(), sockeye_apps::ice::IceConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct IceConfig {
     /// The servers, in the order in which clients get them. `iceServers` in a file. Default: none,
     /// which is enough for peers that reach each other directly.
@@ -45,6 +46,14 @@ pub struct IceConfig {
     /// slate. Not in a file. Default: 100,000.
     pub addresses: usize,
 }
+
+sockeye::__setters!(IceConfig {
+    servers: impl Into<Vec<IceServer>>,
+    ttl: Duration,
+    token: impl Into<Option<String>>,
+    requests_per_minute: NonZeroU32,
+    addresses: usize,
+});
 
 /// One entry of `iceServers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +83,11 @@ pub enum Credentials {
 }
 
 impl IceConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Parses the contents of a file.
     ///
     /// # Errors
@@ -145,6 +159,7 @@ impl fmt::Debug for Credentials {
 
 /// Why an [`IceServer`] makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum IceServerError {
     /// No URL at all.
     #[error("urls is empty")]
@@ -162,6 +177,7 @@ pub enum IceServerError {
 
 /// Why a file is no [`IceConfig`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IceConfigError {
     /// It is no JSON.
     #[error("no JSON: {0}")]

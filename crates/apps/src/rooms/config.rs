@@ -9,9 +9,10 @@ use sockeye::Budget;
 /// ```
 /// use sockeye_apps::rooms::RoomsConfig;
 ///
-/// let config = RoomsConfig { participants_per_room: 4, ..RoomsConfig::default() };
+/// let config = RoomsConfig::new().participants_per_room(4);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RoomsConfig {
     /// Participants in one room, those included that are away. In a mesh each of them sends its
     /// video to all the others. Default: 16.
@@ -38,6 +39,25 @@ pub struct RoomsConfig {
     pub join_wait: Duration,
     /// How long an empty room is remembered. Default: 10 min.
     pub empty_room: Duration,
+}
+
+sockeye::__setters!(RoomsConfig {
+    participants_per_room: usize,
+    rooms: usize,
+    message_size: usize,
+    mailbox_messages: usize,
+    mailbox_bytes: usize,
+    budget: Budget,
+    grace: Duration,
+    join_wait: Duration,
+    empty_room: Duration,
+});
+
+impl RoomsConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
 }
 
 impl Default for RoomsConfig {

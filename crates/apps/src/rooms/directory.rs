@@ -46,6 +46,7 @@ struct State {
 
 /// A room as others see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RoomSummary {
     /// Its number.
     pub room: RoomNumber,
@@ -58,6 +59,7 @@ pub struct RoomSummary {
 /// There are as many rooms as may be, and somebody is in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("all rooms are in use: rooms is {limit}")]
+#[non_exhaustive]
 pub struct TooManyRooms {
     /// [`RoomsConfig::rooms`].
     pub limit: usize,

@@ -49,12 +49,7 @@ fn join_one(name: &str, room: u32) -> Value {
 #[tokio::test(start_paused = true)]
 async fn delays_may_be_for_ever() {
     let ever = Duration::MAX;
-    let rooms = Rooms::new(RoomsConfig {
-        grace: ever,
-        join_wait: ever,
-        empty_room: ever,
-        ..RoomsConfig::default()
-    });
+    let rooms = Rooms::new(RoomsConfig::new().grace(ever).join_wait(ever).empty_room(ever));
     let (mut ann, mut bob) = (visit(&rooms), visit(&rooms));
     for client in [&mut ann, &mut bob] {
         say(client, join_two(1)).await;
@@ -325,7 +320,7 @@ async fn who_leaves_is_told_so_and_may_join_another_room() {
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_rooms_is_limited_to_those_in_use() {
-    let rooms = Rooms::new(RoomsConfig { rooms: 2, ..RoomsConfig::default() });
+    let rooms = Rooms::new(RoomsConfig::new().rooms(2));
     assert_eq!(rooms.create(1.into()), Ok(true));
     assert_eq!(rooms.create(1.into()), Ok(false));
     advance(Duration::from_secs(1)).await;

@@ -7,6 +7,7 @@ use http::{HeaderName, header};
 
 /// How an [`Upstream`](super::Upstream) behaves.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct UpstreamConfig {
     /// How long the backend may take to answer, from the look-up of its name to the end of the
     /// handshake. Default: 10 s.
@@ -31,6 +32,23 @@ pub struct UpstreamConfig {
     /// system's are trusted, or those in the file that the environment variable `SSL_CERT_FILE`
     /// names.
     pub ca_file: Option<PathBuf>,
+}
+
+sockeye::__setters!(UpstreamConfig {
+    connect_timeout: Duration,
+    write_timeout: Duration,
+    close_timeout: Duration,
+    keepalive_delay: Duration,
+    message_size: usize,
+    headers: impl Into<Vec<HeaderName>>,
+    ca_file: impl Into<Option<PathBuf>>,
+});
+
+impl UpstreamConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
 }
 
 impl Default for UpstreamConfig {

@@ -175,7 +175,7 @@ pub(crate) async fn the_token_takes_over_from_a_session_that_still_lives(transpo
 }
 
 pub(crate) async fn who_does_not_return_is_gone(transport: Transport) {
-    let rooms = RoomsConfig { grace: Duration::from_millis(50), ..RoomsConfig::default() };
+    let rooms = RoomsConfig::new().grace(Duration::from_millis(50));
     let server = Server::with(transport, rooms, roomy()).await;
     let (ann, anns) = server.join().await;
     let (mut bob, _) = server.join().await;

@@ -92,7 +92,7 @@ pub(crate) async fn a_thousand_joins(transport: Transport) {
 }
 
 pub(crate) async fn a_room_is_full(transport: Transport) {
-    let rooms = RoomsConfig { participants_per_room: 2, rooms: 1, ..RoomsConfig::default() };
+    let rooms = RoomsConfig::new().participants_per_room(2).rooms(1);
     let server = Server::with(transport, rooms, roomy()).await;
     let (mut ann, _) = server.join().await;
     let (mut bob, _) = server.join().await;

@@ -69,8 +69,7 @@ pub(crate) async fn the_client_closes(transport: Transport) {
 
 /// Nobody is bothered with a client that has said nothing.
 pub(crate) async fn the_client_is_gone_before_the_backend_answers(transport: Transport) {
-    let patient =
-        UpstreamConfig { connect_timeout: Duration::from_secs(3600), ..UpstreamConfig::default() };
+    let patient = UpstreamConfig::new().connect_timeout(Duration::from_secs(3600));
     let rig = Rig::with(transport, patient, brief()).await;
     let client = Client::open(rig.addr, PREFIX, transport).await;
     let mut connection = rig.connection().await;
@@ -185,7 +184,7 @@ async fn a_close_counts_when_writing_fails_first() {
 /// A backend that never answers a close is left after `close_timeout`.
 #[tokio::test]
 async fn a_backend_that_does_not_finish_closing_is_left() {
-    let config = UpstreamConfig { close_timeout: SHORT, ..UpstreamConfig::default() };
+    let config = UpstreamConfig::new().close_timeout(SHORT);
     let rig = Rig::with(Transport::RawWebSocket, config, EndpointConfig::default()).await;
     let client = Client::open(rig.addr, PREFIX, Transport::RawWebSocket).await;
     let backend = rig.accept().await;

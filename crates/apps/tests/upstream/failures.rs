@@ -37,7 +37,7 @@ pub(crate) async fn the_backend_refuses(transport: Transport) {
 }
 
 pub(crate) async fn the_backend_does_not_answer(transport: Transport) {
-    let config = UpstreamConfig { connect_timeout: SHORT, ..UpstreamConfig::default() };
+    let config = UpstreamConfig::new().connect_timeout(SHORT);
     let rig = Rig::with(transport, config, EndpointConfig::default()).await;
     let mut client = Client::open(rig.addr, PREFIX, transport).await;
     let _silent = rig.connection().await;

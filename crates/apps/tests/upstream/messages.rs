@@ -79,7 +79,7 @@ async fn a_ping_of_the_backend_is_answered() {
 
 #[tokio::test]
 async fn a_message_may_be_as_large_as_message_size_and_no_larger() {
-    let config = UpstreamConfig { message_size: 100_000, ..UpstreamConfig::default() };
+    let config = UpstreamConfig::new().message_size(100_000);
     let rig = Rig::with(Transport::RawWebSocket, config, EndpointConfig::default()).await;
     let (mut client, mut backend) = rig.open().await;
     let largest = "x".repeat(100_000);

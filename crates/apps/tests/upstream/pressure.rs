@@ -116,7 +116,7 @@ async fn a_backend_that_never_reads_loses_an_http_client() {
 
 #[tokio::test]
 async fn a_backend_that_takes_nothing_for_write_timeout_is_given_up() {
-    let config = UpstreamConfig { write_timeout: SHORT, ..UpstreamConfig::default() };
+    let config = UpstreamConfig::new().write_timeout(SHORT);
     let rig = Rig::with(Transport::Xhr, config, EndpointConfig::default()).await;
     let (mut client, _backend) = rig.open().await;
     let uplink = client.uplink();

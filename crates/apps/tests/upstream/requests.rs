@@ -67,8 +67,7 @@ async fn cookie_origin_and_query_are_those_of_the_opening_request() {
 #[tokio::test]
 async fn other_headers_are_passed_on_as_far_as_they_are_kept() {
     let (backend, at) = listener().await;
-    let config =
-        UpstreamConfig { headers: vec![USER_AGENT, ACCEPT_LANGUAGE], ..UpstreamConfig::default() };
+    let config = UpstreamConfig::new().headers(vec![USER_AGENT, ACCEPT_LANGUAGE]);
     let addr = gateway(
         &format!("ws://{at}"),
         config,
@@ -147,8 +146,7 @@ fn what_is_no_backend_is_refused_with_a_remedy() {
         "content-length",
     ] {
         let header = HeaderName::from_static(header);
-        let config =
-            UpstreamConfig { headers: vec![COOKIE, header.clone()], ..UpstreamConfig::default() };
+        let config = UpstreamConfig::new().headers(vec![COOKIE, header.clone()]);
         let error = Upstream::new("ws://host", config).expect_err("not to be passed on");
         assert!(matches!(&error, UpstreamError::Header(refused) if *refused == header), "{error}");
     }

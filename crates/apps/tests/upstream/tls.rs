@@ -55,7 +55,7 @@ impl Authority {
     }
 
     fn trusted(&self) -> UpstreamConfig {
-        UpstreamConfig { ca_file: Some(self.file.clone()), ..UpstreamConfig::default() }
+        UpstreamConfig::new().ca_file(self.file.clone())
     }
 }
 
@@ -121,7 +121,7 @@ fn certificates_that_can_not_be_trusted_are_refused_with_a_remedy() {
     let empty = folder.join("upstream-empty.pem");
     std::fs::write(&empty, "no certificate\n").expect("a file for the test");
     for file in [missing, empty] {
-        let config = UpstreamConfig { ca_file: Some(file.clone()), ..UpstreamConfig::default() };
+        let config = UpstreamConfig::default().ca_file(file.clone());
         let error = Upstream::new("wss://localhost", config).expect_err("nobody to trust");
         assert!(matches!(&error, UpstreamError::CaFile { path, .. } if *path == file), "{error}");
         assert!(error.to_string().ends_with("which `ca_file` names"), "{error}");

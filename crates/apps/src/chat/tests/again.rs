@@ -53,8 +53,7 @@ async fn a_message_that_comes_again_is_said_once() {
 /// A message is known by its id also when the history has forgotten it, and it keeps its time.
 #[tokio::test(start_paused = true)]
 async fn ids_are_remembered_longer_than_messages_but_not_for_ever() {
-    let chat =
-        Chat::new(&Hub::new(), ChatConfig { history: 1, message_ids: 2, ..ChatConfig::default() });
+    let chat = Chat::new(&Hub::new(), ChatConfig::new().history(1).message_ids(2));
     let mut ann = introduced(&chat, "ann", "lobby").await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     heard(&mut ann).await;

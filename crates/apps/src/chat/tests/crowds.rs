@@ -12,7 +12,7 @@ use sockeye::test_util::SessionBuilder;
 #[tokio::test(start_paused = true)]
 async fn a_thousand_arrivals_are_told_in_few_rosters() {
     let hub = Hub::new();
-    let chat = Chat::new(&hub, ChatConfig { roster_names: 10, ..ChatConfig::default() });
+    let chat = Chat::new(&hub, ChatConfig::new().roster_names(10));
     let mut clients = Vec::new();
     for n in 0..1_000 {
         let (session, client) = session();

@@ -201,7 +201,7 @@ async fn without_a_name_there_is_nothing_to_hear() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_no_line_can_hold_is_announced() {
-    let config = ChatConfig { message_chars: 100_000, ..ChatConfig::default() };
+    let config = ChatConfig::new().message_chars(100_000);
     let chat = Chat::new(&Hub::new(), config);
     let mut park = seated(&chat, "park").await;
     let page = arrive(&chat).await;
@@ -219,7 +219,7 @@ async fn a_refused_name_does_not_keep_the_lobby_alive() {
     other.send("park").await;
     assert_eq!(other.text().await, "#Aleady exist name : park");
     drop((park, other));
-    tokio::time::sleep(ChatConfig::default().forget_after * 2).await;
+    tokio::time::sleep(ChatConfig::new().forget_after * 2).await;
     let mut late = arrive(&chat).await;
     assert_eq!(asks(&mut late, json!({"name": "late"})).await[0]["history"], json!([]));
 }

@@ -6,7 +6,7 @@ use sockeye::Message;
 /// A request has several parts: when one can't be done, none is.
 #[tokio::test(start_paused = true)]
 async fn all_of_a_request_or_nothing() {
-    let chat = Chat::new(&Hub::new(), ChatConfig { rooms: 1, ..ChatConfig::default() });
+    let chat = Chat::new(&Hub::new(), ChatConfig::new().rooms(1));
     let mut ann = introduced(&chat, "ann", "tea").await;
     let mut bob = introduced(&chat, "bob", "lobby").await;
     for (request, code) in [

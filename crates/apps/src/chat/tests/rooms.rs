@@ -4,10 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn history_is_bounded_by_count_and_by_bytes() {
-    let chat = Chat::new(
-        &Hub::new(),
-        ChatConfig { history: 3, history_bytes: 2_000, ..ChatConfig::default() },
-    );
+    let chat = Chat::new(&Hub::new(), ChatConfig::new().history(3).history_bytes(2_000));
     let mut ann = introduced(&chat, "ann", "tea").await;
     let mut old = arrive(&chat).await;
     async fn history(chat: &Chat, room: &str) -> Vec<String> {
@@ -57,7 +54,7 @@ async fn an_empty_room_is_forgotten_after_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn at_the_limit_the_room_that_has_been_empty_longest_gives_way() {
-    let chat = Chat::new(&Hub::new(), ChatConfig { rooms: 2, ..ChatConfig::default() });
+    let chat = Chat::new(&Hub::new(), ChatConfig::new().rooms(2));
     for room in ["old", "new"] {
         says(&mut introduced(&chat, "ann", room).await, "remember me").await;
         settle().await;
@@ -106,8 +103,7 @@ async fn nothing_stays_behind_when_all_have_left() {
 #[tokio::test(start_paused = true)]
 async fn the_lobby_is_never_refused() {
     let forget_after = Duration::from_secs(10);
-    let chat =
-        Chat::new(&Hub::new(), ChatConfig { rooms: 1, forget_after, ..ChatConfig::default() });
+    let chat = Chat::new(&Hub::new(), ChatConfig::new().rooms(1).forget_after(forget_after));
     let mut ann = introduced(&chat, "ann", "tea").await;
     tokio::time::sleep(forget_after).await;
     assert_eq!(chat.state.directory().rooms(), 1);

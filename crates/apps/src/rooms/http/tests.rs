@@ -9,7 +9,7 @@ use crate::rooms::RoomsConfig;
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 fn site(rooms: usize) -> RoomsSite {
-    RoomsSite::new(Rooms::new(RoomsConfig { rooms, ..RoomsConfig::default() }))
+    RoomsSite::new(Rooms::new(RoomsConfig::new().rooms(rooms)))
 }
 
 async fn ask(

@@ -652,10 +652,8 @@ fn who_does_not_read_is_away_and_disturbs_nobody() {
 
 #[test]
 fn a_mailbox_is_bounded_and_says_so() {
-    for config in [
-        RoomsConfig { mailbox_messages: 3, ..RoomsConfig::default() },
-        RoomsConfig { mailbox_bytes: 3 * 70, ..RoomsConfig::default() },
-    ] {
+    for config in [RoomsConfig::new().mailbox_messages(3), RoomsConfig::new().mailbox_bytes(3 * 70)]
+    {
         let mut stage = Stage::with(config);
         let (ann, bob, eve) = (stage.two_quiet(), stage.two_quiet(), stage.two_quiet());
         stage.lose(&bob);
@@ -693,7 +691,7 @@ fn a_mailbox_is_bounded_and_says_so() {
 #[test]
 fn mailboxes_count_in_the_budget_and_are_full_while_memory_is_short() {
     let budget = Budget::new(1 << 20);
-    let mut stage = Stage::with(RoomsConfig { budget: budget.clone(), ..RoomsConfig::default() });
+    let mut stage = Stage::with(RoomsConfig::default().budget(budget.clone()));
     let (ann, bob) = (stage.two_quiet(), stage.two_quiet());
     stage.lose(&bob);
     ann.texts();
@@ -722,7 +720,7 @@ fn mailboxes_count_in_the_budget_and_are_full_while_memory_is_short() {
 
 #[test]
 fn what_can_not_be_sent_again_is_counted() {
-    let mut stage = Stage::with(RoomsConfig { mailbox_messages: 3, ..RoomsConfig::default() });
+    let mut stage = Stage::with(RoomsConfig::new().mailbox_messages(3));
     let (ann, bob) = (stage.two_quiet(), stage.two_quiet());
     for n in 0..5 {
         stage.say(&ann, &text(&n.to_string(), &bob, "r")).expect("relayed");
@@ -742,7 +740,7 @@ fn what_can_not_be_sent_again_is_counted() {
 
 #[test]
 fn a_room_has_a_limit_that_those_who_return_do_not_meet() {
-    let mut stage = Stage::with(RoomsConfig { participants_per_room: 2, ..RoomsConfig::default() });
+    let mut stage = Stage::with(RoomsConfig::new().participants_per_room(2));
     let (ann, bob) = (stage.two_quiet(), stage.one("bob"));
     let full = MessageError::RoomFull { room: RoomNumber::from(7), limit: 2 };
     assert!(full.to_string().contains("participants_per_room is 2"));
@@ -793,7 +791,7 @@ proptest! {
     /// once, in order.
     #[test]
     fn nothing_is_lost_twice_or_out_of_order(steps in steps()) {
-        let mut stage = Stage::with(RoomsConfig { grace: Duration::from_secs(3_600), ..RoomsConfig::default() });
+        let mut stage = Stage::with(RoomsConfig::new().grace(Duration::from_secs(3_600)));
         let mut clients: Vec<_> = (0..3).map(|_| stage.two_quiet()).collect();
         let mut got: Vec<Vec<Value>> = vec![Vec::new(); 3];
         let mut due: Vec<Vec<String>> = vec![Vec::new(); 3];
