@@ -26,7 +26,8 @@ run: client
 build: client
 	$(CARGO) build --workspace --all-features --bins --examples
 
-test: test-rust test-clients test-fuzz test-package
+test:
+	@tests/count.sh $(MAKE) test-rust test-clients test-fuzz test-package
 
 test-rust: build coturn jdk
 	SOCKEYE_TEST_JDK=required $(CARGO) test --workspace --all-features

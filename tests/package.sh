@@ -39,7 +39,7 @@ sockeye = { path = "$(echo "$unpacked"/sockeye-[0-9]*)" }
 END
 crates=$(cd "$unpacked/alone" && cargo tree --quiet -e normal --prefix none | sort -u | wc -l)
 [ "$crates" -le 70 ] || fail "a program with the library alone has $crates lines of cargo tree, at most 70 are allowed"
-echo "a program with the library alone has $crates lines of cargo tree"
+echo "checked: a program with the library alone has $crates lines of cargo tree"
 
 # The crates are on no registry: each takes the others from where they were unpacked.
 patches=()
@@ -64,4 +64,4 @@ exec 3<>"/dev/tcp/127.0.0.1/$port"
 printf 'GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
 page=$(tr -d '\0' <&3)
 [[ $page == 'HTTP/1.1 200 '*'<title>'* ]] || fail 'the packaged program does not serve /chat'
-echo 'the packaged program serves its pages'
+echo 'checked: the packaged program serves its pages'
