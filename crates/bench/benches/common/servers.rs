@@ -1,6 +1,7 @@
 //! Starting servers, each a process of its own on one core, with the load on another.
 
 use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -62,6 +63,12 @@ impl Server {
     /// An endpoint of it.
     pub fn target(&self, prefix: &str) -> Target {
         format!("{}{prefix}", self.url).parse().expect("a server's URL and a prefix make a URL")
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        let addr = self.url.strip_prefix("http://").and_then(|addr| addr.parse().ok());
+        addr.expect("servers listen on an IP address")
     }
 
     /// Its process.

@@ -14,6 +14,7 @@ mod common;
 mod growth;
 mod latency;
 mod memory;
+mod peak;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -118,6 +119,11 @@ impl Bench {
             memory::all()
                 .into_iter()
                 .map(|row| (row.name, move || memory::measure(&row, self).map(|line| vec![line]))),
+            self,
+        );
+        report.table(
+            "| memory of a peak, MB | start | peak | kept 20 s after | aim |",
+            std::iter::once((peak::NAME, || peak::measure(self))),
             self,
         );
         report.table(
