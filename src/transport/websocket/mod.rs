@@ -390,7 +390,7 @@ where
                 if self.framing == Framing::SockJs || !self.settings.binary {
                     return Err(Reading::Refused(CloseReason::BINARY_REFUSED));
                 }
-                batch.push(Message::binary(bytes));
+                batch.push(Message::binary(self.wire.alone(bytes)));
             }
             Ok(Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_)) => {}
             Ok(Packet::Close(frame)) => {

@@ -166,6 +166,21 @@ async fn room_for_input_is_given_back_between_packets() {
     assert_eq!(poll_once(&mut wire).await, Some(Packet::text("more")));
 }
 
+/// Ten bytes that an application keeps kept the 64 KiB that they came with, and counted as ten.
+#[tokio::test(start_paused = true)]
+async fn a_small_binary_message_keeps_no_large_buffer() {
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let mut wire = Wire::new(ours, Vec::new(), 64 * 1024);
+    let large = [&[0x82, 0xfe, 0x40, 0x00, 0, 0, 0, 0][..], &[b'x'; 0x4000]].concat();
+    theirs.write_all(&[from_client(2, b"ten bytes."), large].concat()).await.expect("room");
+    for (size, copied) in [(10, true), (0x4000, false)] {
+        let Some(Packet::Binary(bytes)) = poll_once(&mut wire).await else { panic!("no packet") };
+        assert_eq!(bytes.len(), size);
+        let before = bytes.as_ptr();
+        assert_eq!(wire.alone(bytes).as_ptr() != before, copied, "{size}");
+    }
+}
+
 /// Nor for many small ones that came together, which make the read buffer grow as well.
 #[tokio::test(start_paused = true)]
 async fn room_for_a_burst_is_given_back() {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread::LocalKey;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::has_budget_remaining;
 use tungstenite::Message as Packet;
@@ -104,6 +105,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 }
                 Poll::Ready(packet)
             }
+        }
+    }
+
+    /// A binary packet's bytes are a part of the read buffer, and keep all of it, however few they
+    /// are: they are copied if that is much more than themselves.
+    pub(super) fn alone(&self, bytes: Bytes) -> Bytes {
+        let buffer = self.intake.most.max(READ_BUFFER as u64);
+        if (bytes.len() as u64).saturating_mul(2) < buffer {
+            Bytes::copy_from_slice(&bytes)
+        } else {
+            bytes
         }
     }
 
