@@ -3,6 +3,8 @@
 //! Most tests run over an in-memory pipe under a paused clock, which jumps ahead whenever everybody
 //! waits: a test that takes an hour is done at once, and one that hangs fails.
 
+mod memory;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -87,3 +87,30 @@ fn a_runtime_that_has_ended_is_no_place_for_a_reaper() {
         assert_eq!(gateway.sessions(), 0);
     });
 }
+
+/// What is remembered of ended sessions counts, and so does the head that a session keeps.
+#[tokio::test(start_paused = true)]
+async fn remembered_ids_and_kept_heads_count_in_the_budget() {
+    let budget = crate::Budget::new(usize::MAX);
+    let config = EndpointConfig::new().budget(budget.clone());
+    let (disconnect_delay, remembered_for) = (config.disconnect_delay, config.remembered_for);
+    let gateway = Gateway::new().endpoint_with("/app", config, idle);
+
+    let (segment, cookie) = ("s".repeat(100), "c".repeat(5_000));
+    assert_eq!(poll(&gateway, &segment).await, "o\n");
+    let plain = budget.used();
+    let request = Request::post(format!("/app/0/{}/xhr?q={}", "t".repeat(100), "q".repeat(3_000)))
+        .header(http::header::COOKIE, &cookie)
+        .body(Empty::<Bytes>::new())
+        .expect("a request");
+    drop(gateway.handle(request).await.into_body().collect().await);
+    let with_head = budget.used() - plain - plain;
+    assert!((8_000..9_000).contains(&with_head), "{with_head}");
+
+    tokio::time::sleep(disconnect_delay + Duration::from_secs(1)).await;
+    assert_eq!(gateway.sessions(), 0);
+    let remembered = budget.used();
+    assert!((200..1_000).contains(&remembered), "two ids: {remembered}");
+    tokio::time::sleep(remembered_for + Duration::from_secs(1)).await;
+    assert_eq!(budget.used(), 0);
+}

@@ -1,0 +1,77 @@
+//! A TCP endpoint counts in a budget as a gateway does.
+
+use common::apps::echo;
+use common::records::{Client, record};
+use sockeye::{Budget, EndedBy, Session, SessionEnd, TcpConfig, TcpEndpoint};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::mpsc::unbounded_channel;
+
+const LIMIT: usize = 1 << 20;
+
+fn config(budget: &Budget) -> TcpConfig {
+    TcpConfig::new().budget(budget.clone()).inbound_bytes(64 << 20)
+}
+
+fn connect(endpoint: &TcpEndpoint) -> DuplexStream {
+    let (client, server) = duplex(4096);
+    let endpoint = endpoint.clone();
+    tokio::spawn(async move { endpoint.serve(server, None).await });
+    client
+}
+
+async fn is_answered(client: &mut DuplexStream) {
+    client.write_all(&record("hello")).await.expect("it reads");
+    assert_eq!(client.bytes(7).await, record("hello"));
+}
+
+/// From 80 % on a client that comes is refused by an end without a byte; those that are there go
+/// on.
+#[tokio::test(start_paused = true)]
+async fn new_clients_are_refused_while_memory_is_short() {
+    let budget = Budget::new(LIMIT);
+    let endpoint = TcpEndpoint::with_config(config(&budget), echo);
+    let mut there = connect(&endpoint);
+    is_answered(&mut there).await;
+
+    let held = budget.hold(LIMIT * 4 / 5);
+    assert_eq!(connect(&endpoint).rest().await, b"");
+    assert_eq!((budget.refused(), endpoint.sessions()), (1, 1));
+    is_answered(&mut there).await;
+
+    drop(held);
+    is_answered(&mut connect(&endpoint)).await;
+    assert_eq!((budget.refused(), budget.ended()), (1, 0));
+}
+
+/// At 100 % the session goes whose application takes nothing of what its client sends; the client
+/// beside it does not notice.
+#[tokio::test(start_paused = true)]
+async fn the_largest_holder_is_ended() {
+    let budget = Budget::new(LIMIT);
+    let (told, mut ends) = unbounded_channel::<SessionEnd>();
+    let deaf = TcpEndpoint::with_config(config(&budget), move |session: Session| {
+        let told = told.clone();
+        async move { told.send(session.ended().await).expect("the test waits") }
+    });
+    let other = TcpEndpoint::with_config(config(&budget), echo);
+    let (mut hoarder, mut good) = (connect(&deaf), connect(&other));
+    is_answered(&mut good).await;
+    let text = record(&"x".repeat(50_000));
+    for _ in 0..10 {
+        hoarder.write_all(&text).await.expect("it reads");
+    }
+    assert!(budget.used() > LIMIT / 3, "{}", budget.used());
+    assert_eq!(budget.ended(), 0);
+
+    let held = budget.hold(LIMIT * 3 / 4);
+    assert_eq!(hoarder.rest().await, b"", "FIN");
+    let end = ends.recv().await.expect("it has ended");
+    assert_eq!((end.reason.code(), end.by), (1013, EndedBy::Gateway));
+    is_answered(&mut good).await;
+    assert_eq!(budget.ended(), 1);
+
+    drop((held, good, hoarder));
+    while budget.used() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
