@@ -1,15 +1,15 @@
-//! What the gateways of a process may hold of memory, all together.
+//! The memory that all gateways of a process may hold together.
 //!
-//! Each session has limits of its own, but a thousand of them add up. A budget counts what all of
-//! them hold, and has three answers:
+//! Each session has limits of its own, but a thousand of them add up. A budget counts the memory of
+//! all sessions, and has three answers:
 //!
-//! - from 80 % of its limit on memory is short: new sessions are refused, and what holds much
-//!   already is read no further;
+//! - from 80 % of its limit on memory is short: new sessions are refused, and sessions that hold
+//!   much are no longer read;
 //! - at 100 % the largest holder is ended, and then the next, down to 90 %;
 //! - below 80 % all goes on.
 //!
-//! Counting has no lock. A session keeps what it owes to itself until it is worth telling, so that
-//! small messages that come and go touch nothing that other threads use.
+//! Counting has no lock. A session collects small charges before it reports them, so that small
+//! messages that come and go touch nothing that other threads use.
 
 mod account;
 mod holders;
@@ -33,8 +33,8 @@ use crate::tally::Tally;
 /// for each session.
 ///
 /// All gateways and TCP endpoints of a process share [`Budget::process`] unless their configuration
-/// names another one. Default: it counts, and limits nothing until [`set_limit`](Self::set_limit)
-/// is called. The program sets it at its start (`--memory`).
+/// names another. Default: it counts, and limits nothing until [`set_limit`](Self::set_limit) is
+/// called. The program sets it at its start (`--memory`).
 ///
 /// From 80 % of the limit on, a client that would open a session is answered with 503, and a
 /// session that holds more than 64 KiB is read no further until memory has come free. At 100 % the
@@ -48,11 +48,11 @@ pub struct Budget {
 }
 
 struct Inner {
-    /// By which a message knows who has counted it.
+    /// Tells a message which budget has counted it.
     id: u32,
-    /// Sessions tell late what they owe, so it may be below zero for a moment.
+    /// Sessions report late, so it may be below zero for a moment.
     used: AtomicIsize,
-    /// What of it belongs to holders that have been ended and are giving it back.
+    /// The part of it that ended holders are about to release.
     leaving: AtomicIsize,
     limit: AtomicUsize,
     /// 80 % of the limit: from here on memory is short.
@@ -78,13 +78,13 @@ struct Shortage {
 }
 
 impl Budget {
-    /// The one that is shared by all that name no other.
+    /// The budget of all configurations that name no other.
     pub fn process() -> Self {
         static PROCESS: LazyLock<Budget> = LazyLock::new(|| Budget::new(usize::MAX));
         PROCESS.clone()
     }
 
-    /// One of its own, with a limit in bytes; `usize::MAX` is none.
+    /// A separate budget with a limit in bytes; `usize::MAX` is none.
     pub fn new(limit: usize) -> Self {
         // 0 stands for none in messages. Four thousand million budgets are more than a process
         // makes.
@@ -140,7 +140,7 @@ impl Budget {
         Some(self.inner.limit.load(Ordering::Relaxed)).filter(|limit| *limit != usize::MAX)
     }
 
-    /// What is held now, in bytes; up to a KiB of each session may not be told yet.
+    /// The memory held now, in bytes; up to a KiB of each session may not be reported yet.
     pub fn used(&self) -> usize {
         usize::try_from(self.inner.used.load(Ordering::Relaxed)).unwrap_or(0)
     }
@@ -155,9 +155,9 @@ impl Budget {
         self.inner.ended.load(Ordering::Relaxed)
     }
 
-    /// Counts memory that something else than a session holds, such as a server's connections or an
-    /// application's store, for as long as the guard lives. Nobody ends it: whoever holds it looks
-    /// at [`is_short`](Self::is_short) before it takes more.
+    /// Counts memory outside sessions, such as a server's connections or an application's store,
+    /// for as long as the guard lives. The budget never ends such a holder: its code asks
+    /// [`is_short`](Self::is_short) before it takes more.
     pub fn hold(&self, bytes: usize) -> Held {
         Held::new(self.clone(), bytes)
     }
@@ -181,8 +181,8 @@ impl Budget {
         Shortage { used: self.used(), limit: self.limit() }
     }
 
-    /// Counts what has come to be held, or is held no more. It may end sessions, so the caller
-    /// holds no lock of a session or of a registry.
+    /// Counts memory taken or released. It may end sessions, so the caller holds no lock of a
+    /// session or of a registry.
     pub(crate) fn charge(&self, bytes: isize) {
         let inner = &*self.inner;
         let used = inner.used.fetch_add(bytes, Ordering::SeqCst) + bytes;
@@ -194,7 +194,7 @@ impl Budget {
         }
     }
 
-    /// The same under locks: nothing is ended for it, but by who charges next.
+    /// The same under locks: it ends no session, and the next loud charge does.
     pub(crate) fn charge_quietly(&self, bytes: isize) {
         let used = self.inner.used.fetch_add(bytes, Ordering::SeqCst) + bytes;
         if bytes < 0 {
@@ -210,7 +210,7 @@ impl Budget {
             return;
         }
         inner.shortages.add(1, self.shortage());
-        // What was given back before the flag stood has not seen it.
+        // A release before the flag was set has not seen the flag.
         self.ease();
     }
 
@@ -225,7 +225,7 @@ impl Budget {
             return;
         }
         inner.pauses.wake();
-        // What was charged while the flag stood has not set it.
+        // A charge while the flag was set has not set it again.
         if !is_free() {
             self.run_short();
         }
@@ -245,7 +245,8 @@ impl Budget {
             }
             let ended = inner.holders.end_largest(|| self.staying() > signed(percent(limit, 90)));
             inner.ended.fetch_add(ended, Ordering::Relaxed);
-            // Who crossed the line meanwhile has passed by, so it is looked at once more.
+            // A task that crossed the limit meanwhile has left it to this task, so the limit is
+            // checked once more.
             inner.relieving.store(false, Ordering::SeqCst);
             if ended == 0 {
                 return;
@@ -253,7 +254,7 @@ impl Budget {
         }
     }
 
-    /// What is held by all that have not been ended.
+    /// The memory of all holders that have not been ended.
     fn staying(&self) -> isize {
         self.inner.used.load(Ordering::SeqCst) - self.inner.leaving.load(Ordering::SeqCst)
     }

@@ -1,8 +1,8 @@
-//! The one place that asks what time it is.
+//! The only place that reads the clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Thirty years: who sets `Duration::MAX` means never, but a date that far away can't be computed.
+/// Thirty years: `Duration::MAX` means never, but an instant that far away can't be computed.
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Now, by the runtime's clock: tests pause it.

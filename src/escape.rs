@@ -1,12 +1,12 @@
-//! A peer's text in a log: on one line, and with nothing in it that a terminal obeys.
+//! A peer's text in a log: on one line, and without characters that a terminal obeys.
 
 use std::fmt::{self, Display, Write};
 
-/// Displays what it holds with control characters, line separators and changes of the direction of
+/// Displays its text with control characters, line separators and changes of the direction of
 /// writing as escapes (`\n`, `\u{1b}`).
 ///
-/// Whatever a peer can have a word in is displayed through this: else it writes lines of its own
-/// into the log, or clears the screen of the operator.
+/// Every text that a peer can influence is displayed through this: else the peer writes lines of
+/// its own into the log, or clears the operator's screen.
 #[derive(Debug)]
 pub struct Escaped<T>(pub T);
 
@@ -20,7 +20,7 @@ struct Escaping<'f, 'b>(&'f mut fmt::Formatter<'b>);
 
 impl Write for Escaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // In pieces between what is escaped, as a rule one.
+        // In pieces between escaped characters; as a rule there is a single piece.
         let mut plain = 0;
         for (at, found) in text.match_indices(is_unsafe) {
             self.0.write_str(&text[plain..at])?;

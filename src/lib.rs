@@ -43,7 +43,7 @@
 //!
 //! In a browser, `new SockJS('http://127.0.0.1:8081/echo')` now finds it; so does `new
 //! WebSocket('ws://127.0.0.1:8081/echo')`. With axum, merge `Gateway::into_axum()` into a router
-//! (feature `axum`). What every endpoint can be told is in [`EndpointConfig`].
+//! (feature `axum`). [`EndpointConfig`] has the settings of an endpoint.
 //!
 //! # Layout
 //!
@@ -51,8 +51,8 @@
 //!   hyper and a tower service.
 //! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's
 //!   `writeUTF`).
-//! - [`Session`] is what a handler gets; [`Sender`] is the part of it to keep elsewhere;
-//!   [`Message`] is what both carry.
+//! - a handler gets a [`Session`]; [`Sender`] is the part of it to keep elsewhere; both carry
+//!   [`Message`]s.
 //! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a
 //!   transport.
 //! - [`hub`] publishes to many sessions.

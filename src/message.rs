@@ -1,4 +1,4 @@
-//! What an application sends and receives.
+//! Messages, which applications send and receive.
 
 mod places;
 
@@ -46,8 +46,8 @@ struct Binary {
     places: Places,
 }
 
-/// Two allocations with what the allocator adds to each, for the text and for what all who hold the
-/// message share.
+/// Two allocations, with the allocator's overhead, for the text and for the state that all holders
+/// of the message share.
 const OWN: usize = size_of::<Text>() + 2 * 16 + 16;
 /// Brackets, quotes and the line end; escapes are rare.
 const LINE: usize = 6;
@@ -106,15 +106,15 @@ impl Message {
 
     /// The message enters a queue: what the budget with this id has to count for it, in bytes.
     ///
-    /// What many queues share counts in the first, with its encoded line in the second, and in the
-    /// others the place alone.
+    /// Content shared by queues counts in the first, its encoded line in the second; the other
+    /// queues count only their place.
     pub(crate) fn enter(&self, budget: u32) -> usize {
         let (places, alone, content, line) = self.weight();
         PLACE + places.enter(budget, alone, content, line)
     }
 
-    /// The message leaves a queue that it has [entered](Self::enter): what the budget has to count
-    /// no more.
+    /// The message leaves a queue that it has [entered](Self::enter): the bytes that the budget
+    /// counts no longer.
     pub(crate) fn leave(&self, budget: u32) -> usize {
         let (places, _, content, line) = self.weight();
         PLACE + places.leave(budget, content, line)
@@ -137,7 +137,7 @@ impl Message {
         self.weight().0.count()
     }
 
-    /// What a message in a queue holds beside its content, in bytes.
+    /// The bytes that a queued message takes beside its content.
     pub(crate) const OVERHEAD: usize = OWN + PLACE;
 
     /// The message frame that holds just this message (SockJS 0.3.3, message frames) and a line

@@ -1,4 +1,4 @@
-//! Telling the operator of what happens often, without flooding the log.
+//! Log lines for frequent events, without flooding the log.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,21 +8,21 @@ use tokio::runtime::Handle;
 
 use crate::clock;
 
-/// At most one line in this time: a thousand clients behind one dead link fall behind together, and
+/// At most one line per interval: a thousand clients behind one dead link fall behind together, and
 /// as many knock at a full endpoint.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Counts what happens and tells of it: of the first at once, of what follows once in an interval.
+/// Counts events and logs them: the first at once, later ones once per interval.
 ///
-/// Nothing that was counted stays untold. What follows is told when the interval is over, whether
-/// anything more happens or not; when the runtime ends; or when the tally goes, if it was counted
-/// where no runtime was.
+/// No counted event stays unlogged. Later events are logged when the interval is over, even if no
+/// more happen; when the runtime ends; or when the tally is dropped, if they were counted outside a
+/// runtime.
 pub(crate) struct Tally<T: Send + 'static> {
     shared: Arc<Shared<T>>,
 }
 
 struct Shared<T> {
-    // Held to count only. What is told is told after it.
+    // Held to count only. Lines are logged after it is released.
     counts: Mutex<Counts<T>>,
     tell: Box<dyn Fn(u64, T) + Send + Sync>,
 }
@@ -89,8 +89,8 @@ impl<T> Shared<T> {
     }
 }
 
-/// What is left to tell at the end of an interval. It is told when this is dropped: the runtime may
-/// end before the interval does.
+/// The count still to be logged at the end of an interval. Dropping it logs it: the runtime may end
+/// before the interval does.
 struct Rest<T>(Arc<Shared<T>>);
 
 impl<T> Drop for Rest<T> {
@@ -138,7 +138,7 @@ mod tests {
         tokio::time::sleep(REPORT_INTERVAL / 2).await;
         tally.add(300, "b");
         assert_eq!(take(&told), []);
-        // Nothing more happens, and it is told all the same.
+        // No more events happen, and the count is logged all the same.
         tokio::time::sleep(REPORT_INTERVAL / 2 + Duration::from_millis(2)).await;
         assert_eq!(take(&told), [(1000, "b")]);
         tokio::time::sleep(REPORT_INTERVAL * 2).await;

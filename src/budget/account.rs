@@ -1,4 +1,4 @@
-//! What one holder has of a budget.
+//! A holder's account with a budget.
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use super::{Budget, Holder, signed};
 /// through while others wait.
 pub(crate) const UNPAUSED: usize = 64 * 1024;
 
-/// A holder's place in a budget, and what it holds beside its queues.
+/// A holder's place in a budget, and its bytes outside queues.
 pub(crate) struct Account {
     budget: Budget,
     key: usize,
@@ -17,13 +17,13 @@ pub(crate) struct Account {
     held: AtomicUsize,
 }
 
-/// The holder has been ended: what it still holds is about to be given back, and nobody else is to
-/// be ended for it.
+/// The holder has been ended: its memory is about to be released, and no other holder may be ended
+/// for it.
 const LEAVING: usize = 1 << (usize::BITS - 1);
 
 impl Account {
-    /// Enters a holder that holds `fixed` as long as it lives. Locks may be held: nobody is ended
-    /// for it.
+    /// Enters a holder that holds `fixed` as long as it lives. Locks may be held: it ends no
+    /// session.
     pub(crate) fn new(budget: &Budget, holder: Weak<dyn Holder>, fixed: usize) -> Self {
         budget.charge_quietly(signed(fixed));
         Self {
@@ -37,7 +37,7 @@ impl Account {
         &self.budget
     }
 
-    /// What is held beside the queues, in bytes.
+    /// The bytes held outside the queues.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed) & !LEAVING
     }
@@ -57,8 +57,7 @@ impl Account {
         self.budget.inner.leaving.fetch_add(signed(bytes), Ordering::SeqCst);
     }
 
-    /// The holder has been ended: what it holds is as good as given back. False: it had been
-    /// before.
+    /// Marks the holder as ended: its memory counts as released. False when it was ended before.
     pub(crate) fn end(&self) -> bool {
         let before = self.held.fetch_or(LEAVING, Ordering::SeqCst);
         if before & LEAVING != 0 {
@@ -76,7 +75,7 @@ impl Drop for Account {
         if rest & LEAVING != 0 {
             self.budget.inner.leaving.fetch_sub(signed(rest & !LEAVING), Ordering::SeqCst);
         }
-        // Dropped wherever the last handle is, and less can end nobody.
+        // Quietly: the last handle may be dropped under a lock, and a release ends no session.
         self.budget.charge(-signed(rest & !LEAVING));
     }
 }

@@ -1,13 +1,13 @@
-//! Who holds memory, and can be ended for it.
+//! Holders of memory, which can be ended to free it.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use slab::Slab;
 
-/// Somebody who holds memory of a budget.
+/// A holder of a budget's memory.
 pub(crate) trait Holder: Send + Sync {
-    /// What it holds, in bytes.
+    /// The bytes that it holds.
     fn held(&self) -> usize;
     /// Gives everything back, now or as soon as its task runs; it held `bytes` a moment ago. False:
     /// it has been ended before.
@@ -34,11 +34,10 @@ impl Holders {
         drop(entry);
     }
 
-    /// Ends the largest, one after another, for as long as `too_much` says so, and returns how many
-    /// that were.
+    /// Ends the largest holders in turn while `too_much` says so, and returns their number.
     ///
-    /// One walk over all tells who is large, however many are ended then: it is rare, and a count
-    /// of each would be kept for every message.
+    /// A single walk finds the large holders, however many are ended then. It is rare; a sorted
+    /// list would cost every message.
     pub(super) fn end_largest(&self, too_much: impl Fn() -> bool) -> u64 {
         let mut largest = self.weighed();
         largest.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));

@@ -1,4 +1,4 @@
-//! Who waits until memory has come free.
+//! Waiters for free memory.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -8,14 +8,13 @@ use std::task::{Context, Poll, Waker};
 
 use super::Budget;
 
-/// A place among those who wait, if there is one. It is to be [given up](Budget::stop_waiting) by
-/// who waits no more.
+/// A waiter's place, if it has one. A cancelled wait must [deregister](Budget::stop_waiting).
 #[derive(Debug, Default)]
 pub(crate) struct Ticket(Option<NonZeroU64>);
 
 #[derive(Default)]
 pub(super) struct Pauses {
-    // Held for an entry; those who wait are called after it.
+    // Held for an entry; waiters are woken after it is released.
     waiting: Mutex<Waiting>,
 }
 
@@ -38,20 +37,21 @@ impl Pauses {
 }
 
 impl Ticket {
-    /// Whether somebody waits by it, or did so a moment ago.
+    /// Whether a waiter holds it, or did so a moment ago.
     pub(crate) fn is_taken(&self) -> bool {
         self.0.is_some()
     }
 }
 
 impl Budget {
-    /// Ready while memory is not short. `ticket` is one and the same for all calls.
+    /// Ready while memory is not short. All calls of a waiter pass the same `ticket`.
     pub(crate) fn poll_ease(&self, ticket: &mut Ticket, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_short() {
             return Poll::Ready(());
         }
         let mut waiting = self.inner.pauses.lock();
-        // Under the lock: who lets all go on clears the flag first, and takes the lock then.
+        // Under the lock: the task that wakes all waiters clears the flag first, and then takes the
+        // lock.
         if !self.inner.short.load(Ordering::SeqCst) {
             return Poll::Ready(());
         }
@@ -63,7 +63,7 @@ impl Budget {
         Poll::Pending
     }
 
-    /// Gives up the place among those who wait.
+    /// Deregisters a waiter.
     pub(crate) fn stop_waiting(&self, ticket: &mut Ticket) {
         if let Some(ticket) = ticket.0.take() {
             let waker = self.inner.pauses.lock().wakers.remove(&ticket);

@@ -3,7 +3,7 @@ use std::task::{Context, Waker};
 
 use super::*;
 
-/// Holds what it was given, and gives it back when it is ended.
+/// Holds the bytes that it was given, and releases them when it is ended.
 struct Hoard {
     account: Account,
     queued: AtomicUsize,
@@ -100,8 +100,8 @@ fn as_many_are_ended_as_it_takes() {
     assert_eq!(budget.used(), 900);
 }
 
-/// What an ended session's task holds comes back when that task runs. Until then nobody else is
-/// ended in its place.
+/// The memory of an ended session's task is released when that task runs. Until then no other
+/// session is ended in its place.
 #[test]
 fn who_gives_back_late_costs_others_nothing() {
     let budget = Budget::new(1000);
@@ -116,7 +116,7 @@ fn who_gives_back_late_costs_others_nothing() {
     hoarder.account.add(-1100);
     drop(hoarder);
     assert_eq!(budget.used(), 899);
-    // All that is left is what others hold.
+    // Only the other holders' memory is left.
     let _held = budget.hold(200);
     assert!(other.is_ended());
     assert_eq!(budget.inner.leaving.load(Ordering::SeqCst), 0);
@@ -167,8 +167,8 @@ fn counting_waker() -> (Arc<AtomicUsize>, Waker) {
     (Arc::clone(&count), Arc::new(Count(count)).into())
 }
 
-/// Charges of many threads at once: nobody is left waiting though there is memory, and nothing is
-/// left counted.
+/// Charges of many threads at once: no waiter is left while there is memory, and nothing is left
+/// counted.
 #[test]
 fn no_wake_is_lost_between_threads() {
     let budget = Budget::new(1000);

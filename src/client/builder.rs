@@ -1,4 +1,4 @@
-//! What a client can be told.
+//! Settings of a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +89,7 @@ impl Builder {
     }
 
     /// A header for every request, WebSocket handshakes included; may be called several times for
-    /// one name. Default: none.
+    /// the same name. Default: none.
     ///
     /// `Cookie`, `Authorization` and values marked as sensitive go only to the origin of the URL,
     /// wherever the server's `base_url` leads. Cookies that the server sets meanwhile (load
@@ -119,16 +119,16 @@ impl Builder {
         self
     }
 
-    /// How long each transport is given at the least to open the session. The round trip of the
-    /// info request decides otherwise: twice 300 ms + RTT, or above 100 ms twice 4 RTT; 5 s where
-    /// only raw WebSocket is allowed. Default: zero.
+    /// The least time that each transport is given to open the session. The round trip of the info
+    /// request decides otherwise: twice 300 ms + RTT, or above 100 ms twice 4 RTT; 5 s where only
+    /// raw WebSocket is allowed. Default: zero.
     pub fn minimum_open_timeout(mut self, limit: Duration) -> Self {
         self.minimum_open_timeout = limit;
         self
     }
 
     /// How long a payload may take to be taken, over HTTP to be answered. Keep it above the time
-    /// for which a server may hold one back while its queue is full. Default: 30 s.
+    /// for which a server may hold a payload back while its queue is full. Default: 30 s.
     pub fn send_timeout(mut self, limit: Duration) -> Self {
         self.send_timeout = limit;
         self
@@ -161,8 +161,8 @@ impl Builder {
         self
     }
 
-    /// How long closing may take: to send what is queued, and then to finish a WebSocket's closing
-    /// handshake. Default: 5 s.
+    /// How long closing may take: to send the queued messages, and then to finish a WebSocket's
+    /// closing handshake. Default: 5 s.
     pub fn close_timeout(mut self, limit: Duration) -> Self {
         self.close_timeout = limit;
         self
@@ -221,15 +221,14 @@ impl Builder {
     }
 
     /// Opens a session at `url`, as `new SockJS(url)` does: asks for the server's info, then tries
-    /// the transports in order, each with a session id of its own, until one has brought the open
-    /// frame.
+    /// the transports in order, each with a session id of its own, until the open frame has
+    /// arrived.
     ///
     /// `url` is `http` or `https`; its query stays on every request.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] says at which step it ended; when all transports failed, what became of
-    /// each.
+    /// [`ConnectError`] says at which step it ended, and how each transport failed if all did.
     ///
     /// # Cancel safety
     ///
@@ -266,7 +265,7 @@ impl Builder {
     }
 }
 
-/// What frames a message or makes the handshake: another value breaks the request.
+/// Headers that frame a message or make the handshake: another value breaks the request.
 const RESERVED: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,

@@ -19,7 +19,7 @@ use crate::{CloseReason, Message};
 /// A session with a SockJS server, over whichever transport got through.
 ///
 /// It is also a [`Stream`] of messages and a [`Sink`] for them. Dropping it ends the session at
-/// once; [`close`](Self::close) sends what is queued first.
+/// once; [`close`](Self::close) sends the queued messages first.
 ///
 /// # Ordering
 ///
@@ -61,8 +61,8 @@ impl Connection {
 
     /// Queues a message for the server, waiting while the outbound queue is full.
     ///
-    /// `Ok` means queued, in order behind all that was sent before; what never arrived is told at
-    /// the [`end`](Self::ended).
+    /// `Ok` means queued, in order behind all earlier messages; the [`end`](Self::ended) tells how
+    /// many never arrived.
     ///
     /// # Errors
     ///
@@ -96,10 +96,10 @@ impl Connection {
         poll_fn(|cx| self.link.poll_flushed(cx)).await;
     }
 
-    /// Sends what is queued, leaves with 1000, and tells how the session ended.
+    /// Sends the queued messages, leaves with 1000, and tells how the session ended.
     ///
     /// That takes at most [`close_timeout`](super::Builder::close_timeout). A session that has
-    /// ended already stays as it is. What was received before can still be taken.
+    /// ended already stays as it is. Messages received before can still be taken.
     ///
     /// # Cancel safety
     ///
@@ -109,15 +109,15 @@ impl Connection {
         self.ended().await
     }
 
-    /// As [`close`](Self::close), with a code and a reason of one's own.
+    /// As [`close`](Self::close), with a code and a reason of the application's.
     ///
     /// Only a raw WebSocket tells them to the server: SockJS has no frame for them (SockJS 0.3.3,
     /// close frames, are the server's).
     ///
     /// # Errors
     ///
-    /// The code is not 1000 nor 3000 to 4999, or the reason longer than 123 bytes, which is what a
-    /// WebSocket can carry. Nothing is closed then.
+    /// The code is not 1000 nor 3000 to 4999, or the reason is longer than 123 bytes, the most that
+    /// a WebSocket can carry. Nothing is closed then.
     ///
     /// # Cancel safety
     ///
@@ -144,7 +144,7 @@ impl Connection {
         Sender { link: Arc::clone(&self.link) }
     }
 
-    /// What carries the session.
+    /// The transport that carries the session.
     pub fn transport(&self) -> Transport {
         self.opened.transport
     }
@@ -175,9 +175,10 @@ impl Stream for Connection {
     }
 }
 
-/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue
+/// Ready while the outbound queue has room; then a message is taken, also when it makes the queue
 /// larger than its limit. Flushing waits as [`Connection::flush`] does, and closing as
-/// [`Connection::close`]; neither fails: what was not delivered is told by [`Connection::ended`].
+/// [`Connection::close`]; neither fails: [`Connection::ended`] tells how many messages were not
+/// delivered.
 ///
 /// # Errors
 ///

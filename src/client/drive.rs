@@ -90,7 +90,7 @@ pub(super) async fn drive(
     };
     drop(stopped);
     if let Downlink::WebSocket(mut downlink) = downlink {
-        // Only the manners are at stake: whoever waits for the end has been told.
+        // Only a polite close is at stake: waiters for the end have been told.
         let _ = tokio::time::timeout(limits.close, downlink.drain()).await;
     }
 }
@@ -146,8 +146,8 @@ async fn send_messages(
     link: &Link,
     ping_after: Duration,
 ) -> Result<CloseReason, TransportError> {
-    // From the clock, not from the last message: one who only sends would otherwise never hear
-    // anything, and take that for silence.
+    // From the clock, not from the last message: a client that only sends would otherwise never
+    // hear anything, and take that for silence.
     let mut pings = tokio::time::interval(ping_after);
     pings.reset();
     loop {
@@ -164,7 +164,7 @@ async fn send_messages(
                 link.sent();
             }
             Work::Leave(reason) => {
-                // The connection may be gone by now, and then there is nobody to tell.
+                // The connection may be gone by now, and then there is no server to tell.
                 let _ = uplink.close(&reason).await;
                 return Ok(reason);
             }

@@ -1,4 +1,4 @@
-//! What can go wrong between a client and its server.
+//! Errors between a client and its server.
 
 use std::fmt;
 use std::io;
@@ -14,12 +14,12 @@ use crate::{CloseReason, Message};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL can't be one of a SockJS endpoint.
+    /// The URL can't be that of a SockJS endpoint.
     #[error("the URL {url:?} can't be used")]
     Url {
-        /// What was given.
+        /// The URL as given.
         url: String,
-        /// What is wrong with it.
+        /// The URL's fault.
         source: UrlError,
     },
     /// A header that the client writes itself was set with [`header`](super::Builder::header).
@@ -29,7 +29,7 @@ pub enum ConnectError {
     /// server has switched off.
     #[error("no transport is left to try: allow more than {allowed:?} in `transports`")]
     NoTransport {
-        /// What the builder allows.
+        /// The transports that the builder allows.
         allowed: Vec<Transport>,
     },
     /// The certificates that this machine trusts can't be read.
@@ -40,9 +40,9 @@ pub enum ConnectError {
     /// The info request brought no usable answer, so no transport was tried.
     #[error("the server's info can't be had from {url}")]
     Info {
-        /// What was asked for.
+        /// The URL of the request.
         url: String,
-        /// What went wrong.
+        /// The cause.
         source: TransportError,
     },
     /// The server answered the first transport that reached it with a close that is meant to be
@@ -73,9 +73,9 @@ impl ConnectError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// What was tried.
+    /// The transport.
     pub transport: Transport,
-    /// What became of it.
+    /// The way it failed.
     pub error: TransportError,
 }
 
@@ -91,11 +91,11 @@ impl fmt::Display for Attempts<'_> {
     }
 }
 
-/// What is wrong with a URL.
+/// The fault of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// Not a URL at all, or one without a host.
+    /// Not a URL at all, or a URL without a host.
     #[error("it is no absolute URL, such as http://host:port/prefix")]
     Malformed,
     /// Neither `http` nor `https`.
@@ -109,7 +109,7 @@ pub enum UrlError {
     User,
 }
 
-/// What ended one transport: an attempt to open a session, or the session that it carried.
+/// The end of a transport: of an attempt to open a session, or of the session that it carried.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
@@ -140,7 +140,7 @@ pub enum TransportError {
         /// Its name in [`Builder`](super::Builder).
         setting: &'static str,
     },
-    /// The answer had another status than the one that is due.
+    /// The answer had an unexpected status.
     #[error("the server answered {0}")]
     Status(StatusCode),
     /// The answer of an EventSource request was of another type than `text/event-stream`.
@@ -149,9 +149,9 @@ pub enum TransportError {
     /// The answer to the info request names a `base_url` that can't be used.
     #[error("the server's info names the base_url {url:?}, which can't be used")]
     BaseUrl {
-        /// What the server said.
+        /// The URL from the server.
         url: String,
-        /// What is wrong with it.
+        /// The URL's fault.
         source: UrlError,
     },
     /// The connection could not be made, or broke.
@@ -163,7 +163,7 @@ pub enum TransportError {
     /// A WebSocket ended without a close frame, of SockJS or its own (1006).
     #[error("the WebSocket ended without a close frame")]
     Ended,
-    /// What came is no frame of SockJS.
+    /// The bytes received are no SockJS frame.
     #[error("what the server sent is no SockJS frame")]
     Frame(#[from] FrameError),
     /// A second open frame: the server has forgotten the session (1006).
@@ -191,7 +191,7 @@ impl TransportError {
     }
 }
 
-/// What is wrong with bytes that should be SockJS frames.
+/// The fault of bytes that should be SockJS frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
@@ -247,7 +247,7 @@ pub enum SendError {
         "the message does not fit in a payload of {limit} bytes: raise payload_size here, and at the server"
     )]
     TooLarge {
-        /// What was not sent.
+        /// The message that was not sent.
         message: Message,
         /// The setting, in bytes.
         limit: usize,
@@ -281,16 +281,16 @@ pub struct InvalidClose(pub CloseReason);
 pub struct End {
     /// Code and reason as sockjs-client's close event has them.
     pub reason: CloseReason,
-    /// Who ended it.
+    /// The side that ended it.
     pub by: EndedBy,
     /// Messages that [`send`](super::Connection::send) took and that are not known to have reached
     /// the server: those still queued, and those of a payload whose answer did not come. Over a
-    /// WebSocket, where nothing is answered, one counts as delivered when it was handed to the
-    /// socket.
+    /// WebSocket, where nothing is answered, a message counts as delivered when it was handed to
+    /// the socket.
     pub undelivered: usize,
 }
 
-/// Who ended a connection.
+/// The side that ended a connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EndedBy {

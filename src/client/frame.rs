@@ -1,4 +1,4 @@
-//! What a server sends: text to frames.
+//! Frames from a server, parsed from text.
 
 use super::error::FrameError;
 use crate::protocol::payload::{self, PayloadLimits};
@@ -8,24 +8,24 @@ use crate::{CloseReason, Message};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
     Open,
-    /// A heartbeat, or whatever else shows that the line is alive.
+    /// A heartbeat, or another sign that the connection is alive.
     Heartbeat,
     Messages(Vec<Message>),
     Close(CloseReason),
 }
 
-/// What one frame may hold.
+/// The limits of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrameLimits {
-    /// Bytes, without what a transport wraps around it.
+    /// Bytes, without the transport's wrapping.
     pub(super) size: usize,
     /// Messages.
     pub(super) messages: usize,
 }
 
 impl Frame {
-    /// Reads one frame; `None` for what sockjs-client ignores as well: nothing, and unknown first
-    /// letters.
+    /// Reads one frame; `None` for texts that sockjs-client ignores as well: empty ones, and
+    /// unknown first letters.
     ///
     /// Unlike sockjs-client, which drops a message frame that it can't read and goes on, this is an
     /// error: its messages would be lost in silence.

@@ -16,7 +16,7 @@ use super::wire::Wire;
 use crate::Message;
 
 /// A server that ends each response without a frame must not be asked in a tight loop. Well below
-/// the five seconds after which it forgets a session that nobody receives from.
+/// the five seconds after which it forgets a session without a receiver.
 const PAUSE_AFTER_NOTHING: Duration = Duration::from_millis(200);
 
 /// Receives: long polling, where a response ends with its frame, is streaming with short responses.
@@ -29,8 +29,8 @@ pub(super) struct Downlink {
     response: Option<Incoming>,
     /// The last response has brought a frame.
     fruitful: bool,
-    /// Of what comes to the receiving side: an answer to a payload comes on another connection and
-    /// shows nothing of this one.
+    /// Of bytes on the receiving side: a payload's answer comes on another connection and shows
+    /// nothing of this one.
     pub(super) pulse: Pulse,
 }
 
@@ -118,8 +118,8 @@ pub(super) struct Uplink {
     wire: Wire,
     uri: Uri,
     limit: Duration,
-    /// Between an answer and the next request, so that what an application says in one go leaves in
-    /// one payload.
+    /// Between an answer and the next request, so that messages that an application sends in one go
+    /// leave in one payload.
     pub(super) pause: Duration,
 }
 
@@ -128,8 +128,8 @@ impl Uplink {
         Self { wire, uri, limit, pause }
     }
 
-    /// Sends one payload and awaits its answer. It is never repeated: nobody knows whether a
-    /// payload without an answer has arrived.
+    /// Sends one payload and awaits its answer. It is never repeated: the client can't know whether
+    /// a payload without an answer has arrived.
     pub(super) async fn send(&self, messages: &[Message]) -> Result<(), TransportError> {
         let headers = [(header::CONTENT_TYPE, "text/plain;charset=UTF-8")];
         let answer = self.wire.request(Method::POST, &self.uri, &headers, json(messages).into());

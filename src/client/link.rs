@@ -1,4 +1,4 @@
-//! What a connection and the task of its transport share: two bounded queues, and the end.
+//! State that a connection and its transport's task share: two bounded queues, and the end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -19,7 +19,7 @@ pub(super) struct LinkLimits {
     pub(super) messages_per_payload: usize,
 }
 
-/// What the transport of a connection carries.
+/// The kinds of messages that a transport carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carries {
     /// Text, as JSON.
@@ -48,7 +48,7 @@ struct State {
     end: Option<End>,
     /// The application, which receives in one place.
     receiver: Option<Waker>,
-    /// Whoever waits to send, or for the end.
+    /// Waiters to send, or for the end.
     others: Vec<Waker>,
     /// The transport's receiving side waits for room.
     downlink: Option<Waker>,
@@ -56,7 +56,7 @@ struct State {
     uplink: Vec<Waker>,
 }
 
-/// What the sending side of a transport has to do.
+/// The next work of a transport's sending side.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Work {
     /// These go next, and [`Link::sent`] says when they have arrived.
@@ -65,7 +65,7 @@ pub(super) enum Work {
     Leave(CloseReason),
 }
 
-/// What becomes of a message for which the outbound queue has no room.
+/// How a message is treated when the outbound queue has no room.
 enum IfFull<'a, 'b> {
     Refuse,
     /// Refused, and the task is woken when there is room.
@@ -115,13 +115,13 @@ impl Link {
         self.push(message, IfFull::Refuse)
     }
 
-    /// For one who was told by [`poll_room`](Self::poll_room) that there is room: others may have
-    /// taken it since.
+    /// For a sender that [`poll_room`](Self::poll_room) told of room: others may have taken it
+    /// since.
     pub(super) fn send_promised(&self, message: Message) -> Result<(), SendError> {
         self.push(message, IfFull::Exceed)
     }
 
-    /// Ready when there is room, and when there never will be: the one who sends is then told so.
+    /// Ready when there is room, and when there never will be: sending then fails.
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if !state.takes_messages() || state.outbound.fits(self.limits.outbound, 1, 0) {
@@ -141,7 +141,7 @@ impl Link {
         Poll::Pending
     }
 
-    /// No more messages are taken; what is queued is still sent. The first reason counts.
+    /// No more messages are taken; queued ones are still sent. The first reason counts.
     pub(super) fn leave(&self, reason: CloseReason) {
         let mut state = self.state();
         state.leaving.get_or_insert(reason);
@@ -204,8 +204,8 @@ impl Link {
 
     // The transport's side.
 
-    /// Waits until the inbound queue has room, then adds what one frame brought. A frame enters
-    /// whole, so the queue may exceed its limit by one.
+    /// Waits until the inbound queue has room, then adds a frame's messages. A frame enters whole,
+    /// so the queue may exceed its limit by a frame.
     pub(super) fn poll_deliver(&self, frame: &mut Vec<Message>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         let bytes = frame.iter().map(Message::len).sum();
@@ -220,7 +220,7 @@ impl Link {
         Poll::Ready(())
     }
 
-    /// All that is queued and fits in one payload.
+    /// All queued messages that fit in one payload.
     pub(super) fn poll_work(&self, cx: &mut Context<'_>) -> Poll<Work> {
         let mut state = self.state();
         if !state.outbound.is_empty() {
@@ -257,8 +257,8 @@ impl Link {
         Poll::Pending
     }
 
-    /// The connection has ended, or ended before. What was received and not yet taken stays; what
-    /// was not sent is counted.
+    /// The connection has ended, or ended before. Messages received and not yet taken stay; unsent
+    /// messages are counted.
     pub(super) fn end(&self, reason: CloseReason, by: EndedBy) -> End {
         let mut state = self.state();
         if let Some(end) = &state.end {
@@ -275,7 +275,7 @@ impl Link {
 
     fn payload(&self, queue: &mut Queue) -> Vec<Message> {
         let mut messages = Vec::new();
-        // The brackets; a message brings its comma or counts one too many.
+        // The brackets; a message brings its comma, or counts a byte too many.
         let mut size = 1;
         while let Some(message) = queue.peek() {
             size += message.quoted().map_or(0, |quoted| quoted.len() + 1);

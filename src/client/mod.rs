@@ -39,8 +39,8 @@
 //! # Transports
 //!
 //! Those that make sense outside a browser, in the order of [`Transport::DEFAULT`]. JSONP, htmlfile
-//! and the iframe transports are ways around what a browser forbids to scripts; nothing is
-//! forbidden here, and they carry nothing that xhr does not.
+//! and the iframe transports are ways around restrictions of browsers on scripts; here are no such
+//! restrictions, and they carry nothing that xhr does not.
 //!
 //! # Limits
 //!
@@ -110,7 +110,7 @@ pub enum Transport {
     XhrStreaming,
     /// Server-sent events.
     EventSource,
-    /// A response for each frame: what gets through where streams are buffered.
+    /// A response for each frame, which gets through where streams are buffered.
     XhrPolling,
     /// A WebSocket without SockJS frames: no heartbeats in script's sight, binary messages where
     /// the endpoint takes them, and code and reason of a close in both directions. It is no part of
@@ -119,7 +119,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// What is tried by default, in sockjs-client's order.
+    /// The transports tried by default, in sockjs-client's order.
     pub const DEFAULT: [Self; 4] =
         [Self::WebSocket, Self::XhrStreaming, Self::EventSource, Self::XhrPolling];
 

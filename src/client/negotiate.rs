@@ -96,7 +96,7 @@ async fn wire(settings: &Builder, base: &BaseUrl) -> Result<Wire, ConnectError> 
     Ok(Wire::new(connector, Arc::new(settings.headers.clone()), base.origin()))
 }
 
-/// What the server says about itself, and how long that took.
+/// The server's info, and how long it took to arrive.
 struct Info {
     /// Where the transports are.
     base: BaseUrl,
@@ -110,7 +110,7 @@ async fn ask_info(settings: &Builder, wire: &Wire, base: BaseUrl) -> Result<Info
     let body = tokio::time::timeout(limit, info_body(wire, &base, settings.frame_size)).await;
     let body = body.map_err(|_| TransportError::NoAnswer { limit, setting: "info_timeout" })??;
     let round_trip = Some(clock::now().duration_since(start));
-    // What is no object counts as an empty one.
+    // JSON that is no object counts as an empty object.
     let info: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let websocket = info.get("websocket") != Some(&serde_json::Value::Bool(false));
     let base = match info.get("base_url").and_then(serde_json::Value::as_str) {

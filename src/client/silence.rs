@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// What a heartbeat may be late by: a round trip, a busy server, a packet sent again.
+/// The time by which a heartbeat may be late: a round trip, a busy server, a packet sent again.
 const LATE: Duration = Duration::from_secs(10);
-/// The heartbeat delay of SockJS servers that were not told another.
+/// The default heartbeat delay of SockJS servers.
 const USUAL_DELAY: Duration = Duration::from_secs(25);
 
-/// What is known of a server's heartbeats when the session opens.
+/// Facts about a server's heartbeats when the session opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Silence {
     /// Silence may last so long.
@@ -88,9 +88,9 @@ impl Watch {
         self.limit.get_or_insert(USUAL_DELAY + LATE);
     }
 
-    /// Awaits the next frame for as long as bytes come: a large one may take its time.
+    /// Awaits the next frame for as long as bytes come: a large frame may take its time.
     pub(super) async fn over<F: Future>(&self, frame: F) -> Result<F::Output, Stopped> {
-        // Until now nothing was read, because the application had not received what came before.
+        // Until now nothing was read, because the application had not received earlier messages.
         self.pulse.beat();
         let Some(limit) = self.limit else { return Ok(frame.await) };
         tokio::select! {
@@ -123,8 +123,8 @@ mod tests {
         stopped.limit
     }
 
-    /// A server tells its delay, or shows it by its first heartbeat; one that shows nothing may
-    /// have none to show.
+    /// A server tells its delay, or shows it by its first heartbeat; a server that shows none may
+    /// send none.
     #[tokio::test(start_paused = true)]
     async fn silence_lasts_as_long_as_the_heartbeats_allow() {
         assert_eq!(patience(&watch(None, Some(3 * SECOND))).await, 13 * SECOND);

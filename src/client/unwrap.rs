@@ -15,7 +15,7 @@ pub(super) enum Wrapping {
     Events,
 }
 
-/// Takes bytes and gives what was wrapped in them.
+/// Takes bytes and gives the frames wrapped in them.
 #[derive(Debug)]
 pub(super) struct Unwrapper {
     wrapping: Wrapping,
@@ -47,12 +47,12 @@ impl Unwrapper {
         }
     }
 
-    /// Adds what came.
+    /// Adds received bytes.
     pub(super) fn push(&mut self, bytes: &Bytes) {
         self.received.extend_from_slice(bytes);
     }
 
-    /// Forgets what is not complete: the response has ended, and the next one begins anew.
+    /// Forgets an incomplete frame: the response has ended, and the next response begins anew.
     pub(super) fn reset(&mut self) {
         *self = Self::new(self.wrapping, self.limit);
     }
@@ -61,7 +61,7 @@ impl Unwrapper {
     ///
     /// # Errors
     ///
-    /// What has come without an end is over the limit, or an event's escapes are broken.
+    /// An unfinished frame is over the limit, or an event's escapes are broken.
     pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, FrameError> {
         while let Some(line) = self.line()? {
             match self.wrapping {
@@ -136,8 +136,8 @@ impl Unwrapper {
     }
 }
 
-/// What `decodeURI` makes of an event's data in a browser: escapes of URI's reserved characters
-/// stay, a broken one is an error.
+/// Decodes an event's data as `decodeURI` does in a browser: escapes of URI's reserved characters
+/// stay, a broken escape is an error.
 fn decode_uri(data: &[u8]) -> Result<Vec<u8>, FrameError> {
     let mut decoded = Vec::with_capacity(data.len());
     let mut rest = data;

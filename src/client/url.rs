@@ -8,8 +8,8 @@ use rand::RngExt;
 
 use super::error::UrlError;
 
-/// The URL of an endpoint, as one writes it for `new SockJS(…)`: path without slashes at its end,
-/// and a query that stays on every request.
+/// The URL of an endpoint, as written for `new SockJS(…)`: a path without slashes at its end, and a
+/// query that stays on every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BaseUrl {
     scheme: Scheme,
@@ -22,8 +22,8 @@ pub(super) struct BaseUrl {
 /// Letters of session ids: thirty-two, so that each is five bits.
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
 
-/// Eighty bits. sockjs-client takes eight letters; but who knows the id can read and write the
-/// session.
+/// Eighty bits. sockjs-client takes eight letters; but a party that knows the id can read and write
+/// the session.
 const ID_LETTERS: usize = 16;
 
 impl BaseUrl {
@@ -60,7 +60,7 @@ impl BaseUrl {
         })
     }
 
-    /// What a `base_url` in the server's info means: a URL of its own, or a path on the same
+    /// The meaning of a `base_url` in the server's info: a URL of its own, or a path on the same
     /// origin.
     pub(super) fn join(&self, base_url: &str) -> Result<Self, UrlError> {
         match base_url.starts_with('/') && !base_url.starts_with("//") {
@@ -81,7 +81,7 @@ impl BaseUrl {
         self.below("/websocket")
     }
 
-    /// A session that nobody has used yet.
+    /// A session with a new random id.
     pub(super) fn session(&self) -> SessionUrl {
         let mut random = rand::rng();
         let server = random.random_range(0..1000);
@@ -126,7 +126,7 @@ impl SessionUrl {
     }
 }
 
-/// Scheme, host and port: who may see a client's credentials.
+/// Scheme, host and port, which may see a client's credentials.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
     scheme: Scheme,

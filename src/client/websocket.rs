@@ -52,8 +52,8 @@ pub(super) async fn open(
     wire.add_headers(uri, request.headers_mut());
     let stream = wire.connect(uri).await?;
     let pulse = stream.pulse().clone();
-    // A write buffer is emptied before the next message enters, so one message and what is left of
-    // another is the most it holds.
+    // A write buffer is emptied before the next message enters, so it holds at most a message and
+    // the rest of another.
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)

@@ -26,8 +26,8 @@ use super::silence::Pulse;
 use super::url::{Origin, port};
 
 /// Below the keep-alive time of common servers (Node's 5 s is the shortest): a request over a
-/// connection that the server is just closing would fail, and can't be repeated, for nobody knows
-/// whether it was served.
+/// connection that the server is just closing would fail, and can't be repeated, because the client
+/// can't know whether it was served.
 const IDLE: Duration = Duration::from_secs(3);
 
 /// One connection receives while another sends.
@@ -43,7 +43,7 @@ pub(super) struct Wire {
     http: legacy::Client<Connector, Full<Bytes>>,
     connector: Connector,
     headers: Arc<HeaderMap>,
-    /// Who is shown cookies and credentials.
+    /// The origin that is shown cookies and credentials.
     origin: Origin,
     cookies: Arc<Mutex<Cookies>>,
 }
@@ -118,9 +118,9 @@ fn is_credential(name: &HeaderName, value: &HeaderValue) -> bool {
     value.is_sensitive() || matches!(*name, header::COOKIE | header::AUTHORIZATION)
 }
 
-/// Name and value of what the server has set. All requests go to one origin and below one path, and
-/// the list lives no longer than the connection: so a cookie's attributes are not looked at, but
-/// for the `Max-Age=0` that deletes it.
+/// Names and values of the server's cookies. All requests go to one origin and below one path, and
+/// the list lives no longer than the connection: so of a cookie's attributes only `Max-Age=0`,
+/// which deletes it, is read.
 #[derive(Debug, Default)]
 struct Cookies(Vec<(String, String)>);
 
@@ -211,7 +211,7 @@ impl Connector {
     }
 }
 
-/// What TLS needs by default: HTTP/1.1, and the certificates that this machine trusts.
+/// The default TLS configuration: HTTP/1.1, and the certificates that this machine trusts.
 pub(super) fn default_tls() -> Result<ClientConfig, ConnectError> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {

@@ -1,5 +1,5 @@
-//! What answers have in common: their future, plain text, preflights, and the headers that an
-//! answer takes from its request.
+//! Parts that answers share: their future, plain text, preflights, and the headers that an answer
+//! takes from its request.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -47,7 +47,7 @@ pub(super) fn preflight(
     response
 }
 
-/// What the answer of a session's resource takes from its request, and from nothing else.
+/// The headers that an answer of a session's resource takes from its request.
 ///
 /// Made before the answer is: a poll waits for up to `heartbeat_delay`, and its request should not.
 pub(super) struct Decoration {

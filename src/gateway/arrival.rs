@@ -1,5 +1,4 @@
-//! Bodies of requests as they arrive: kept up to a limit for who wants them, or thrown away piece
-//! by piece.
+//! Bodies of requests as they arrive: collected up to a limit, or discarded piece by piece.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -18,23 +17,23 @@ use super::refusal::Refusal;
 use crate::escape::Escaped;
 use crate::session::{Buffered, Place, ReadingPause, Shared};
 
-/// What the gateway needs of a request's body: an error that can be logged.
+/// The error of a request's body, for the log.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What became of a payload's body.
+/// The outcome of reading a payload's body.
 pub(super) enum Arrived<'s> {
-    /// All of it, the place that it takes until its session has it, and what counts its bytes until
-    /// then.
+    /// All of it, the place that it takes until its session has it, and the budget's count of its
+    /// bytes until then.
     Whole(Bytes, Place<'s>, Buffered),
-    /// Its session was closed before that, and nothing of it is kept. Whether it was read to its
-    /// end.
+    /// Its session was closed before that, and nothing of it is kept. `read`: the body was read to
+    /// its end.
     Closed { read: bool },
 }
 
-/// The body of a payload, up to `payload_size`. While its session has as many on their way as
-/// it may, this one is not touched: what nobody reads stays with the client, or in the kernel.
+/// The body of a payload, up to `payload_size`. While `waiting_payloads` of its session are on
+/// their way, this body is not polled: unread bytes stay with the client, or in the kernel.
 ///
-/// `expects`: the client waits to be told that its body is wanted.
+/// `expects`: the client waits for `100 Continue`.
 pub(super) async fn arrive<'s, B>(
     endpoint: &Endpoint,
     body: B,
@@ -66,8 +65,8 @@ where
     }
 }
 
-/// Reads a body that nobody wants, up to a limit, and keeps nothing of it. True when that was
-/// all of it, and the connection is free for another request.
+/// Reads a refused body up to a limit and keeps nothing of it. True when that was all of it, and
+/// the connection is free for another request.
 ///
 /// Clients send first and read then: a connection closed on them while they send is reset, and
 /// their answer may be lost with it.
@@ -85,7 +84,7 @@ where
         return Ok(true);
     }
     if expects {
-        // Whoever polls the body has told the client to send it.
+        // Polling the body would tell the client to send it.
         return Ok(false);
     }
     unless_late(endpoint, None, discard_pieces(endpoint, pin!(body), limit)).await
@@ -192,7 +191,7 @@ fn broken(endpoint: &Endpoint, error: BoxError) -> Refusal {
     Refusal::BodyBroken
 }
 
-/// Whether the client sends its body only when it has been told to go on (RFC 9110, Expect).
+/// Whether the client sends its body only after `100 Continue` (RFC 9110, Expect).
 pub(super) fn expects(headers: &HeaderMap) -> bool {
     headers::lists(headers, header::EXPECT, "100-continue")
 }

@@ -30,10 +30,10 @@ impl Gateway {
     /// `merge`.
     ///
     /// axum boxes bodies, and hides with that how far a frame was written: a streaming session
-    /// whose client is cut off in the last frame of a response learns nothing of it, nor does a
-    /// poll's of the last 16 KiB of its frame and what hyper had buffered before; what was lost
-    /// counts as delivered then, and the client's next request goes on behind it. Served by hyper,
-    /// without axum in between, the session ends with 1002 and counts what was lost.
+    /// whose client is cut off in the last frame of a response is not told, nor is a poll's session
+    /// of the last 16 KiB of its frame and of bytes that hyper had buffered. The lost messages then
+    /// count as delivered, and the client's next request goes on behind them. Served by hyper,
+    /// without axum in between, the session ends with 1002 and counts the lost messages.
     ///
     /// ```
     /// use axum::{Router, routing::get};
@@ -57,7 +57,7 @@ impl Gateway {
         let prefixes: Vec<String> =
             self.endpoints.iter().map(|endpoint| endpoint.prefix.to_string()).collect();
         let gateway = InAxum(self);
-        // What looked like a parameter or a wildcard before axum 0.8 is a prefix like any other.
+        // A parameter or a wildcard of axum 0.7 is a prefix like any other.
         prefixes.into_iter().fold(Router::new().without_v07_checks(), |router, prefix| {
             // `{*rest}` does not match the bare slash.
             router
@@ -104,7 +104,7 @@ fn into_bytes(frame: Frame<Chunk>) -> Frame<Bytes> {
     frame.map_data(|mut chunk| chunk.copy_to_bytes(chunk.remaining()))
 }
 
-/// Says once that a router in front has changed a path, and what to do.
+/// Logs once that a router in front has changed a path, and the remedy.
 pub(super) fn warn_when_rewritten<B>(request: &Request<B>) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let Some(OriginalUri(original)) = request.extensions().get::<OriginalUri>() else { return };

@@ -1,4 +1,4 @@
-//! What can be set for an endpoint.
+//! Settings of an endpoint.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use crate::transport::Patience;
 pub struct EndpointConfig {
     /// Which transports clients may use. Default: all.
     pub transports: Transports,
-    /// Whether raw WebSockets carry binary messages; elsewhere one closes its session with 1003.
-    /// Default: no.
+    /// Whether raw WebSockets carry binary messages; elsewhere a binary message closes its session
+    /// with 1003. Default: no.
     pub binary: bool,
     /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session
     /// with 1009. Default: 64 KiB.
@@ -57,35 +57,35 @@ pub struct EndpointConfig {
     pub inbound_bytes: usize,
     /// Messages of the application that wait for the client. When they are this many,
     /// [`send`](crate::Session::send) waits and [`try_send`](crate::Session::try_send) says `Full`.
-    /// An empty queue takes one, also when this is 0. Default: 1,024.
+    /// An empty queue takes a message also when this is 0. Default: 1,024.
     pub outbound_messages: usize,
     /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty
     /// queue; with 0 so is each that isn't empty. Default: 1 MiB.
     pub outbound_bytes: usize,
     /// Keys of which the newest message is kept while the outbound queue is full, for publications
     /// of which only the newest counts ([`WhenFull::Latest`](crate::hub::WhenFull::Latest));
-    /// together they hold at most `outbound_bytes`. What is more is dropped, and its publisher
-    /// told. Default: 256.
+    /// together they hold at most `outbound_bytes`. Messages beyond that are dropped, and their
+    /// publishers told. Default: 256.
     pub outbound_keys: usize,
-    /// How fast a client may send; one that is faster is read no further, for as long as it is
-    /// ahead. Default: as fast as it can.
+    /// How fast a client may send. A faster client is not read while it is ahead of its rate.
+    /// Default: as fast as it can.
     pub inbound_rate: Option<Rate>,
     /// How long a payload waits for room in the inbound queue, beside the time for which its
     /// client's rate holds it back; then it is answered with 503, and the session closes with 1008
     /// "inbound queue full". Default: 10 s.
     pub send_wait: Duration,
-    /// Payloads of one session that may arrive or wait for room at the same time; at the least one
-    /// may arrive, and 0 lets none wait for room. One more is not read until another has been
-    /// taken; after `message_timeout` it is answered with 503, and its connection ends. The session
-    /// goes on. SockJS clients send one at a time. Default: 4.
+    /// Payloads of one session that may arrive or wait for room at the same time; at least one may
+    /// arrive, and with 0 none waits for room. A further payload is not read until an earlier one
+    /// has been taken; after `message_timeout` it is answered with 503, and its connection ends.
+    /// The session goes on. SockJS clients send one at a time. Default: 4.
     pub waiting_payloads: usize,
     /// Bytes of frames after which a streaming response ends, so that the client's buffer and those
     /// on the way can be freed; the client comes again at once. Default: 128 KiB.
     pub response_limit: usize,
     /// Whether the query `sockeye_wait=SECONDS` of an xhr poll bounds how long it waits; then it is
-    /// answered with a heartbeat frame. The seconds may have a fraction, and 0 asks for what is
-    /// there. Some proxies cut polls that wait long; and with it clients can poll at intervals,
-    /// which costs a request each time. It never makes a poll wait longer than `heartbeat_delay`.
+    /// answered with a heartbeat frame. The seconds may have a fraction, and 0 asks for queued
+    /// messages only. Some proxies cut long polls. Clients can also poll at intervals with it, at
+    /// the price of a request each time. It never makes a poll wait longer than `heartbeat_delay`.
     /// Default: no.
     pub short_poll: bool,
     /// A heartbeat goes out when nothing else did for this long. Keep it below the idle limits of
@@ -93,55 +93,55 @@ pub struct EndpointConfig {
     /// zero; `Duration::MAX` sends none. Default: 25 s.
     pub heartbeat_delay: Duration,
     /// How long a session waits for its client's next request, how long a closed session is
-    /// remembered, how long a closed session waits for a client that takes nothing of what is still
-    /// queued, and how long a WebSocket waits for each step of the other side to finish closing,
-    /// and reads on what a client had sent that is gone. Default: 5 s.
+    /// remembered, how long a closed session waits for a client that takes none of its queued
+    /// messages, how long a WebSocket waits for each step of the other side to finish closing, and
+    /// how long it reads on after its client is gone. Default: 5 s.
     pub disconnect_delay: Duration,
     /// How long a WebSocket peer may stay without a sign of life after a ping has left: any bytes
-    /// that arrive from it, or that its socket, having been full, takes again. For what left ahead
-    /// of the ping it gets the time to read that at `least_rate`, at most `write_timeout`. Default:
-    /// 10 s.
+    /// that arrive from it, or that its socket, having been full, takes again. The peer also gets
+    /// the time to read the bytes ahead of the ping at `least_rate`, at most `write_timeout`.
+    /// Default: 10 s.
     pub pong_timeout: Duration,
     /// How long a WebSocket client may take none of the bytes that wait for it; then its session
     /// closes with 1008 "the client does not read". Default: 60 s.
     pub write_timeout: Duration,
     /// The bytes a second that a client has to take while more wait for it, on the average of
     /// `write_timeout`; a WebSocket session whose client takes less closes with 1008 "the client
-    /// reads too slowly". How long a client may need for what lies ahead of a ping, or is left at
-    /// the end, is reckoned by this rate too. 0 asks for no rate. Default: 1,024, a tenth of what a
-    /// slow telephone line takes.
+    /// reads too slowly". The time for bytes that lie ahead of a ping, or are left at the end,
+    /// follows from this rate too. 0 asks for no rate. Default: 1,024, a tenth of what a slow
+    /// telephone line takes.
     pub least_rate: usize,
-    /// How long a receiver waits for another one of the same session to go, before it is told 2010
-    /// "Another connection still open": the other's connection may have ended unnoticed. Default:
-    /// 50 ms.
+    /// How long a receiver waits for an earlier receiver of its session to go, before it is told
+    /// 2010 "Another connection still open": the other's connection may have ended unnoticed.
+    /// Default: 50 ms.
     pub attach_wait: Duration,
-    /// Live sessions; a client that would open one more is answered with 503. Default: 100,000.
+    /// Live sessions; a request that would exceed them is answered with 503. Default: 100,000.
     pub sessions: usize,
-    /// What counts the memory that sessions hold, and limits it for all together. Default:
+    /// The memory budget of the sessions, which they may share with other endpoints. Default:
     /// [`Budget::process`].
     pub budget: Budget,
-    /// How long the id of an ended session is remembered, of a session over HTTP: a receiver that
-    /// comes with it is told once how the session ended, and then the id is free. Zero remembers
-    /// none. Default: 60 s.
+    /// How long the id of an ended HTTP session is remembered: a receiver that comes with it is
+    /// told once how the session ended, and then the id is free. Zero remembers none. Default: 60
+    /// s.
     pub remembered_for: Duration,
     /// Such ids; of more, the oldest are forgotten. Default: 10,000.
     pub remembered_sessions: usize,
     /// Where the page of the iframe transports loads sockjs-client from: a path, or a URL that
-    /// begins with `http`. Its version must be the very one of the embedding page. Default:
+    /// begins with `http`. Its version must be exactly that of the embedding page. Default:
     /// sockjs-client 1.6.1 from a public CDN.
     pub client_url: String,
     /// Tells clients to use another base URL for everything but the info request. Default: none.
     pub base_url: Option<String>,
-    /// Sets a cookie for load balancers that bind a session to a server by one. Default: none.
+    /// Sets a cookie for load balancers that bind a session to a server by cookie. Default: none.
     pub cookies: Option<CookieConfig>,
     /// The request headers that [`ConnectInfo`](crate::ConnectInfo) keeps; the others are dropped,
-    /// for they would cost memory as long as the session lives. Default: those that tell who and
-    /// where the client is (`host`, `origin`, `referer`, `user-agent`, `cookie`, `authorization`,
+    /// because they would cost memory as long as the session lives. Default: those that identify
+    /// and locate the client (`host`, `origin`, `referer`, `user-agent`, `cookie`, `authorization`,
     /// `accept-language`, `forwarded`, `via`, `x-real-ip`, `x-forwarded-for`, `-host`, `-port`,
     /// `-proto`).
     pub kept_headers: Vec<HeaderName>,
     /// The names and values of the headers that a session keeps, in bytes; a request that would
-    /// open one with more is answered with 431. Default: 8 KiB.
+    /// open a session with more is answered with 431. Default: 8 KiB.
     pub kept_header_bytes: usize,
     /// Path and query of a request that opens a session, in bytes, for
     /// [`ConnectInfo`](crate::ConnectInfo) keeps them; a longer one is answered with 414. Default:
@@ -226,7 +226,7 @@ impl Transports {
         htmlfile: true,
         jsonp: true,
     };
-    /// All but the two WebSocket ones.
+    /// All but the two WebSocket transports.
     pub const HTTP: Self = Self { websocket: false, raw_websocket: false, ..Self::ALL };
 
     /// Whether anything is on that sends through `xhr_send`.
@@ -386,8 +386,8 @@ impl EndpointConfig {
     }
 }
 
-/// What is read at once is taken at once: with a rate no more than may come at once. At the least
-/// one: an empty queue takes anything, and a socket that is never read brings nothing.
+/// Bytes read at once are taken at once: with a rate, at most a burst. At least 1: an empty queue
+/// takes any message, and a socket that is never read brings none.
 pub(super) fn read_ahead((bytes, messages): (usize, usize), rate: Option<Rate>) -> (usize, usize) {
     let (most_bytes, most) = rate.map_or((usize::MAX, usize::MAX), |rate| rate.at_once());
     (bytes.min(most_bytes).max(1), messages.min(most).max(1))

@@ -10,16 +10,16 @@ use std::task::{Context, Poll, Waker};
 use crate::protocol::close::CloseReason;
 use crate::session::{EndedBy, Session, Shared};
 
-/// An application: what runs for each session.
+/// An application, which runs for each session.
 ///
-/// Every `Fn(Session) -> impl Future<Output = ()>` is one. The future runs in a task of its own
-/// (over WebSocket, in the connection's task), so it must not block the thread. A panic in it
+/// Every `Fn(Session) -> impl Future<Output = ()>` is a handler. The future runs in a task of its
+/// own (over WebSocket, in the connection's task), so it must not block the thread. A panic in it
 /// closes its session with 1011 and touches no other.
 ///
 /// # Ordering
 ///
-/// What the future does before it first waits is done when the client sees the open frame: a topic
-/// that it joins there gives the client all that is published from then on. A WebSocket without
+/// Everything up to the future's first wait is done before the client sees the open frame: a topic
+/// that it joins there gives the client all messages published from then on. A WebSocket without
 /// frames has no open frame; its client may be connected a moment before.
 pub trait Handler: Send + Sync + 'static {
     /// Starts the application for a new session.
@@ -54,10 +54,10 @@ impl Contained {
         Self { work: Work::Ready(handler), shared }
     }
 
-    /// Runs in a task of its own. The first step is made here and now, for what the application
-    /// does before it first waits is to be done when its client hears that the session is open.
+    /// Runs in a task of its own. The first poll happens here: everything up to the handler's first
+    /// wait must be done before its client hears that the session is open.
     pub(crate) fn start(mut self) {
-        // A task polls what it is given: then those who are to be woken know whom.
+        // The task polls the future again, and so registers its own waker.
         if Pin::new(&mut self).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             tokio::spawn(self);
         }
@@ -79,8 +79,8 @@ impl Future for Contained {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // What a panic leaves behind is dropped here and seen by nobody: the session itself is
-        // behind a lock that no handler holds.
+        // State that a panic leaves behind is dropped here, and no code sees it: the session itself
+        // is behind a lock that no handler holds.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.step(cx)));
         let Ok(Poll::Pending) = outcome else {
             if let Err(panic) = outcome {

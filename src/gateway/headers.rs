@@ -7,8 +7,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use super::config::{CookieConfig, SameSite};
 use crate::clock;
 
-/// For everything that is made for one client at one time (SockJS 0.3.3, caching).
-/// `X-Accel-Buffering` asks nginx to pass on what it gets.
+/// For answers made for a single client at a single time (SockJS 0.3.3, caching).
+/// `X-Accel-Buffering` asks nginx to pass bytes on at once.
 pub(super) fn no_cache(headers: &mut HeaderMap) {
     const NO_CACHE: HeaderValue =
         HeaderValue::from_static("no-store, no-cache, no-transform, must-revalidate, max-age=0");
@@ -17,7 +17,7 @@ pub(super) fn no_cache(headers: &mut HeaderMap) {
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
-/// For what stays the same for a year (SockJS 0.3.3, caching).
+/// For answers that stay the same for a year (SockJS 0.3.3, caching).
 pub(super) fn long_cache(headers: &mut HeaderMap) {
     const YEAR: Duration = Duration::from_secs(31_536_000);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000"));
@@ -26,7 +26,7 @@ pub(super) fn long_cache(headers: &mut HeaderMap) {
     }
 }
 
-/// The date so long after `now`; `None` where HTTP has no way to write it, before 1970 and after
+/// The date `age` after `now`; `None` where HTTP has no way to write it, before 1970 and after
 /// 9999. The machine's clock can be set to anything, and `Cache-Control` says the same without a
 /// date.
 fn expires(now: SystemTime, age: Duration) -> Option<HeaderValue> {
@@ -45,8 +45,8 @@ pub(super) struct Cors {
 }
 
 impl Cors {
-    /// What a request wants. Its headers are copied: those of hyper are slices of the connection's
-    /// read buffer, and one of them would keep its 8 KiB for as long as a poll waits.
+    /// The access that a request asks for. Its headers are copied: hyper's are slices of the
+    /// connection's read buffer, and a slice would keep its 8 KiB for as long as a poll waits.
     pub(super) fn of(request: &HeaderMap) -> Self {
         let wanted =
             request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|wanted| !wanted.is_empty());
@@ -78,11 +78,11 @@ impl Cors {
 
 /// A value that shares nothing.
 pub(super) fn copy(value: &HeaderValue) -> Option<HeaderValue> {
-    // What was a header value is one again.
+    // A header value's bytes are a header value again.
     HeaderValue::from_bytes(value.as_bytes()).ok()
 }
 
-/// What a preflight answer has beside [`Cors`] and [`long_cache`].
+/// The headers of a preflight answer beside [`Cors`] and [`long_cache`].
 pub(super) fn preflight(methods: &'static str, response: &mut HeaderMap) {
     response.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     response.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("31536000"));

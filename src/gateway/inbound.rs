@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    /// A body in one piece, which comes when it comes.
+    /// A body in one piece, which the test sends later.
     struct Later(oneshot::Receiver<Bytes>);
 
     impl http_body::Body for Later {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     /// A payload takes its time. Meanwhile its session expires and is forgotten: 204 would say that
-    /// somebody has taken the messages.
+    /// the application has its messages.
     #[tokio::test(start_paused = true)]
     async fn a_payload_for_a_session_that_went_meanwhile_is_not_taken() {
         let gateway = Gateway::new().endpoint("/echo", echo);

@@ -44,29 +44,29 @@ use crate::transport::websocket::Framing;
 
 /// Serves SockJS endpoints: a service for hyper and tower, and a router for axum.
 ///
-/// It matches the full raw path of a request, so mount it where no router has rewritten that. What
-/// is under none of its prefixes is answered with 404; ask [`serves`](Self::serves) first to serve
-/// other things beside it. WebSocket needs connections served with upgrades, and sessions need a
-/// tokio runtime with time enabled.
+/// It matches the full raw path of a request, so mount it where no router has rewritten that. A
+/// path under none of its prefixes is answered with 404; ask [`serves`](Self::serves) first to
+/// serve other things beside it. WebSocket needs connections served with upgrades, and sessions
+/// need a tokio runtime with time enabled.
 ///
-/// What a request doesn't say, its server puts into its extensions: where the client is
-/// ([`PeerAddr`]), and what tells at once that it has gone
-/// ([`WatchedStream`](crate::WatchedStream)), which is otherwise noticed with the next heartbeat at
+/// The server puts facts about the connection into a request's extensions: the client's address
+/// ([`PeerAddr`]), and a watch that tells at once that the client is gone
+/// ([`WatchedStream`](crate::WatchedStream)). Without the watch, the next heartbeat finds out at
 /// the latest.
 ///
 /// # Sockets
 ///
 /// They are the server's, which sets them for each connection that it accepts:
 ///
-/// - `stream.set_nodelay(true)`, or a message that is sent behind another waits until the client
-///   has acknowledged that one, for 40 ms. (WebSockets on a bare `TcpStream` or
+/// - `stream.set_nodelay(true)`, or a message that is sent behind another waits for the client's
+///   acknowledgement of the first, up to 40 ms. (WebSockets on a bare `TcpStream` or
 ///   [`WatchedStream`](crate::WatchedStream) get it here, also behind hyper-util's `auto` builder.)
 /// - On Linux `socket2::SockRef::from(&stream).set_tcp_notsent_lowat(64 * 1024)`
 ///   (`TCP_NOTSENT_LOWAT`; socket2's feature `all`): the kernel keeps up to 4 MB for a client that
-///   does not read, behind the session's own queue and beyond its limits. So the application meets
-///   a slow client late, and what was lost with a connection is more.
+///   does not read, behind the session's own queue and beyond its limits. The application then
+///   notices a slow client late, and more is lost with a connection.
 /// - On Linux `set_tcp_user_timeout`, so that a client whose window stays shut does not keep its
-///   connection for ever.
+///   connection forever.
 ///
 /// With axum, `listener.tap_io(…)` (`axum::serve::ListenerExt`) is the place.
 ///
@@ -126,7 +126,7 @@ impl Gateway {
         self.endpoints.iter().map(|endpoint| endpoint.registry.live()).sum()
     }
 
-    /// Answers a request; a path of nobody's with 404.
+    /// Answers a request; a path under no prefix with 404.
     ///
     /// # Cancel safety
     ///

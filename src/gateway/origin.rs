@@ -5,8 +5,8 @@ use http::uri::{Authority, Uri};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a page of another origin has caused this request. A form of any site can send one, with
-/// the cookies and from the network of the browser's user.
+/// Whether a page of another origin has caused this request. A form on any site can send a request,
+/// with the cookies and from the network of the browser's user.
 ///
 /// `Sec-Fetch-Site` decides where a browser sends it, for no page can set it and no proxy changes
 /// it. `Origin` is compared with the host of the request otherwise. A request with neither comes
@@ -25,14 +25,14 @@ pub fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
 }
 
 /// Whether an origin is that of the host which the request names. `null`, the origin of sandboxed
-/// and local pages, is nobody's own.
+/// and local pages, is never the host's.
 fn is_own(origin: &HeaderValue, uri: &Uri, headers: &HeaderMap) -> bool {
     let Some((scheme, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://"))
     else {
         return false;
     };
-    // The scheme of the request is not known: a proxy may have ended TLS. The origin's one tells
-    // which port goes without saying.
+    // The scheme of the request is not known: a proxy may have ended TLS. The origin's scheme tells
+    // the default port.
     let default = if scheme.eq_ignore_ascii_case("http") {
         80
     } else if scheme.eq_ignore_ascii_case("https") {

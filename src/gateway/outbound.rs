@@ -23,8 +23,8 @@ use crate::transport::{PeerWatch, Source, eventsource, htmlfile, jsonp, xhr};
 
 /// Attaches a receiver to its session, new or old, and answers with its frames.
 ///
-/// What can be done when the request comes is done at once, and then nothing of it is kept. Only
-/// what has to wait becomes a future.
+/// Work that needs no wait is done when the request comes, and then nothing of the request is kept.
+/// Only waits become futures.
 pub(super) fn answer<B>(
     endpoint: &Arc<Endpoint>,
     request: Request<B>,
@@ -78,7 +78,7 @@ fn attach(
     form: Form,
     decoration: Decoration,
 ) -> Answer {
-    let watch = parts.extensions.remove::<PeerWatch>();
+    let watch = parts.extensions.remove::<PeerWatch>().map(|watch| watch.of(parts.version));
     let lookup: Result<_, NotMade<Refusal>> =
         endpoint.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, form.name(), &endpoint.config)?;
@@ -106,7 +106,7 @@ fn attach(
     frames(source, form, endpoint.config.response_limit, decoration)
 }
 
-/// Another receiver is attached: this one waits a moment for it to go.
+/// Another receiver is attached: the new receiver waits a moment for it to go.
 fn wait_to_attach(
     endpoint: &Arc<Endpoint>,
     session: Arc<Shared>,
@@ -136,7 +136,7 @@ fn attached(endpoint: &Endpoint, receiver: Receiver, watch: Option<PeerWatch>) -
 }
 
 /// A stream is answered at once, and its frames are the body's. A poll is answered with its first
-/// frame, and its future keeps nothing but what it needs for that.
+/// frame, and its future keeps nothing that it doesn't need for that.
 fn frames(source: Source, form: Form, limit: usize, decoration: Decoration) -> Answer {
     let stream = match form {
         Form::Xhr { wait } => {
@@ -157,7 +157,7 @@ fn frames(source: Source, form: Form, limit: usize, decoration: Decoration) -> A
 /// How a request asks for its frames.
 enum Form {
     Xhr {
-        /// The longest time that the client waits for its answer, if it says one.
+        /// How long the client is willing to wait, if its query says so.
         wait: Option<Duration>,
     },
     XhrStreaming,
@@ -236,8 +236,8 @@ mod tests {
         assert_eq!(gateway.sessions(), 0);
     }
 
-    /// A client heard `o`, told another one of it, and that one's message to all was published
-    /// before the first one's handler had joined the topic: it ran in a task that had not begun.
+    /// Client A heard `o` and told client B. B's message to all was published before A's handler
+    /// had joined the topic: that handler's task had not begun to run.
     #[tokio::test(start_paused = true)]
     async fn a_handler_has_joined_its_topics_when_the_client_hears_of_the_session() {
         let hub = crate::hub::Hub::new();
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(poll(&gateway).await, "a[\"for all who are here\"]\n");
     }
 
-    /// A gateway of polls has one parked for each of its clients: a future that also had room for a
+    /// A gateway of polls parks a future for each of its clients. A future that also had room for a
     /// wait to attach, for a body and for a second transport was 1,080 bytes.
     #[tokio::test(start_paused = true)]
     async fn a_parked_poll_is_small() {

@@ -10,7 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 ///
 /// One segment or more, each after a slash, and no slash at the end. It is compared with the raw
 /// path of a request, segment by segment and case-sensitively, so it is written as browsers send
-/// it: what is not plain ASCII is percent-encoded.
+/// it: characters outside ASCII are percent-encoded.
 ///
 /// ```
 /// use sockeye::Prefix;
@@ -31,8 +31,8 @@ impl Prefix {
         &self.0
     }
 
-    /// What follows this prefix in a request's raw path: empty, or `/` and more. `None` for a path
-    /// that isn't below it, such as `/echofoo` for `/echo`.
+    /// The rest of a request's raw path after this prefix: empty, or `/` and more. `None` for a
+    /// path that isn't below it, such as `/echofoo` for `/echo`.
     pub(crate) fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(&*self.0).filter(|below| below.is_empty() || below.starts_with('/'))
     }
@@ -55,8 +55,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// A text that is no [`Prefix`]. The message tells what is wrong with it, and what to write
-/// instead.
+/// A text that is no [`Prefix`]. The message tells the mistake and its remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct PrefixError {
     prefix: Box<str>,

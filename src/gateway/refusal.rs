@@ -1,4 +1,4 @@
-//! Why a request is not served, and what its sender is told.
+//! Reasons to refuse a request, and the answers that tell them.
 
 use std::time::Duration;
 
@@ -78,8 +78,7 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Payload(error) if error.is_limit() => StatusCode::PAYLOAD_TOO_LARGE,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            // 500 is what the protocol wants for these two (SockJS 0.3.3, xhr_send and callback
-            // names).
+            // The protocol wants 500 for these two (SockJS 0.3.3, xhr_send and callback names).
             Self::Payload(_) | Self::Callback(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TooManySessions { .. }
             | Self::MemoryShort

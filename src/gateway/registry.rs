@@ -1,15 +1,16 @@
-//! Which sessions an endpoint has, and which it had a moment ago.
+//! The sessions of an endpoint: looked up, entered, expired and removed.
 
+mod deadlines;
 mod memory;
 mod tasks;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
 
+use self::deadlines::{Deadlines, Ticket};
 pub(crate) use self::memory::Memory;
 use self::tasks::Tasks;
 use crate::budget::Budget;
@@ -20,10 +21,10 @@ use crate::session::{Owner, Receiver, SessionId, Shared};
 /// All live sessions of one endpoint.
 ///
 /// Sessions of HTTP transports are found by the session segment of the URL. WebSocket sessions are
-/// found by nobody (two sockets may carry the same segment, SockJS 0.3.3, WebSocket) and stand here
+/// never looked up (two sockets may carry the same segment, SockJS 0.3.3, WebSocket) and stand here
 /// so that limits count them.
 pub(crate) struct Registry {
-    // Held for look-ups and entries only. Order: registry before session.
+    // Held for look-ups and entries only. Lock order: registry before session.
     tables: Mutex<Tables>,
     sessions: usize,
     budget: Budget,
@@ -33,35 +34,24 @@ pub(crate) struct Registry {
 struct Tables {
     by_segment: HashMap<Arc<str>, Entry>,
     sockets: HashMap<SessionId, Arc<Shared>>,
-    /// Dates to look at sessions that had no receiver, one a session at the most: a client that
-    /// polls a thousand times a second must not leave five thousand dates behind. The date is early
-    /// when the session was used since; then it gets a new one.
-    dates: BinaryHeap<Reverse<Date>>,
-    next_ticket: u64,
+    deadlines: Deadlines,
     memory: Memory,
     tasks: Tasks,
 }
 
 struct Entry {
     session: Arc<Shared>,
-    /// The date that stands for this session, if any.
-    ticket: Option<u64>,
+    /// The deadline that stands for this session, if any.
+    ticket: Option<Ticket>,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Date {
-    at: Instant,
-    ticket: u64,
-    segment: Arc<str>,
-}
-
-/// What a session segment stands for.
+/// The meaning of a session segment.
 pub(crate) enum Lookup {
     /// A session that lives, or has closed a moment ago.
     Found(Arc<Shared>),
     /// It ended; this was its reason. The segment is free from now on.
     Ended(CloseReason),
-    /// Made just now, and attached to before anybody else could find it.
+    /// Made just now, and attached before any other request could find it.
     Created(Receiver),
 }
 
@@ -69,7 +59,7 @@ pub(crate) enum Lookup {
 #[derive(Debug)]
 pub(crate) enum NotMade<E> {
     NoRoom(NoRoom),
-    /// By what was to make it.
+    /// The closure that makes sessions refused.
     Refused(E),
 }
 
@@ -93,8 +83,8 @@ impl Registry {
         self.lock().by_segment.get(segment).map(|entry| Arc::clone(&entry.session))
     }
 
-    /// The session of an HTTP transport, for a receiver: one that has ended is answered once, an
-    /// unknown one is made.
+    /// The session of an HTTP transport, for a receiver. An ended session is told once; an unknown
+    /// session is created.
     pub(crate) fn find_or_create<E>(
         self: &Arc<Self>,
         segment: &str,
@@ -114,7 +104,7 @@ impl Registry {
             .by_segment
             .insert(segment, Entry { session: Arc::clone(receiver.session()), ticket: None });
         tables.tasks.runtime = Some(Handle::current());
-        // What an earlier runtime has left behind is looked after by this one.
+        // This runtime takes over the deadlines that an earlier one left behind.
         self.staff(tables);
         Ok(Lookup::Created(receiver))
     }
@@ -132,8 +122,8 @@ impl Registry {
         Ok(session)
     }
 
-    /// Forgets a session that has ended, whether the thread on which it ended has come to
-    /// [`remove`](Self::remove) it yet or not: its end is being told, and the segment is free.
+    /// Forgets an ended session, whether the thread that ended it has called
+    /// [`remove`](Self::remove) yet or not: its end is being told, and the segment is free.
     pub(crate) fn forget(&self, session: &Arc<Shared>) {
         let Some(segment) = session.segment() else { return };
         let mut tables = self.lock();
@@ -159,13 +149,7 @@ impl Registry {
             return;
         }
         let at = at.min(clock::now() + session.look_delay());
-        tables.next_ticket += 1;
-        entry.ticket = Some(tables.next_ticket);
-        tables.dates.push(Reverse(Date {
-            at,
-            ticket: tables.next_ticket,
-            segment: Arc::clone(segment),
-        }));
+        entry.ticket = Some(tables.deadlines.enter(Arc::clone(segment), at));
         self.staff(guard);
     }
 
@@ -184,7 +168,7 @@ impl Registry {
         }
     }
 
-    /// Ends sessions whose clients did not come back, or take nothing of a closed one.
+    /// Ends sessions whose clients did not come back, and closed ones whose clients take nothing.
     fn expire_due(self: &Arc<Self>, now: Instant) {
         for session in self.due(now) {
             if session.expire(now) {
@@ -198,10 +182,9 @@ impl Registry {
     fn due(&self, now: Instant) -> Vec<Arc<Shared>> {
         let mut tables = self.lock();
         let mut due = Vec::new();
-        while tables.dates.peek().is_some_and(|Reverse(date)| date.at <= now) {
-            let Some(Reverse(date)) = tables.dates.pop() else { break };
-            if let Some(entry) = tables.by_segment.get_mut(&date.segment)
-                && entry.ticket == Some(date.ticket)
+        while let Some((segment, ticket)) = tables.deadlines.pop(now) {
+            if let Some(entry) = tables.by_segment.get_mut(&segment)
+                && entry.ticket == Some(ticket)
             {
                 entry.ticket = None;
                 due.push(Arc::clone(&entry.session));

@@ -17,10 +17,10 @@ use crate::transport::PeerWatch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// Takes from a request what its session shall know of it.
+/// Takes from a request the facts that its session keeps.
 ///
-/// Header values are copied: those of hyper are slices of the connection's read buffer, and one of
-/// them would keep its 8 KiB.
+/// Header values are copied: hyper's are slices of the connection's read buffer, and a slice would
+/// keep its 8 KiB.
 ///
 /// # Errors
 ///

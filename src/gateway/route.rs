@@ -2,7 +2,7 @@
 
 use http::Method;
 
-/// What a request below a prefix asks for (SockJS 0.3.3, URLs).
+/// The route of a request below a prefix (SockJS 0.3.3, URLs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
     Greeting,
@@ -47,7 +47,7 @@ pub(crate) enum NoRoute {
 /// Finds the route of a request. `below` is the raw path after the prefix, without the query:
 /// empty, or `/` and more.
 ///
-/// The path must not have been normalised: `//`, `/./` and `%20` mean what they are.
+/// The path must not have been normalised: `//`, `/./` and `%20` are taken literally.
 pub(crate) fn route<'p>(method: &Method, below: &'p str) -> Result<Route<'p>, NoRoute> {
     let (methods, route) = find(below).ok_or(NoRoute::NotFound)?;
     let Methods { answered, preflight, allow } = methods;
@@ -66,8 +66,8 @@ struct Methods {
     allow: &'static str,
 }
 
-/// HEAD is answered for pages only. Elsewhere it would open a session, or take the messages of one,
-/// and show them to nobody.
+/// HEAD is answered for pages only. Elsewhere it would open a session, or take a session's messages
+/// without delivering them.
 const PAGE: Methods =
     Methods { answered: &[Method::GET, Method::HEAD], preflight: false, allow: "GET" };
 const INFO: Methods =
@@ -276,7 +276,7 @@ mod tests {
         }
     }
 
-    /// SockJS 0.3.3, iframe page: the names that are one, and those that aren't.
+    /// SockJS 0.3.3, iframe page: names that match, and names that don't.
     #[test]
     fn iframe_names() {
         for name in [

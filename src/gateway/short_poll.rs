@@ -9,10 +9,10 @@ pub(super) fn wait(query: Option<&str>) -> Result<Option<Duration>, WaitError> {
     else {
         return Ok(None);
     };
-    // Longer than anybody waits, and short enough to be added to any date.
+    // Longer than any client waits, and short enough to be added to any instant.
     const LONGEST: f64 = 1e9;
     let seconds: f64 = seconds.parse().map_err(|_| WaitError)?;
-    // What is no number compares as neither.
+    // NaN is neither above nor below 0.
     if seconds >= 0.0 {
         Ok(Some(Duration::from_secs_f64(seconds.min(LONGEST))))
     } else {
@@ -20,7 +20,7 @@ pub(super) fn wait(query: Option<&str>) -> Result<Option<Duration>, WaitError> {
     }
 }
 
-/// What was asked for is no time.
+/// The query's value is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"sockeye_wait\" must be a number of seconds, 0 or more.\n")]
 pub(super) struct WaitError;

@@ -30,14 +30,14 @@ use crate::transport::{Patience, PeerWatch, WatchedStream};
 /// `DataOutputStream.writeUTF` and `DataInputStream.readUTF`.
 ///
 /// Each record is a message, each message a record: two bytes of length, big-endian, and the text
-/// in modified UTF-8 (as UTF-8, but U+0000 takes two bytes, and what is above U+FFFF six). Nothing
-/// else is on the wire; what the records say is the handler's affair. Half of a surrogate pair,
-/// which Java can send and text can't hold, arrives as U+FFFD. A message of more than 65,535
+/// in modified UTF-8 (as UTF-8, but U+0000 takes two bytes, and characters above U+FFFF take six).
+/// Nothing else is on the wire; the records' meaning is the handler's affair. Half of a surrogate
+/// pair, which Java can send and text can't hold, arrives as U+FFFD. A message of more than 65,535
 /// encoded bytes is refused with [`SendError::TooLarge`](crate::SendError::TooLarge). No wire
 /// reason tells a client why its session ends: it sees FIN.
 ///
-/// A client that shuts down its sending side only is taken for gone, but what the application had
-/// queued by then still reaches it.
+/// A client that shuts down its sending side only is taken for gone, but messages that the
+/// application had queued by then still reach it.
 ///
 /// ```no_run
 /// use sockeye::{Session, TcpEndpoint};
@@ -83,20 +83,20 @@ pub struct TcpConfig {
     pub inbound_messages: usize,
     /// The same in bytes. Default: 1 MiB.
     pub inbound_bytes: usize,
-    /// How fast a client may send; one that is faster is read no further, for as long as it is
-    /// ahead. Default: as fast as it can.
+    /// How fast a client may send. A faster client is not read while it is ahead of its rate.
+    /// Default: as fast as it can.
     pub inbound_rate: Option<Rate>,
     /// Messages of the application that wait for the client. When they are this many,
     /// [`send`](crate::Session::send) waits and [`try_send`](crate::Session::try_send) says `Full`.
-    /// An empty queue takes one, also when this is 0. Default: 1,024.
+    /// An empty queue takes a message also when this is 0. Default: 1,024.
     pub outbound_messages: usize,
     /// The same in bytes. A message that is larger by itself is `TooLarge`, also for an empty
     /// queue; with 0 so is each that isn't empty. Default: 1 MiB.
     pub outbound_bytes: usize,
     /// Keys of which the newest message is kept while the outbound queue is full, for publications
     /// of which only the newest counts ([`WhenFull::Latest`](crate::hub::WhenFull::Latest));
-    /// together they hold at most `outbound_bytes`. What is more is dropped, and its publisher
-    /// told. Default: 256.
+    /// together they hold at most `outbound_bytes`. Messages beyond that are dropped, and their
+    /// publishers told. Default: 256.
     pub outbound_keys: usize,
     /// How long the first record may take to arrive; then the session closes with 1008 "no record
     /// in time". Default: 10 s.
@@ -112,22 +112,22 @@ pub struct TcpConfig {
     /// slowly". 0 asks for no rate. Default: 1,024.
     pub least_rate: usize,
     /// How long a connection that [`listen`](TcpEndpoint::listen) has accepted is silent before the
-    /// system probes whether its other end is still there (TCP keepalive). One that acknowledges
-    /// neither probes nor data is given up a little after `write_timeout` (Linux; elsewhere when
-    /// the system thinks fit), and its session ends with 1002. Default: 25 s.
+    /// system probes whether its other end is still there (TCP keepalive). A connection that
+    /// acknowledges neither probes nor data is aborted a little after `write_timeout` (Linux;
+    /// elsewhere when the system decides), and its session ends with 1002. Default: 25 s.
     pub keepalive_delay: Duration,
     /// How many bytes the system keeps for a client before they are sent (`TCP_NOTSENT_LOWAT`,
-    /// Linux and Android; elsewhere the system decides). What it keeps is behind the session's own
-    /// queue, can't be counted when the client goes, and is up to 4 MB by default for a client that
-    /// does not read. 0 leaves it to the system. Default: 64 KiB.
+    /// Linux and Android; elsewhere the system decides). These bytes are behind the session's own
+    /// queue and can't be counted when the client goes; by default they are up to 4 MB for a client
+    /// that does not read. 0 leaves it to the system. Default: 64 KiB.
     pub unsent_bytes: u32,
-    /// How long a closed session waits for a client that takes nothing, an ended connection for
-    /// each step in which the last bytes leave and for the client's own end, and how long what a
-    /// client had sent is read on when it is gone. Default: 5 s.
+    /// How long a closed session waits for a client that takes nothing, how long an ended
+    /// connection waits for each step in which the last bytes leave and for the client's own end,
+    /// and how long a gone client's bytes are read on. Default: 5 s.
     pub linger: Duration,
-    /// Live sessions; one more connection is closed at once. Default: 100,000.
+    /// Live sessions; a further connection is closed at once. Default: 100,000.
     pub sessions: usize,
-    /// What counts the memory that sessions hold, and limits it for all together. Default:
+    /// The memory budget of the sessions, which they may share with other endpoints. Default:
     /// [`Budget::process`].
     pub budget: Budget,
 }
@@ -196,8 +196,8 @@ impl TcpEndpoint {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Accepts connections and serves each in a task of its own, for ever: whatever makes accepting
-    /// fail passes.
+    /// Accepts connections and serves each in a task of its own, forever: causes of a failed accept
+    /// pass.
     ///
     /// # Cancel safety
     ///
@@ -214,8 +214,8 @@ impl TcpEndpoint {
                     tracing::debug!(%error, "a TCP connection was gone before its accept");
                 }
                 Err(error) => {
-                    // Out of file descriptors or memory: what waits keeps, and trying again at once
-                    // would only spin.
+                    // Out of file descriptors or memory: waiting connections keep, and trying again
+                    // at once would only spin.
                     tracing::warn!(%error, ?pause, "cannot accept TCP connections now; `ulimit -n` sets how many files may be open");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -295,7 +295,7 @@ impl TcpEndpoint {
         // ms.
         stream.set_nodelay(true)?;
         // This wire has no heartbeats: without probes a client whose power went would keep its
-        // session for ever.
+        // session forever.
         let TcpConfig { keepalive_delay, write_timeout, unsent_bytes, .. } = self.inner.config;
         let socket = SockRef::from(stream);
         let quiet = keepalive_delay.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE);
@@ -324,7 +324,7 @@ impl fmt::Debug for TcpEndpoint {
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-/// What Linux takes; it would refuse other values, and with them every connection.
+/// The values that Linux takes; it would refuse others, and every connection with them.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
 const LONGEST_KEEPALIVE: Duration = Duration::from_secs(32_767);
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -347,7 +347,7 @@ impl TcpConfig {
             payloads: 1,
             heartbeat_delay: NO_HEARTBEATS,
             disconnect_delay: self.linger.min(LONGEST_DELAY),
-            // Nobody is pinged here.
+            // TCP clients are not pinged.
             pong_timeout: NO_HEARTBEATS,
             write_timeout: self.write_timeout.min(LONGEST_DELAY),
             least_rate: self.least_rate,
@@ -400,7 +400,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// What the kernel keeps for a client that does not read is beyond the session's limits.
+    /// Bytes that the kernel keeps for a client that does not read are beyond the session's limits.
     #[tokio::test]
     async fn the_kernel_keeps_as_much_as_was_said() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -77,8 +77,8 @@ struct Start {
 }
 
 impl Start {
-    /// The session gets a task of its own: the one that waited for the upgrade still holds what
-    /// hyper left there.
+    /// The session gets a task of its own: the task that waited for the upgrade still holds hyper's
+    /// leftovers.
     fn on(self, upgraded: Upgraded) {
         let Self { receiver, application, framing, settings } = self;
         match bare(upgraded) {
@@ -110,7 +110,7 @@ impl Start {
     }
 }
 
-/// The bare connection, and what was read of it already: without what hyper has around it.
+/// The bare connection, without hyper's wrappers, and the bytes already read from it.
 fn bare(upgraded: Upgraded) -> Result<(WatchedStream, Vec<u8>), Upgraded> {
     let (stream, read) = match take::<WatchedStream>(upgraded) {
         Ok(taken) => taken,
@@ -120,14 +120,14 @@ fn bare(upgraded: Upgraded) -> Result<(WatchedStream, Vec<u8>), Upgraded> {
         }
     };
     // A frame is worth sending by itself, and an answer to it may be 40 ms away if it waits for an
-    // acknowledgement. The server should have said so for all its connections; an error means that
-    // this one is gone, which reading it tells.
+    // acknowledgement. The server should have set this for all its connections. An error means that
+    // the connection is gone, which reading it tells.
     let _ = stream.set_nodelay();
     // Copied: even an empty slice of hyper's read buffer keeps all of it.
     Ok((stream, read.to_vec()))
 }
 
-/// The connection and what was read of it, if it is of this type.
+/// The connection and the bytes already read from it, if it is of this type.
 fn take<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     upgraded: Upgraded,
 ) -> Result<(S, Bytes), Upgraded> {
@@ -135,8 +135,7 @@ fn take<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         Ok(UpgradedParts { io, read_buf, .. }) => return Ok((io.into_inner(), read_buf)),
         Err(upgraded) => upgraded,
     };
-    // What finds out first which HTTP a client speaks, as `axum::serve` does, puts one more layer
-    // around it.
+    // A server that first detects the client's HTTP version, as `axum::serve` does, adds a layer.
     let auto::upgrade::Parts { io, read_buf, .. } =
         auto::upgrade::downcast::<TokioIo<S>>(upgraded)?;
     Ok((io.into_inner(), read_buf))
@@ -159,7 +158,7 @@ fn accept_key(request: &HeaderMap) -> Result<HeaderValue, Refusal> {
         return Err(Refusal::WebSocketVersion);
     }
     let key = request.get(header::SEC_WEBSOCKET_KEY).ok_or(Refusal::NoWebSocketKey)?;
-    // What is derived is base64, which a header value takes.
+    // The derived key is base64, which a header value takes.
     HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| Refusal::NoWebSocketKey)
 }
 

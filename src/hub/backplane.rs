@@ -1,4 +1,4 @@
-//! What joins hubs, in one process or in many.
+//! Backplanes, which join hubs in one process or in many.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -7,25 +7,25 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::{Delivery, Inlet};
 use crate::{Message, SessionId};
 
-/// Joins hubs: what is published in one of them reaches the subscribers in all.
+/// Joins hubs: a message published in any of them reaches the subscribers in all.
 ///
-/// A hub hands every publication to its backplane, and its own subscribers too are served only by
-/// what the backplane gives back through the [`Inlet`]. So it is the backplane that decides on the
-/// order, and a hub can't hear its own words twice.
+/// A hub hands every publication to its backplane, and its own subscribers too are served only when
+/// the backplane gives it back through the [`Inlet`]. So the backplane decides on the order, and no
+/// hub delivers its own publication twice.
 ///
 /// An implementation that spans processes delivers to the inlets of its own process in
-/// [`publish`](Self::publish), queues for the others, and delivers what it hears from them. The
-/// order of a topic is then that of its choosing: each publisher's own order is the least that
-/// subscribers rely on.
+/// [`publish`](Self::publish), queues for the others, and delivers publications that it hears from
+/// them. It then chooses the order of a topic; at the least it keeps each publisher's own order, on
+/// which subscribers rely.
 pub trait Backplane: Send + Sync + 'static {
-    /// A hub comes, which wants all publications until it is gone. One that was handed over before
-    /// `attach` returned may be left out.
+    /// Attaches a hub, which wants all publications until it is gone. A publication handed over
+    /// before `attach` returned may be left out.
     fn attach(&self, inlet: Inlet);
 
-    /// Hands a publication to every hub, once each, and tells what became of it in this process.
+    /// Hands a publication to every hub, once each, and tells its outcome in this process.
     ///
     /// It is called by application code that doesn't wait: a backplane that can't send at once
-    /// queues, within limits, and counts and logs what it has to drop.
+    /// queues, within limits, and counts and logs publications that it has to drop.
     fn publish(&self, publication: &Publication) -> Delivery;
 
     /// A topic has its first subscriber in a hub. For backplanes that send a topic only where
@@ -51,13 +51,13 @@ pub struct Publication {
     pub topic: Arc<str>,
     /// The message.
     pub message: Message,
-    /// The one session that is not to get it, wherever it is.
+    /// The session that must not get it, wherever that session is.
     pub except: Option<SessionId>,
-    /// What becomes of it for subscribers that have no room.
+    /// How it treats subscribers that have no room.
     pub when_full: WhenFull,
 }
 
-/// What becomes of a publication for a subscriber whose outbound queue has no room for it.
+/// How a publication treats a subscriber whose outbound queue has no room for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
@@ -67,10 +67,10 @@ pub enum WhenFull {
     /// This message is dropped for this subscriber, and counted.
     Drop,
     /// Only the newest message of this key counts: it waits until the subscriber has room, unless a
-    /// newer one of the key comes before. The subscriber then gets what waited in the order in
-    /// which it was published. How many keys wait is bounded by
-    /// [`outbound_keys`](crate::EndpointConfig::outbound_keys). A key is one among those of its
-    /// topic.
+    /// newer message of the key comes first. The subscriber then gets the waiting messages in the
+    /// order of publication. How many keys wait is bounded by
+    /// [`outbound_keys`](crate::EndpointConfig::outbound_keys). Keys of different topics are
+    /// different keys.
     Latest(Arc<str>),
 }
 
@@ -81,8 +81,8 @@ pub enum WhenFull {
 /// The subscribers of a topic get its messages in the same order, in all the hubs.
 #[derive(Debug)]
 pub struct Local {
-    // Held, shared, while hubs are served: `attach` thereby waits for what is on its way. It comes
-    // before all locks of the hubs.
+    // Held, shared, while hubs are served: `attach` thereby waits for publications on their way.
+    // Lock order: before all locks of the hubs.
     inlets: RwLock<Vec<Inlet>>,
     // A topic's publications go through these doors one at a time, so that two hubs can't get them
     // in different orders. A hundred doors instead of one, so that topics rarely wait for each
@@ -119,7 +119,7 @@ impl Backplane for Local {
 
     fn publish(&self, publication: &Publication) -> Delivery {
         let inlets = self.inlets.read().unwrap_or_else(PoisonError::into_inner);
-        // One hub has an order of its own.
+        // A single hub has an order of its own.
         let several = inlets.len() > 1;
         let _turn = several
             .then(|| self.door(&publication.topic).lock().unwrap_or_else(PoisonError::into_inner));

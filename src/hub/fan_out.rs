@@ -12,7 +12,7 @@ use super::{Backplane, Publication, WhenFull};
 use crate::session::Kept;
 use crate::{CloseReason, Message, Sender, TrySendError};
 
-/// What became of a publication, as far as this process knows.
+/// The outcome of a publication, as far as this process knows.
 ///
 /// Subscribers in other processes are counted where they are: by the hub that serves them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub struct Delivery {
     /// Subscribers that had no room for it, and stay ([`WhenFull::Drop`], or more keys than are
     /// kept).
     pub dropped: usize,
-    /// Earlier messages that this one has replaced as the newest of its key: subscribers had been
-    /// reached by them, and will never get them.
+    /// Earlier messages that this message has replaced as the newest of its key: they counted as
+    /// reached, and are never delivered.
     pub replaced: usize,
 }
 
@@ -71,7 +71,7 @@ impl fmt::Debug for Inlet {
     }
 }
 
-/// What all clones of a hub share.
+/// State that all clones of a hub share.
 #[derive(Default)]
 pub(super) struct Topics {
     // Held for one look-up, never while a topic's subscribers are locked or served: a large topic
@@ -84,13 +84,13 @@ pub(super) struct Topics {
 /// The subscribers of one topic in this hub.
 pub(super) struct OpenTopic {
     pub(super) name: Arc<str>,
-    // Held while a message is handed to all subscribers: that is what gives them the same order.
-    // Each session's own lock is taken inside this one, never the other way round.
+    // Held while a message is handed to all subscribers: this gives them the same order. Each
+    // session's own lock is taken inside this lock, never the other way round.
     subscribers: Mutex<Subscribers>,
 }
 
 impl Topics {
-    /// The open topic of that name, made anew where there is none but a `retired` one.
+    /// The open topic of that name, made anew when there is none or only a `retired` one.
     pub(super) fn open(
         &self,
         name: &Arc<str>,

@@ -22,12 +22,13 @@ use crate::{Message, Sender};
 
 /// Topics and the sessions that subscribe to them; cheap to clone, all clones are the same hub.
 ///
-/// A message is encoded once, however many sessions it goes to. A session that cannot take one
-/// because its outbound queue is full is closed with [`CloseReason::SLOW_CONSUMER`] and counted,
-/// unless its publisher wants something else ([`Topic::when_full`]): one client that does not read
-/// costs the others nothing. A message that is larger by itself than a session can take is counted
-/// and closes none. A publication takes the room that there is, also while a [`send`](Sender::send)
-/// of the application waits for more: a session that has room is never closed for want of it.
+/// A message is encoded once, however many sessions it goes to. A session that cannot take a
+/// message because its outbound queue is full is closed with [`CloseReason::SLOW_CONSUMER`] and
+/// counted, unless its publisher chose otherwise ([`Topic::when_full`]): a client that does not
+/// read costs the others nothing. A message that is larger by itself than a session can take is
+/// counted and closes no session. A publication may take room ahead of a waiting
+/// [`send`](Sender::send) of the application: a session that has room is never closed as a slow
+/// consumer.
 ///
 /// ```
 /// use sockeye::{Session, hub::Hub};
@@ -43,9 +44,9 @@ use crate::{Message, Sender};
 ///
 /// # Ordering
 ///
-/// All subscribers of a topic get its messages in the same order, and those of one publisher in the
-/// order in which it published them. Topics know nothing of each other's order. Across hubs the
-/// order is the [`Backplane`]'s; [`Local`] keeps it.
+/// All subscribers of a topic get its messages in the same order, and those of each publisher in
+/// the order of publication. There is no order between topics. Across hubs the order is the
+/// [`Backplane`]'s; [`Local`] keeps it.
 #[derive(Clone)]
 pub struct Hub {
     topics: Arc<Topics>,
@@ -71,8 +72,8 @@ impl Hub {
         Topic { hub: self.clone(), name: name.into(), when_full: WhenFull::Close }
     }
 
-    /// Sends to one session as to a subscriber of a topic: if its outbound queue is full, it is
-    /// closed as a slow consumer.
+    /// Sends to one session as to a subscriber of a topic: a session whose outbound queue is full
+    /// is closed as a slow consumer.
     ///
     /// Returns whether the session took the message.
     pub fn send_to(&self, sender: &Sender, message: impl Into<Message>) -> bool {
@@ -95,8 +96,8 @@ impl Hub {
         self.topics.slow.total()
     }
 
-    /// How many times a message did not reach a subscriber of this hub, for whatever reason, or was
-    /// replaced by a newer one before it did.
+    /// How many times a message did not reach a subscriber of this hub, for any reason, or was
+    /// replaced by a newer message before.
     pub fn undelivered(&self) -> u64 {
         self.topics.undelivered.load(Ordering::Relaxed)
     }

@@ -11,7 +11,7 @@ pub(super) struct SlowConsumers {
     report: Tally<Slow>,
 }
 
-/// One of them, and the topic that it subscribed to, if it was one.
+/// An example session, and the topic that it subscribed to, if any.
 struct Slow {
     session: SessionId,
     topic: Option<Arc<str>>,
@@ -36,7 +36,7 @@ impl Default for SlowConsumers {
 }
 
 impl SlowConsumers {
-    /// Counts sessions that were closed, one of which is `session`.
+    /// Counts sessions that were closed, `session` among them.
     pub(super) fn closed(&self, count: u64, session: SessionId, topic: Option<&str>) {
         self.total.fetch_add(count, Ordering::Relaxed);
         self.report.add(count, Slow { session, topic: topic.map(Into::into) });

@@ -34,8 +34,8 @@ impl Subscribers {
         Some(key)
     }
 
-    /// Removes the subscriber with that key, which must be there; true when it was the last one,
-    /// and no other can come.
+    /// Removes the subscriber with that key, which must be there; true when it was the last
+    /// subscriber, and no other can come.
     pub(super) fn remove(&mut self, key: usize) -> (Sender, bool) {
         let place = self.places.remove(key);
         let subscriber = self.senders.swap_remove(place);

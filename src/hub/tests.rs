@@ -9,7 +9,7 @@ fn subscriber(topic: &Topic) -> (Subscription, Session, Client) {
     (topic.subscribe(session.sender()), session, client)
 }
 
-/// A session that takes one message and then is full until its client reads.
+/// A session whose queue is full after one message, until its client reads.
 fn narrow() -> (Session, Client) {
     let mut limits = limits();
     limits.outbound = QueueLimit { messages: 1, bytes: 1 << 20 };
@@ -79,8 +79,8 @@ async fn who_does_not_read_is_closed_and_disturbs_nobody() {
     );
 }
 
-/// A publication over `outbound_bytes` used to be taken by an empty queue; the next one then found
-/// no room, and closed a session that had kept up with five bytes.
+/// A publication over `outbound_bytes` used to be taken by an empty queue; the next publication, of
+/// five bytes, then found no room and closed a session that had kept up.
 #[tokio::test(start_paused = true)]
 async fn a_message_larger_than_a_queue_closes_nobody() {
     let hub = Hub::new();
@@ -130,7 +130,7 @@ async fn a_session_that_has_room_is_not_closed_because_a_sender_waits() {
     large.await.expect("no panic").expect("it was sent");
 }
 
-/// Positions on a map, say: to miss one is nothing, to be closed for it would be much.
+/// Positions on a map, say: a missed position matters little, a closed session much.
 #[tokio::test(start_paused = true)]
 async fn a_topic_may_drop_what_finds_no_room() {
     let hub = Hub::new();
@@ -147,7 +147,7 @@ async fn a_topic_may_drop_what_finds_no_room() {
     assert_eq!((hub.slow_consumers(), hub.undelivered()), (0, 1));
 }
 
-/// Prices: who is behind wants the newest of each, and not the way there.
+/// Prices: a subscriber that is behind wants the newest price of each key, not the history.
 #[tokio::test(start_paused = true)]
 async fn a_topic_may_keep_only_the_newest_of_a_key() {
     let hub = Hub::new();
@@ -165,7 +165,7 @@ async fn a_topic_may_keep_only_the_newest_of_a_key() {
     assert_eq!(ann.hear_all().await, ["eur 1", "eur 2", "usd 1", "eur 3"]);
     assert_eq!((hub.slow_consumers(), hub.undelivered()), (0, 1));
 
-    // Nothing passes what waits; a message that may not be missed closes.
+    // No message passes waiting ones; a message that may not be missed closes the session.
     assert_eq!(topic.publish("plain"), delivery(2, 0));
     assert_eq!(topic.publish_latest("EUR", "eur 4"), delivery(2, 0));
     assert_eq!(topic.publish("plain again"), delivery(1, 1));
@@ -174,7 +174,7 @@ async fn a_topic_may_keep_only_the_newest_of_a_key() {
     assert_eq!(client.next().await, Err(CloseReason::SLOW_CONSUMER));
 }
 
-/// More keys than are kept: the new ones are dropped, and told.
+/// More keys than are kept: messages of new keys are dropped, and the publisher is told.
 #[tokio::test(start_paused = true)]
 async fn the_keys_that_wait_are_bounded() {
     let topic = Hub::new().topic("prices");
@@ -276,7 +276,7 @@ async fn ten_thousand_sessions_subscribe_hear_and_leave_in_any_order() {
 
 /// Sessions subscribe and leave on several threads while others publish: a publication must reach
 /// exactly those that are subscribed throughout, in one order, and the topic that becomes empty and
-/// full again must not lose anybody.
+/// full again must not lose a subscriber.
 #[test]
 fn subscribing_leaving_and_publishing_on_many_threads() {
     let hub = Hub::new();

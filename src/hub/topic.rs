@@ -16,8 +16,8 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// What becomes of a publication for subscribers that can't keep up; so it is for all that is
-    /// published through this handle and its clones. Default: [`WhenFull::Close`].
+    /// Sets how publications through this handle and its clones treat subscribers that can't keep
+    /// up. Default: [`WhenFull::Close`].
     ///
     /// ```
     /// use sockeye::hub::{Hub, WhenFull};
@@ -43,9 +43,9 @@ impl Topic {
     ///
     /// # Ordering
     ///
-    /// The subscriber gets everything that is published in this hub after `subscribe` has returned,
-    /// and nothing from before it was called. What other hubs publish reaches it as soon as the
-    /// backplane knows of the topic.
+    /// The subscriber gets every message published in this hub after `subscribe` has returned, and
+    /// none from before it was called. Messages of other hubs reach it as soon as the backplane
+    /// knows of the topic.
     pub fn subscribe(&self, sender: Sender) -> Subscription {
         let hub = self.hub.clone();
         let mut open = hub.topics.open(&self.name, None, &*hub.backplane);
@@ -69,14 +69,14 @@ impl Topic {
         self.send(message.into(), None, self.when_full.clone())
     }
 
-    /// Sends a message to every subscriber; one that has no room gets it later, or a newer one of
-    /// the same key ([`WhenFull::Latest`]).
+    /// Sends a message to every subscriber; a subscriber without room gets it later, or a newer
+    /// message of the same key ([`WhenFull::Latest`]).
     ///
     /// # Ordering
     ///
-    /// What a subscriber gets, it gets in the order in which it was published. While messages wait
-    /// for a subscriber nothing else finds room there: what is published with [`WhenFull::Close`]
-    /// then closes it.
+    /// A subscriber gets messages in the order of publication. While messages wait for a
+    /// subscriber, no other message finds room there: a publication with [`WhenFull::Close`] then
+    /// closes it.
     pub fn publish_latest(
         &self,
         key: impl Into<Arc<str>>,
@@ -85,7 +85,7 @@ impl Topic {
         self.send(message.into(), None, WhenFull::Latest(key.into()))
     }
 
-    /// Sends a message to every subscriber but one session, as a rule the one it came from.
+    /// Sends a message to every subscriber but one session, as a rule its sender.
     pub fn publish_except(&self, message: impl Into<Message>, except: SessionId) -> Delivery {
         self.send(message.into(), Some(except), self.when_full.clone())
     }

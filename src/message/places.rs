@@ -1,12 +1,12 @@
-//! In how many queues a message stands: what they share counts once.
+//! The number of queues in which a message stands: shared content counts once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The budget that counts the message, for good once it is set (upper half), whether the line is
 /// counted (one bit), and the queues of that budget in which it stands.
 ///
-/// Another budget's queues count it in full, and so does a queue that is its only holder: nobody
-/// can copy it meanwhile.
+/// Another budget's queues count it in full, and so does a queue that is its only holder: no other
+/// holder can copy it meanwhile.
 #[derive(Default)]
 pub(super) struct Places(AtomicU64);
 
@@ -18,7 +18,7 @@ fn id(state: u64) -> u64 {
 }
 
 impl Places {
-    /// One queue more; what is to be counted for it.
+    /// The message enters another queue; returns the bytes to count.
     pub(super) fn enter(&self, budget: u32, alone: bool, content: usize, line: usize) -> usize {
         let budget = u64::from(budget);
         let mut state = self.0.load(Ordering::Relaxed);
@@ -44,7 +44,7 @@ impl Places {
         self.0.load(Ordering::Relaxed) & COUNT
     }
 
-    /// One queue less; what is to be counted no more.
+    /// The message leaves a queue; returns the bytes to count no longer.
     pub(super) fn leave(&self, budget: u32, content: usize, line: usize) -> usize {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -74,7 +74,7 @@ mod tests {
     const HERE: u32 = 7;
     const THERE: u32 = 8;
 
-    /// What stands in queues is counted as `shown`, and when it has left them all as nothing.
+    /// A message in queues is counted as `shown`, and as nothing when it has left them all.
     fn counted(steps: &[(bool, u32)], shown: usize) {
         let places = Places::default();
         let mut queued: Vec<u32> = Vec::new();

@@ -9,7 +9,7 @@ use crate::escape::Escaped;
 /// Why a session ended: a code and a text, as the client's close event shows them (SockJS 0.3.3,
 /// close frames).
 ///
-/// Applications use 1000 and 3000 to 4999. The constants are the ones that Sockeye itself uses.
+/// Applications use 1000 and 3000 to 4999. The constants are those that Sockeye itself uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     code: u16,
@@ -19,7 +19,7 @@ pub struct CloseReason {
 impl CloseReason {
     /// 1000, the default of a session whose handler has returned.
     pub const NORMAL: Self = Self::fixed(1000, "Normal closure");
-    /// 1002, the transport was lost, or nobody came for the next poll within the disconnect delay.
+    /// 1002, the transport was lost, or the client sent no next poll within the disconnect delay.
     pub const INTERRUPTED: Self = Self::fixed(1002, "Connection interrupted");
     /// 1002, a WebSocket peer broke RFC 6455.
     pub const PROTOCOL_ERROR: Self = Self::fixed(1002, "Protocol error");
@@ -43,17 +43,19 @@ impl CloseReason {
     pub const NO_RECORD: Self = Self::fixed(1008, "no record in time");
     /// 1008, a WebSocket client began a message and did not end it within `message_timeout`.
     pub const MESSAGE_TIMEOUT: Self = Self::fixed(1008, "message did not arrive in time");
-    /// 1008, a WebSocket or TCP client took no bytes for `write_timeout`.
+    /// 1008, a client took no bytes for `write_timeout` while some waited for it, over WebSocket,
+    /// HTTP or TCP.
     pub const NOT_READING: Self = Self::fixed(1008, "the client does not read");
-    /// 1008, a WebSocket or TCP client took fewer bytes than `least_rate` asks for, on the average
-    /// of `write_timeout`, while more waited for it.
+    /// 1008, a client took fewer bytes than `least_rate` asks for while more waited for it: over
+    /// WebSocket and TCP on the average of `write_timeout`, over HTTP by `write_timeout` after the
+    /// time that its responses take at that rate.
     pub const TOO_SLOW: Self = Self::fixed(1008, "the client reads too slowly");
     /// 1013, the process was at its memory limit, and this session held the most
     /// ([`Budget`](crate::Budget)).
     pub const TOO_MUCH_HELD: Self = Self::fixed(1013, "too much memory held");
     /// 2010, answered to a second receiver of a session; the session itself goes on.
     pub const IN_USE: Self = Self::fixed(2010, "Another connection still open");
-    /// 3000, a WebSocket client sent what is no JSON array of strings.
+    /// 3000, a WebSocket client sent a text that is no JSON array of strings.
     pub const BROKEN_FRAMING: Self = Self::fixed(3000, "Broken framing.");
     /// 3000, a WebSocket peer gave no sign of life within `pong_timeout` of a ping.
     pub const NO_PONG: Self = Self::fixed(3000, "No response from heartbeat");
@@ -77,7 +79,7 @@ impl CloseReason {
         &self.reason
     }
 
-    /// What of the text a WebSocket close frame has room for: at most 123 bytes (RFC 6455, 5.5).
+    /// The part of the text that fits a WebSocket close frame: at most 123 bytes (RFC 6455, 5.5).
     pub fn short_reason(&self) -> &str {
         cut(&self.reason)
     }

@@ -1,4 +1,4 @@
-//! What goes from the server to a SockJS client.
+//! Frames from the server to a SockJS client.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ pub(crate) enum Frame {
     Heartbeat,
     /// `a["…"]` with one message: the bytes are shared by all sessions that send it.
     Message(Message),
-    /// `a["…","…"]`: what had been queued when a receiver came.
+    /// `a["…","…"]`: the messages that were queued before a receiver came.
     Messages(Vec<Message>),
     /// `c[code,"reason"]`: the end.
     Close(CloseReason),
@@ -48,11 +48,11 @@ impl Frame {
 
     /// The frame and a line end.
     ///
-    /// Binary messages have no form here: a session that carries none never queues one.
+    /// Binary messages have no form here: a session of this protocol never queues any.
     pub(crate) fn into_line(self) -> Bytes {
         match self {
-            // The only holder of a message gives its bytes away: they need no count of who shares
-            // them.
+            // The only holder of a message gives its bytes away: unshared bytes need no reference
+            // count.
             Self::Message(message) => message.into_line().unwrap_or_else(|| batch(&[])),
             frame => frame.line(),
         }

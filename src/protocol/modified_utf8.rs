@@ -1,11 +1,11 @@
-//! Modified UTF-8, and the records it stands in: what Java's `writeUTF` writes and `readUTF` reads.
+//! Modified UTF-8 and its records, as Java's `writeUTF` writes and `readUTF` reads them.
 //!
 //! A record is a length of two bytes, big-endian, and as many bytes of text. The text is UTF-8 but
 //! for two things: U+0000 is `C0 80`, and a character above U+FFFF stands as its two surrogates,
 //! three bytes each.
 //!
-//! What is read is exactly what a JDK reads, longer forms than needed included. Only a surrogate
-//! without its other half, which Java's strings may hold and text can't, becomes U+FFFD.
+//! The decoder reads exactly the bytes that a JDK reads, longer forms than needed included. Only a
+//! surrogate without its other half, which Java's strings may hold and text can't, becomes U+FFFD.
 
 use bytes::{Buf, BufMut, BytesMut};
 
@@ -57,7 +57,7 @@ fn put_surrogate(unit: u16, out: &mut BytesMut) {
     out.put_slice(&[0xE0 | high >> 4, 0x80 | (high & 0x0F) << 2 | low >> 6, 0x80 | low & 0x3F]);
 }
 
-/// Cuts what arrives into records, wherever the pieces end.
+/// Cuts arriving pieces into records, wherever the pieces end.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     bytes: BytesMut,
@@ -79,7 +79,7 @@ impl Records {
         self.bytes.extend_from_slice(piece);
     }
 
-    /// What is held of memory, in bytes.
+    /// The memory held, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.bytes.capacity()
     }
@@ -96,7 +96,7 @@ impl Records {
             return Ok(None);
         };
         let length = usize::from(u16::from_be_bytes(*prefix));
-        // Three bytes of a record hold one of UTF-8 at least, so this much can't be within the
+        // Three bytes of a record are at least one byte of UTF-8, so this much can't be within the
         // limit, and need not be kept till then.
         if length.div_ceil(3) > largest {
             return Err(RecordError::TooLarge);
@@ -203,7 +203,7 @@ mod tests {
         hex(digits).chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
     }
 
-    /// What a JDK writes and reads, as `crates/apps/tests/java/Vectors.java` has printed it.
+    /// Vectors that a JDK writes and reads, printed by `crates/apps/tests/java/Vectors.java`.
     #[test]
     fn a_jdk_agrees() {
         let mut lines = 0;

@@ -1,4 +1,4 @@
-//! What clients send: JSON to messages, within limits.
+//! Payloads from clients: JSON to messages, within limits.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visi
 
 use crate::message::Message;
 
-/// What one payload may hold.
+/// The limits of a payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PayloadLimits {
     /// Bytes of UTF-8 in one message.
@@ -70,8 +70,8 @@ pub(crate) fn parse(body: &[u8], limits: &PayloadLimits) -> Result<Vec<Message>,
 ///
 /// # Errors
 ///
-/// As [`parse`]; a second field `d` is [`PayloadError::Broken`], for dropping one of them would
-/// lose messages.
+/// As [`parse`]; a second field `d` is [`PayloadError::Broken`], because dropping either would lose
+/// messages.
 pub(crate) fn parse_form(
     body: &[u8],
     limits: &PayloadLimits,
@@ -156,7 +156,7 @@ fn deserialize(
     })
 }
 
-/// Tells JSON of another form from what is no JSON. Never recurses, however deep the text.
+/// Tells JSON of another form from text that is no JSON. Never recurses, however deep the text.
 fn diagnose(text: &str) -> PayloadError {
     match serde_json::from_str::<IgnoredAny>(text) {
         Err(_) => PayloadError::Broken,
@@ -165,8 +165,8 @@ fn diagnose(text: &str) -> PayloadError {
     }
 }
 
-/// Visits the payload. The limits hold while it is parsed, so that nothing is allocated for what is
-/// refused.
+/// Visits the payload. The limits hold while it is parsed, so that a refused payload allocates
+/// nothing.
 struct Payload<'a> {
     limits: &'a PayloadLimits,
     form: Form,
@@ -248,7 +248,7 @@ fn refuse<E: de::Error>(exceeded: &mut Option<PayloadError>, error: PayloadError
 /// sockjs-client escapes a lone surrogate so, and no Rust string can hold one.
 ///
 /// serde_json would take them in a string that it reads as bytes, but then it takes raw control
-/// characters as well. So the text is read strictly, and only what fails comes here.
+/// characters as well. So the text is read strictly, and only a text that fails comes here.
 fn repair_surrogates(text: &str) -> Option<String> {
     const ESCAPE: usize = r"\uD800".len();
     let mut repaired = String::new();
@@ -320,7 +320,7 @@ mod tests {
         Ok(messages.iter().map(|&message| message.to_owned()).collect())
     }
 
-    /// SockJS 0.3.3, xhr_send: what is taken.
+    /// SockJS 0.3.3, xhr_send: accepted payloads.
     #[test]
     fn a_body_is_an_array_of_strings() {
         assert_eq!(body("[]"), ok(&[]));

@@ -3,9 +3,9 @@
 
 /// Appends `text` as a JSON string, quotes included (SockJS 0.3.3, message frames).
 ///
-/// Escaped are what JSON demands, U+200C-200F, U+2028-202F, U+2060-206F, U+FFF0-FFFF, and, as two
-/// surrogates, all above U+FFFF; everything else leaves as UTF-8. Hexadecimal digits are
-/// lower-case.
+/// Escapes the characters that JSON demands, U+200C-200F, U+2028-202F, U+2060-206F, U+FFF0-FFFF,
+/// and, as two surrogates, all above U+FFFF; everything else leaves as UTF-8. Hexadecimal digits
+/// are lower-case.
 pub(crate) fn quote_into(text: &str, out: &mut Vec<u8>) {
     quote::<false>(text.as_bytes(), out);
 }
@@ -98,7 +98,7 @@ const fn is_special(byte: u8, escape_lt: bool) -> bool {
         | (escape_lt & (byte == b'<'))
 }
 
-/// What to write in place of a character, and how many bytes it had.
+/// The escape of a character, and how many bytes the character has.
 enum Escape {
     /// A backslash and this letter.
     Short(u8),

@@ -324,7 +324,7 @@ impl Core {
         if due && self.flight.is_empty() {
             self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
         } else if due {
-            self.end(CloseReason::NOT_READING, EndedBy::Gateway);
+            self.end(self.flight.blame(now), EndedBy::Gateway);
         }
         due
     }

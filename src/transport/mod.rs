@@ -45,7 +45,7 @@ pub(crate) enum Source {
 
 impl Source {
     pub(crate) fn session(receiver: Receiver, watch: Option<PeerWatch>) -> Self {
-        let connection = watch.as_ref().map(PeerWatch::connection);
+        let connection = watch.as_ref().and_then(PeerWatch::connection);
         Self::Session { receiver, gone: watch.map(PeerWatch::gone), connection }
     }
 

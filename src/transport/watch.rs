@@ -3,10 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use http::Version;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -20,13 +23,24 @@ use crate::session::Connection;
 /// by default it gives no answer at all to a client that closes its sending side right after the
 /// request. A server cures both: it serves a `WatchedStream` with `half_close(true)`, and puts its
 /// [`watch`](Self::watch) into the extensions of each request.
+///
+/// The watch also lets a session reset its connection when its client takes nothing of a response,
+/// or too little (`write_timeout`, `least_rate`), and when memory is full: hyper asks a response for
+/// nothing while its connection takes nothing. Without a watch, and over HTTP/2, where a connection
+/// carries other responses too, the session ends all the same, but its connection stays, with the
+/// bytes that wait in it, until the system gives it up: after `TCP_USER_TIMEOUT` on Linux, which is
+/// the server's to set.
 #[derive(Debug)]
 pub struct WatchedStream(Arc<TcpStream>);
 
 /// Tells receivers that the client has closed its sending side: a request extension, made by
 /// [`WatchedStream::watch`].
 #[derive(Clone)]
-pub struct PeerWatch(Arc<TcpStream>);
+pub struct PeerWatch {
+    stream: Arc<TcpStream>,
+    /// The connection carries other responses at the same time.
+    shared: bool,
+}
 
 impl WatchedStream {
     /// Takes a connection.
@@ -41,14 +55,19 @@ impl WatchedStream {
 
     /// What requests on this connection need as an extension.
     pub fn watch(&self) -> PeerWatch {
-        PeerWatch(Arc::clone(&self.0))
+        PeerWatch { stream: Arc::clone(&self.0), shared: false }
     }
 }
 
 impl PeerWatch {
-    /// For who wants to end the connection.
-    pub(super) fn connection(&self) -> Arc<dyn Connection> {
-        self.0.clone()
+    /// The same, for a request of this version.
+    pub(crate) fn of(self, version: Version) -> Self {
+        Self { shared: version >= Version::HTTP_2, ..self }
+    }
+
+    /// The connection, if it may be ended for the sake of one response.
+    pub(super) fn connection(&self) -> Option<Arc<dyn Connection>> {
+        (!self.shared).then(|| Arc::clone(&self.stream) as Arc<dyn Connection>)
     }
 
     /// Resolves when the client has closed its sending side, or the connection is broken.
@@ -57,11 +76,11 @@ impl PeerWatch {
             // Not ready by plain data, which may wait for long; only by the end of the read side.
             // (Urgent data would count too, but tokio does not ask for it on a `TcpStream`.)
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            let _ = self.0.ready(Interest::PRIORITY).await;
+            let _ = self.stream.ready(Interest::PRIORITY).await;
             // Elsewhere nothing tells the one from the other, and the next heartbeat has to notice.
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
             {
-                drop(self.0);
+                drop(self.stream);
                 std::future::pending::<()>().await;
             }
         })
@@ -70,8 +89,11 @@ impl PeerWatch {
 
 impl Connection for TcpStream {
     fn shut(&self) {
-        // It fails when the connection has gone.
-        let _ = SockRef::from(self).shutdown(std::net::Shutdown::Both);
+        let socket = SockRef::from(self);
+        // Both fail when the connection has gone. Without lingering the system drops what it still
+        // holds when the server drops the socket, instead of offering it to the client.
+        let _ = socket.set_linger(Some(Duration::ZERO));
+        let _ = socket.shutdown(Shutdown::Both);
     }
 }
 
@@ -167,7 +189,7 @@ impl AsyncWrite for WatchedStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
+        Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
     }
 }
 

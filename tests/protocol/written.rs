@@ -148,6 +148,39 @@ async fn a_session_does_not_expire_while_its_last_bytes_leave() {
     }
 }
 
+/// A connection that takes a little now and then, but less than the least rate. Its client was told
+/// that it did not read.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_too_little_is_given_up() {
+    let config = EndpointConfig::new().least_rate(100);
+    for receiver in ["xhr", "xhr_streaming"] {
+        let (gateway, mut sessions) = handing_over(config.clone());
+        let (path, session, mut body) = opened(&gateway, &mut sessions, receiver).await;
+        if receiver == "xhr" {
+            written(chunk(&mut body).await);
+        }
+        session.try_send("x".repeat(12_000)).expect("there is room");
+        if receiver == "xhr" {
+            body = gateway.start(Method::POST, &format!("{path}/xhr"), "").await.into_body();
+        }
+        let mut slow = chunk(&mut body).await;
+        let begin = Instant::now();
+        while !session.sender().is_closed() {
+            sleep(Duration::from_secs(10)).await;
+            slow.advance(100);
+        }
+        // 120 s at the least rate, the write timeout, and ten seconds between two looks here.
+        assert!(
+            (180..=195).contains(&begin.elapsed().as_secs()),
+            "{receiver}: after {:?}",
+            begin.elapsed()
+        );
+        let end = soon(session.ended()).await;
+        let told = (end.reason.code(), end.reason.reason(), end.by, end.undelivered);
+        assert_eq!(told, (1008, "the client reads too slowly", EndedBy::Gateway, 1), "{receiver}");
+    }
+}
+
 /// Nothing asks the body of a connection that takes nothing, nor does the body's own timer count
 /// then.
 #[tokio::test(start_paused = true)]

@@ -106,6 +106,28 @@ async fn a_client_that_resets_before_it_could_read_the_close() {
     }
 }
 
+/// A client that reads nothing more, and keeps its connection open. Its session was given up, but
+/// the frame stayed in memory for as long as the client liked, with its connection: hyper asks the
+/// body of a connection that takes nothing for nothing, so the end of the session told it nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_stops_reading_loses_its_connection_with_its_session() {
+    for transport in HTTP {
+        for response_limit in [128 * 1024, usize::MAX] {
+            let write_timeout = Duration::from_millis(300);
+            let config = roomy().write_timeout(write_timeout).response_limit(response_limit);
+            let mut rig = Rig::new(config).await;
+            let (session, client, path) = rig.cut_in_a_frame(transport).await;
+            let end = within("the end", session.ended()).await;
+            assert_eq!(told(&end), (1008, EndedBy::Gateway, 1), "{transport:?}");
+            let rest = client.read_to_its_end().await;
+            assert!(rest < 800_000, "{transport:?}: {rest} bytes came behind the end");
+            let mut next = Client::of_session(rig.addr, &path, transport);
+            let close = Frame::Close(1008, "the client does not read".to_owned());
+            assert_eq!(next.frame().await, close, "{transport:?}");
+        }
+    }
+}
+
 /// A client that reads all that a response holds, but slowly. The delay for its return ran from
 /// when the last frame was handed over, so that it lost its session while it still read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,6 +251,18 @@ impl SlowClient {
 
     async fn read(&mut self, count: usize) {
         within("bytes", self.0.read_exact(&mut vec![0; count])).await.expect("the server writes");
+    }
+
+    /// How many bytes come until the server ends the connection, in whatever way.
+    async fn read_to_its_end(mut self) -> usize {
+        let (mut buffer, mut read) = (vec![0; 16 * 1024], 0);
+        within("the end of the connection", async {
+            while let Ok(more @ 1..) = self.0.read(&mut buffer).await {
+                read += more;
+            }
+        })
+        .await;
+        read
     }
 
     /// Breaks the connection off with RST.

@@ -1,4 +1,4 @@
-//! Sends what comes to everybody.
+//! Sends each message to all sessions.
 
 use crate::serving::Serving;
 use sockeye::Session;
@@ -40,8 +40,7 @@ mod tests {
 
     use crate::clock;
 
-    /// A flooder at 4 MB/s ended everybody who read 400 kB/s. Within its rate it costs them no more
-    /// than the rate.
+    /// A flooder at 4 MB/s ended all readers at 400 kB/s. A rate limit bounds its cost to them.
     #[tokio::test(start_paused = true)]
     async fn a_flood_does_not_end_those_who_read() {
         for (rate, expected) in
@@ -63,7 +62,7 @@ mod tests {
                             flooder.send("x".repeat(size)).await;
                         }
                         tokio::time::sleep(tick).await;
-                        // It reads all that there is.
+                        // The reader drains its queue.
                         while let Some(Ok(_)) = flooder.recv().now_or_never() {}
                     }
                 };

@@ -1,4 +1,4 @@
-//! The place where the apps ask what time it is.
+//! The only place where the apps read the clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Sends back what comes.
+//! Sends each message back.
 
 use sockeye::Session;
 
@@ -9,8 +9,8 @@ use sockeye::Session;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the session with 1000, behind all that was sent; what it had received
-/// and not yet sent back is lost.
+/// Dropping the future ends the session with 1000, behind all that was sent; messages received and
+/// not yet sent back are lost.
 pub async fn echo(mut session: Session) {
     while let Some(message) = session.recv().await {
         if session.send(message).await.is_err() {

@@ -1,27 +1,47 @@
-//! Handlers for [`sockeye`] that are ready to use: chat, rooms for calls, and a WebSocket backend
+//! Handlers for [`sockeye`], ready to mount: echo, chat, rooms for calls, and a WebSocket backend
 //! behind the gateway.
 //!
-//! Each is mounted like any other [`Handler`](sockeye::Handler), and none knows which transport
-//! carries a session.
+//! An app is a [`Handler`](sockeye::Handler) like your own. It works on every transport, and never
+//! learns which transport carries a session.
+//!
+//! # Quick start
 //!
 //! ```
 //! use sockeye::{Gateway, hub::Hub};
 //! use sockeye_apps::{Chat, ChatConfig};
 //!
 //! let chat = Chat::new(&Hub::new(), ChatConfig::default());
-//! let gateway = Gateway::new().endpoint("/chat", chat.handler()).endpoint("/echo", sockeye_apps::echo);
+//! let gateway = Gateway::new()
+//!     .endpoint("/chat", chat.handler())
+//!     .endpoint("/echo", sockeye_apps::echo);
 //! assert!(gateway.serves("/chat/info"));
 //! ```
 //!
-//! | app | feature | what |
+//! The gateway is a tower service: [`sockeye`] shows how to serve it.
+//!
+//! # Apps
+//!
+//! | app | feature | behaviour |
 //! |---|---|---|
-//! | [`echo`], [`line_echo`] | | each message back to its sender |
-//! | [`broadcast`](broadcast()) | | each message to all |
-//! | [`relay`](relay()) | | each message to all others |
-//! | [`Chat`] | | rooms with names, histories and a protocol in JSON; in lines over TCP |
-//! | [`rooms`] | | signaling for calls |
-//! | [`ice`] | `ice` | ICE servers for peer connections |
-//! | [`Upstream`] | `upstream` | an application that speaks plain WebSocket, behind the gateway |
+//! | [`echo`], [`line_echo`] | | sends each message back to its sender |
+//! | [`broadcast`](broadcast()) | | sends each message to all sessions |
+//! | [`relay`](relay()) | | sends each message to all other sessions |
+//! | [`Chat`] | | rooms with names and histories; a protocol in JSON, and lines over TCP |
+//! | [`rooms`] | | signaling for calls, in rooms |
+//! | `rooms::http` | `rooms-http` | the list of rooms as JSON and as a page |
+//! | `ice` | `ice` | ICE servers for peer connections, with TURN credentials that expire |
+//! | `Upstream` | `upstream` | a plain WebSocket application behind the gateway |
+//!
+//! # Modules
+//!
+//! Each file uses only files below it; `tests/architecture.rs` checks that.
+//!
+//! | folder | from the bottom up |
+//! |---|---|
+//! | `chat` | `config`, `error`, `label`, `request` and `event` (the messages each way), `room`, `directory`, `state`, `seat` (a session in a room), `lines` |
+//! | `rooms` | `config`, `name`, `number`, `error`, `signal`, `incoming` and `outgoing`, `mailbox`, `room` (sans-IO), `directory`, `conversation` (a session), `http` |
+//! | `ice` | `url`, `config`, `limiter` |
+//! | `upstream` | `config`, `error`, `socket`, `connect`, `relay` |
 
 #![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 

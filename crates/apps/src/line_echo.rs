@@ -7,8 +7,8 @@ use sockeye::{CloseReason, Session};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future ends the session with 1000, behind all that was sent; what it had received
-/// and not yet answered is lost.
+/// Dropping the future ends the session with 1000, behind all that was sent; a message received and
+/// not yet answered is lost.
 pub async fn line_echo(mut session: Session) {
     let Some(message) = session.recv().await else { return };
     let Some(line) = message.as_text() else { return };

@@ -1,4 +1,4 @@
-//! Sends what comes to everybody else.
+//! Sends each message to all other sessions.
 
 use crate::serving::Serving;
 use sockeye::Session;
@@ -47,11 +47,11 @@ mod tests {
         for session in [first, second, third] {
             tokio::spawn(handler(session));
         }
-        // Who comes later hears nothing of what was said before.
+        // A late session gets no earlier messages.
         while hub.topic("relay").subscribers() < 3 {
             tokio::task::yield_now().await;
         }
-        // Relayed, not parsed: what is no JSON goes through as well.
+        // Relayed, not parsed: invalid JSON passes as well.
         let texts = ["{\"event\":\"offer\", \"data\":{}}", "", "{\"event\":", "안녕\u{0}\n"];
         for text in texts {
             ann.send(text).await;

@@ -59,7 +59,7 @@ struct Coturn {
 
 impl Coturn {
     fn start() -> Self {
-        // Between the choice of a port and the server's bind somebody else may take it.
+        // Another process may take the port before the server binds it.
         for _ in 0..5 {
             let mut server = Self::spawn();
             if server.answers() {
@@ -108,7 +108,7 @@ impl Coturn {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
         (0..100).any(|_| {
-            // Errors tell that nobody listens yet.
+            // Errors mean that no server listens yet.
             let _ = socket.send_to(&request, ("127.0.0.1", self.port));
             let answered = socket.recv_from(&mut [0; 512]).is_ok();
             answered || self.process.try_wait().is_ok_and(|ended| ended.is_some())

@@ -14,7 +14,7 @@ use crate::{EndpointConfig, Gateway, Session};
 
 const PIECE: usize = 1000;
 
-/// A piece of a body, which is counted as long as anybody has it.
+/// A piece of a body, which is counted as long as it is held.
 struct Piece([u8; PIECE], Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Piece {
@@ -79,7 +79,7 @@ impl Client {
     }
 
     fn say(&self, piece: impl Into<Bytes>) {
-        // A body that nobody reads any more is gone.
+        // A body that is no longer read is gone.
         let _ = self.pieces.send(piece.into());
     }
 
@@ -118,7 +118,7 @@ async fn open(gateway: &Gateway) {
     assert_eq!(answer.into_body().collect().await.expect("infallible").to_bytes(), "o\n");
 }
 
-/// All other tasks have done what they can: the clock is paused, and moves when nobody is left to
+/// All other tasks have done what they can: the clock is paused, and moves when no task is left to
 /// run.
 async fn settled() {
     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -152,8 +152,8 @@ async fn nothing_is_kept_of_a_body_that_nobody_wants() {
     }
 }
 
-/// The application closes its session while a payload is on its way: what has arrived of it was
-/// kept until the rest came.
+/// The application closes its session while a payload is on its way: its first pieces were kept
+/// until the rest came.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_closes_gives_up_what_arrives() {
     let gateway = gateway(EndpointConfig::default());
@@ -231,7 +231,7 @@ async fn so_many_payloads_of_a_session_arrive_and_no_more() {
     }
 }
 
-/// Payloads that wait for their turn are told when the session closes.
+/// Payloads that wait for their turn are answered when the session closes.
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_closed_session() {
     let gateway = gateway(EndpointConfig { waiting_payloads: 1, ..EndpointConfig::default() });

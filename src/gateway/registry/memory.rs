@@ -1,4 +1,4 @@
-//! How sessions ended, for clients that come late.
+//! Reasons of ended sessions, for clients that come late.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use crate::budget::{Budget, Held};
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::close::CloseReason;
 
-/// How sessions ended whose ids a client may still use: its late poll must not open a new session
-/// as if nothing had been lost.
+/// The close reasons of sessions whose ids a client may still use: its late poll must not open a
+/// new session as if nothing had been lost.
 ///
 /// The default remembers nothing.
 #[derive(Default)]
@@ -23,14 +23,14 @@ pub(crate) struct Memory {
     held: Option<Held>,
 }
 
-/// What an end takes beside its id, in bytes: a place in the order, one in the table, which is up
+/// Bytes that an end takes beside its id: a place in the order, a place in the table, which is up
 /// to half empty, and the shared id's head.
 const OVERHEAD: usize = 192;
 
 impl Memory {
-    /// Remembers an end for this long, and so many of them, the latest.
+    /// Remembers each end for `duration`, and at most the `most` latest ends.
     pub(crate) fn new(duration: Duration, most: usize) -> Self {
-        // So that the date when it is over can be computed.
+        // A longer duration could not be added to any instant.
         Self { duration: duration.min(LONGEST_DELAY), most, ..Self::default() }
     }
 
@@ -53,7 +53,8 @@ impl Memory {
         self.tell();
     }
 
-    /// Quietly, for the registry is locked, and who would be ended stands in one.
+    /// Quietly: the registry is locked here, and a loud charge may end the largest session, which
+    /// locks it too.
     fn tell(&mut self) {
         if let Some(held) = &mut self.held {
             held.set_quietly(self.bytes);
@@ -65,7 +66,7 @@ impl Memory {
         self.order.front().map(|(at, _)| *at + self.duration)
     }
 
-    /// Forgets what is due, and gives the memory back when that was the last.
+    /// Forgets ends that are due, and frees the tables when none is left.
     pub(super) fn sweep(&mut self, now: Instant) {
         while self.order.front().is_some_and(|(at, _)| !self.holds(*at, now)) {
             self.forget_oldest();
@@ -76,7 +77,7 @@ impl Memory {
         self.tell();
     }
 
-    /// Ends that take memory, those included that were told already.
+    /// Ends that take memory, including those that were told already.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.order.len().max(self.reasons.len())
@@ -85,8 +86,8 @@ impl Memory {
     fn forget_oldest(&mut self) {
         let Some((at, oldest)) = self.order.pop_front() else { return };
         self.bytes -= oldest.len() + OVERHEAD;
-        // The same segment may have ended again since: then a later place in the order stands for
-        // it.
+        // A session of the same segment may have ended since: then a later place in the order
+        // stands for it.
         if self.reasons.get(&oldest).is_some_and(|(_, kept)| *kept == at) {
             self.reasons.remove(&oldest);
         }
@@ -97,7 +98,7 @@ impl Memory {
         self.holds(at, now).then_some(reason)
     }
 
-    /// Whether what ended `at` that time is still remembered.
+    /// Whether an end `at` that time is still remembered.
     fn holds(&self, at: Instant, now: Instant) -> bool {
         now.saturating_duration_since(at) < self.duration
     }

@@ -1,6 +1,5 @@
-//! The tasks of a registry: one ends sessions whose dates have come, the other forgets ended ones.
-//! Each runs while there is something to wait for, with or without traffic, in whichever runtime is
-//! there.
+//! The tasks of a registry: the reaper ends sessions at their deadlines, the sweeper forgets ended
+//! ones. Each runs while a deadline stands, with or without traffic, in any runtime at hand.
 
 use std::sync::{Arc, MutexGuard, Weak};
 
@@ -14,17 +13,19 @@ use crate::clock;
 pub(super) struct Tasks {
     pub(super) reaping: bool,
     pub(super) sweeping: bool,
-    /// That of the latest session: one may be closed by a thread that knows of no runtime.
+    /// That of the latest session: a session may be closed on a thread outside any runtime.
     pub(super) runtime: Option<Handle>,
 }
 
 impl Registry {
     /// Starts the tasks that have something to do and don't run: for the first time, again, or
-    /// because the runtime that they ran in has ended. Takes the lock, for it must be free then: a
-    /// runtime that is ending drops what it is given at once, and that takes the lock.
+    /// because their runtime has ended.
+    ///
+    /// Takes the lock to release it before it spawns: a runtime that is ending drops a new task at
+    /// once, and that drop locks the registry.
     pub(super) fn staff(self: &Arc<Self>, mut tables: MutexGuard<'_, Tables>) {
         let tables_now = &mut *tables;
-        let reap = !tables_now.tasks.reaping && !tables_now.dates.is_empty();
+        let reap = !tables_now.tasks.reaping && tables_now.deadlines.next().is_some();
         let sweep = !tables_now.tasks.sweeping && tables_now.memory.next().is_some();
         if !reap && !sweep {
             return;
@@ -50,8 +51,8 @@ impl Registry {
     }
 }
 
-/// A task that stands in [`Tasks`] as running. Dropped before it has finished, for its runtime
-/// ends, it leaves the place to another.
+/// A task that stands in [`Tasks`] as running. Dropped before it has finished, because its runtime
+/// ended, it makes room for another.
 struct Task {
     registry: Weak<Registry>,
     running: fn(&mut Tasks) -> &mut bool,
@@ -59,30 +60,30 @@ struct Task {
 }
 
 impl Task {
-    /// Ends sessions whose clients did not come back, or take nothing of a closed one; rests while
-    /// no date stands, and ends when there is none left.
+    /// The reaper: sleeps until the next deadline, expires sessions, and ends when no deadline is
+    /// left.
     ///
-    /// It keeps the registry: sessions live in there, also when their gateway is gone.
+    /// It keeps the registry alive: sessions live in it, also when their gateway is gone.
     async fn reap(mut self, registry: Arc<Registry>) {
         loop {
             let next = {
                 let mut tables = registry.lock();
-                match tables.dates.peek() {
-                    Some(date) => date.0.at,
+                match tables.deadlines.next() {
+                    Some(next) => next,
                     None => return self.finish(&mut tables),
                 }
             };
-            // A date entered meanwhile is hardly ever earlier than this one, and never by more than
-            // the time between two looks (`Shared::look_delay`), which is the same for all sessions
-            // of an endpoint.
+            // A deadline entered meanwhile is hardly ever earlier than this one, and never by more
+            // than the time between two looks (`Shared::look_delay`), which is the same for all
+            // sessions of an endpoint.
             tokio::time::sleep_until(next.into()).await;
             registry.expire_due(clock::now());
         }
     }
 
-    /// Forgets ended sessions, the oldest first, and ends when there are none left.
+    /// The sweeper: forgets ended sessions, the oldest first, and ends when none is left.
     ///
-    /// It does not keep the registry: what nobody can ask for need not be remembered.
+    /// It does not keep the registry alive: without a gateway no client can ask for an end.
     async fn sweep(mut self) {
         while let Some(registry) = self.registry.upgrade() {
             let next = {
@@ -94,12 +95,12 @@ impl Task {
                 }
             };
             drop(registry);
-            // What ends meanwhile is forgotten later: each is remembered for the same time.
+            // Sessions that end meanwhile are forgotten later: all are remembered equally long.
             tokio::time::sleep_until(next.into()).await;
         }
     }
 
-    /// Under the lock under which nothing was found to do: what comes later starts another task.
+    /// Under the same lock under which no work was found: later work starts another task.
     fn finish(&mut self, tables: &mut Tables) {
         self.finished = true;
         *(self.running)(&mut tables.tasks) = false;

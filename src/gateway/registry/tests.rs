@@ -29,8 +29,8 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime")
 }
 
-/// Ten thousand sessions end, and then nobody comes any more: what was remembered of them stayed
-/// for ever, up to 600 MB.
+/// Ten thousand sessions end, and no client comes any more: their ends were remembered forever, up
+/// to 600 MB.
 #[tokio::test(start_paused = true)]
 async fn the_clock_forgets_ended_sessions_without_traffic() {
     let gateway = Gateway::new().endpoint("/app", idle);
@@ -47,13 +47,13 @@ async fn the_clock_forgets_ended_sessions_without_traffic() {
     assert!(!tables.tasks.sweeping && !tables.tasks.reaping, "tasks without work end");
 }
 
-/// A gateway in a static, and a runtime for each test: no session of a polling client expired any
-/// more once the first runtime had gone, for it had taken the reaper along.
+/// A gateway in a static, and a runtime for each test: no session of a polling client expired once
+/// the first runtime had ended, because the reaper ended with it.
 #[test]
 fn sessions_expire_when_the_runtime_of_the_reaper_is_gone() {
     let gateway = Gateway::new().endpoint("/app", idle);
     assert_eq!(runtime().block_on(poll(&gateway, "a")), "o\n");
-    assert_eq!(gateway.sessions(), 1, "its date stands");
+    assert_eq!(gateway.sessions(), 1, "its deadline stands");
     runtime().block_on(async {
         assert_eq!(poll(&gateway, "b").await, "o\n");
         assert_eq!(gateway.sessions(), 2);
@@ -69,8 +69,8 @@ fn sessions_expire_when_the_runtime_of_the_reaper_is_gone() {
     });
 }
 
-/// A session is closed by a thread that knows of no runtime, and the runtime that its registry
-/// knows of has ended: its date stands until the next one comes, and nothing waits for itself.
+/// A session is closed on a thread outside any runtime, and the runtime that its registry knows has
+/// ended: its deadline stands until the next runtime comes, and no thread deadlocks.
 #[test]
 fn a_runtime_that_has_ended_is_no_place_for_a_reaper() {
     let gateway = Gateway::new().endpoint("/app", idle);

@@ -67,6 +67,10 @@ impl Flight {
     /// The connection took bytes.
     pub(super) fn moved(&mut self, now: Instant, limits: &Limits) {
         self.stalls_at = now + limits.write_timeout;
+        if limits.least_rate == 0 {
+            // A connection that takes anything is never late.
+            self.late_at = self.stalls_at;
+        }
     }
 
     /// A frame with so many messages is on its way no longer.
@@ -78,6 +82,11 @@ impl Flight {
     /// When the connection is given up, as things are now.
     pub(super) fn due(&self) -> Instant {
         self.stalls_at.min(self.late_at)
+    }
+
+    /// Why it is given up now.
+    pub(super) fn blame(&self, now: Instant) -> CloseReason {
+        if now < self.stalls_at { CloseReason::TOO_SLOW } else { CloseReason::NOT_READING }
     }
 
     /// When a client that reads at the least rate has read what was written: the network and the

@@ -12,24 +12,22 @@ pub struct ChatConfig {
     pub room_chars: usize,
     /// Characters in a message. Default: 4,000.
     pub message_chars: usize,
-    /// Messages that a room keeps for those who come later. Default: 50.
+    /// Messages in the history of a room, for later members. Default: 50.
     pub history: usize,
     /// Bytes of memory that these messages may take; the oldest go first. Default: 64 KiB.
     pub history_bytes: usize,
-    /// Rooms at the same time, besides the lobby. When there are so many, the one that has been
-    /// empty for the longest time gives way to a new one; while somebody is in each, a new one is
-    /// refused. Default: 1,000.
+    /// Rooms at the same time, besides the lobby. At the limit, a new room replaces the one that
+    /// has been empty longest; while no room is empty, new ones are refused. Default: 1,000.
     pub rooms: usize,
-    /// How long a room is remembered, with its history, after the last one has left. Default: 10
-    /// minutes.
+    /// How long an empty room is kept, with its history. Default: 10 minutes.
     pub forget_after: Duration,
-    /// Names that a roster lists; it always tells how many there are. Default: 500.
+    /// Names that a roster lists; its count includes all. Default: 500.
     pub roster_names: usize,
-    /// Ids of messages that a room remembers, so that a message which comes again is said once; the
-    /// oldest go first. Each takes 16 bytes. Default: 1,000.
+    /// Message ids that a room remembers, so that a repeated message is published once; the oldest
+    /// go first. Each takes 16 bytes. Default: 1,000.
     pub message_ids: usize,
-    /// The least time between two rosters of a room; what changes in between is told by the next
-    /// one. Default: 500 ms.
+    /// The least time between two rosters of a room; the next one carries the changes in between.
+    /// Default: 500 ms.
     pub roster_interval: Duration,
 }
 

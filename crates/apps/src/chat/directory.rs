@@ -1,4 +1,4 @@
-//! Which rooms there are, and which of them nobody needs any more.
+//! The rooms that exist, and when empty ones are dropped.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::label::Label;
 
-/// The rooms by name, with how many sessions are in each; generic over what a room is, which is
-/// nothing to it.
+/// The rooms by name, with the number of sessions in each. Generic over the room, whose content it
+/// never reads.
 ///
 /// The first room is always there: it is not counted against the limit and never refused, but its
 /// content is forgotten as any other's is.
 pub(super) struct Directory<R> {
     first: Label,
     rooms: HashMap<Label, Slot<R>>,
-    /// Rooms with nobody in them, by the time when the last one left.
+    /// Empty rooms, by the time when the last session left.
     empty: BTreeMap<Emptied, Label>,
     sequence: u64,
 }
@@ -25,10 +25,10 @@ struct Slot<R> {
     emptied: Option<Emptied>,
 }
 
-/// A moment, and a number that tells apart what happens in the same moment.
+/// A moment, and a number that tells apart events of the same moment.
 type Emptied = (Instant, u64);
 
-/// There are as many rooms as there may be, with somebody in each.
+/// The limit of rooms is reached, and none is empty.
 #[derive(Debug)]
 pub(super) struct Crowded;
 

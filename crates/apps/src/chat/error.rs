@@ -1,4 +1,4 @@
-//! Errors that a client is told.
+//! Errors for clients.
 
 use serde::Serialize;
 

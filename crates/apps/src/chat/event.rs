@@ -1,4 +1,4 @@
-//! What members of a room are told: events, as JSON objects or as lines of text.
+//! Events for the members of a room, as JSON objects or as lines of text.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,15 @@ use super::error::{Code, RequestError};
 use super::label::{Label, NOTICES};
 use sockeye::{Message, TcpEndpoint};
 
-/// How members of a room are written to.
+/// The form in which a member gets events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// To those who have only ever talked: just what a page needs that prints `name` and `message`.
+    /// For clients that have only sent messages: `name` and `message`, enough for a page that
+    /// prints them.
     Plain,
-    /// To those who have given a name or chosen a room: what an event is, where and when it was.
+    /// For clients that have sent a name or a room: type, room and time of each event as well.
     Full,
-    /// To those who speak in lines: no JSON.
+    /// For clients that speak in lines: no JSON.
     Line,
 }
 
@@ -31,7 +32,7 @@ impl Form {
     }
 }
 
-/// Something that is told to members of a room.
+/// An event for members of a room.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event<'a> {
     Said { name: &'a Label, message: &'a str, id: Option<&'a str> },
@@ -44,7 +45,7 @@ pub(super) enum Event<'a> {
     Pong { ping: &'a str },
 }
 
-/// What somebody said, as the history keeps it.
+/// A message in the history.
 #[derive(Debug, Serialize)]
 pub(super) struct Said {
     pub(super) name: Label,
@@ -65,10 +66,9 @@ impl Said {
 }
 
 impl Event<'_> {
-    /// The event as members see it who are written to in this form; `at` is in milliseconds since
-    /// 1970.
+    /// The event in a member's form; `at` is in milliseconds since 1970.
     ///
-    /// Whatever it is, in JSON it has a `name` and a `message`.
+    /// In JSON every event has a `name` and a `message`.
     pub(super) fn write(&self, form: Form, room: &Label, at: u64) -> Message {
         let (kind, name, message) = self.headline(room);
         let object = match (form, self) {
@@ -169,8 +169,8 @@ fn line(event: &Event<'_>, headline: &str) -> String {
         Event::Said { name, message, .. } => {
             let line = format!("[{name}]{}", unbroken(message));
             let bytes = TcpEndpoint::record_len(&line);
-            // Possible only where `message_chars` is far above its default; then it shall not pass
-            // in silence.
+            // Possible only where `message_chars` is far above its default; members are told
+            // instead of left out.
             if bytes <= TcpEndpoint::LONGEST_RECORD {
                 line
             } else {

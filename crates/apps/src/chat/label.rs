@@ -9,10 +9,10 @@ use serde::{Serialize, Serializer};
 use super::config::ChatConfig;
 use super::error::{Code, RequestError};
 
-/// The name under which the chat itself speaks, so that a page which prints names has one to print.
+/// The name of the chat itself, for pages that print a name with each message.
 pub(super) const NOTICES: &str = "*";
 
-/// The name of a person or a room: trimmed, not empty, nothing in it that can't be seen.
+/// The name of a person or a room: trimmed, not empty, without invisible characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Label(Arc<str>);
 
@@ -22,7 +22,7 @@ impl Label {
         Self(text.into())
     }
 
-    /// The name that somebody wants to have.
+    /// The name that a client asks for.
     pub(super) fn of_person(text: &str, limits: &ChatConfig) -> Result<Self, RequestError> {
         let name = Self::parse("name", text, limits.name_chars)?;
         if name.as_str() == NOTICES {
@@ -31,8 +31,8 @@ impl Label {
                 "`*` is the name of notices, choose another",
             ));
         }
-        // A client that speaks in lines is told `[NAME]text`: `ann]hello` would let its owner speak
-        // as ann.
+        // A client that speaks in lines gets `[NAME]text`: the name `ann]hello` would let its owner
+        // speak as ann.
         if name.as_str().contains(']') {
             return Err(RequestError::new(
                 Code::BadRequest,
@@ -92,7 +92,7 @@ pub(super) fn not_longer(member: &str, text: &str, limit: usize) -> Result<(), R
     Err(RequestError::new(Code::TooLong, format!("`{member}` is longer than {limit} characters")))
 }
 
-/// Characters that a name could hide behind, or that would turn the text around it: controls, line
+/// Invisible characters, and those that would turn the text around a name: controls, line
 /// separators, marks of direction and of no width. Joiners (U+200C, U+200D) are not among them,
 /// since scripts and emoji need them.
 fn is_unseen(c: char) -> bool {

@@ -26,24 +26,25 @@ use sockeye::hub::Hub;
 
 /// Rooms in which sessions talk; cheap to clone, all clones are the same chat.
 ///
-/// Messages are JSON objects. A client says `{"message": "hello"}`, and everybody in its room gets
-/// `{"name": "guest-1", "message": "hello"}`, itself included. With `name` it takes a name, with
-/// `room` it moves from the lobby to another room, with `"roster": true` it asks who is there. Who
-/// has sent a name or a room is told more of each event: its `type`, the `room`, the time `at`, and
-/// on arrival what was said before. A request that can't be done is answered to its sender alone,
-/// with the type `error`, and nothing of it is done.
+/// Messages are JSON objects. A client sends `{"message": "hello"}`, and every member of its room,
+/// itself included, gets `{"name": "guest-1", "message": "hello"}`. With `name` it takes a name,
+/// with `room` it moves from the lobby to another room, with `"roster": true` it follows the room's
+/// roster. A client that has sent a name or a room gets more of each event: its `type`, the `room`,
+/// the time `at`, and on arrival the history. A request that can't be met is answered to its sender
+/// alone, with the type `error`, and changes nothing.
 ///
-/// A connection can be lost without a sign, and what was said on it may have arrived or not. So a
-/// client may give a message an `id` of 16 to 64 random characters, with which everybody sees it. A
-/// message whose id the room remembers was said already: when it comes again, also from another
-/// session, only its sender gets it, with the time of the first. `{"ping": "text"}` is answered to
-/// its sender alone, with the type `pong` and the same `ping`, for clients that want to know
-/// whether the connection lives. And a server may take long to miss a session whose connection
-/// died: a client that gave a `key` of 16 to 64 random characters with its `name` takes the name
-/// from that session when it gives the same key again. The session of before is closed with 4001,
-/// and the others are told nothing, for to them nobody has come or gone.
+/// A connection can be lost without a sign, and messages sent on it may have arrived or not. So a
+/// client may give a message an `id` of 16 to 64 random characters, which all members see. A
+/// repeated message, whose id the room remembers, goes to its sender alone, with the time of the
+/// first, also from another session. `{"ping": "text"}` is answered to its sender alone, with the
+/// type `pong` and the same `ping`, so that a client can probe its connection. And a server may be
+/// slow to notice that a session's connection died: a client that gave a `key` of 16 to 64 random
+/// characters with its `name` takes the name from that session when it gives the same key again.
+/// The earlier session is closed with 4001, and the other members are told nothing, since the room
+/// has the same members.
 ///
-/// Names, rosters and histories are this process's own, also when its hub is joined to others.
+/// Names, rosters and histories belong to this process, also when a backplane joins its hub to
+/// others.
 ///
 /// ```
 /// use sockeye_apps::{Chat, ChatConfig};
@@ -55,9 +56,8 @@ use sockeye::hub::Hub;
 ///
 /// # Ordering
 ///
-/// Everybody in a room gets what is said and who comes and goes in the same order. The history that
-/// a newcomer gets ends where its own hearing begins: nothing is missing in between, and nothing
-/// comes twice.
+/// All members of a room get messages, joins and leaves in the same order. A newcomer's history
+/// ends where its subscription begins: no message is missing in between, and none comes twice.
 #[derive(Clone)]
 pub struct Chat {
     state: Arc<ChatState>,
@@ -84,8 +84,7 @@ impl Chat {
                 seat.introduce();
             }
             let done = asked.request.and_then(|request| seat.act(request));
-            // Here the sender itself waits if it doesn't read what it is told, as any other session
-            // would.
+            // A sender that doesn't read its errors waits here, like any other slow client.
             if let Err(error) = done
                 && session.send(seat.error(&error)).await.is_err()
             {
@@ -109,8 +108,8 @@ impl Chat {
     /// The first line is the client's name. A name that is taken, or none, or one with a `]` in it,
     /// is answered with two lines, and the session is closed. Each further line is said in the
     /// lobby, without the `[NAME]` that such a client puts before its text. The client hears
-    /// `[NAME]text` for what is said, its own lines included, `#NAME join!` and `#NAME exit!`.
-    /// Breaks within a text become spaces, so that nobody can make a line up.
+    /// `[NAME]text` for each message, its own included, `#NAME join!` and `#NAME exit!`. Line
+    /// breaks within a text become spaces, so that no client can forge a line.
     ///
     /// # Cancel safety
     ///

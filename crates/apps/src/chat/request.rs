@@ -1,4 +1,4 @@
-//! What clients ask for: JSON objects, one per message.
+//! Requests of clients: JSON objects, one per message.
 
 use std::ops::RangeInclusive;
 
@@ -13,35 +13,34 @@ use super::label::{Label, not_blank, not_longer};
 use sockeye::Message;
 
 /// Characters in the id of a message and in a key. Fewer could be a counter, which two clients
-/// would have in common.
+/// would share.
 const RANDOM_CHARS: RangeInclusive<usize> = 16..=64;
 /// Characters in a `ping`.
 const LONGEST_PING: usize = 64;
 
-/// What a client asks for; all of it is done, or nothing.
+/// A client's request; all of it is done, or nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Request {
     /// Take this name.
     pub(super) name: Option<Label>,
-    /// What this session proves, and those after it, that the name is its client's own.
+    /// Proves that the name belongs to this client, now and in later sessions.
     pub(super) key: Option<Box<str>>,
     /// Move to this room.
     pub(super) room: Option<Label>,
-    /// Send the roster, now and on each change; or don't any more.
+    /// Send the roster, now and on each change; or stop.
     pub(super) roster: Option<bool>,
     /// Publish this message.
     pub(super) message: Option<Box<str>>,
-    /// The message's own, by which it is known when it comes again.
+    /// The message's id, by which a repetition is recognised.
     pub(super) id: Option<Box<str>>,
     /// Answer with this.
     pub(super) ping: Option<Box<str>>,
 }
 
-/// A client's message, as far as it makes sense.
+/// A parsed client message.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// It has a `name`, a `room` or an `id`, whatever these are worth: the client is one that wants
-    /// to be told more.
+    /// It has a `name`, a `room` or an `id`, valid or not: the client understands full events.
     pub(super) introduces: bool,
     pub(super) request: Result<Request, RequestError>,
 }
@@ -104,7 +103,7 @@ impl Request {
     }
 }
 
-/// A request's members before their types are known: a wrong one is to be named.
+/// A request's members before their types are checked, so that an error names the wrong member.
 #[derive(Deserialize)]
 struct Members {
     name: Option<Value>,

@@ -1,4 +1,4 @@
-//! One room: who is in it, what was said last, and the order in which everybody hears of it.
+//! One room: its members, its history, and the order of its events.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -18,15 +18,15 @@ use sockeye::{Sender, SessionId};
 /// The close code of a session whose client is back on another one.
 const REPLACED: u16 = 4001;
 
-/// A room. Whatever happens in it happens on its [`Floor`], one after the other.
+/// A room. Events in it happen on its [`Floor`], one after the other.
 pub(super) struct ChatRoom {
     name: Label,
     hub: Hub,
     /// Where events are published, in the order of [`Form::ALL`].
     events: [Topic; Form::ALL.len()],
     rosters: Topic,
-    // Held while an event is published, so that all members hear of events in the same order, and a
-    // newcomer's history ends exactly where its own hearing begins. The hub's locks are taken
+    // Held while an event is published, so that all members get events in the same order, and a
+    // newcomer's history ends exactly where its subscription begins. The hub's locks are taken
     // inside this one.
     state: Mutex<State>,
 }
@@ -39,17 +39,17 @@ struct State {
     rosters: RosterPace,
 }
 
-/// Who has a name.
+/// The session that holds a name.
 pub(super) struct Holder {
     pub(super) sender: Sender,
     pub(super) key: Option<Key>,
 }
 
-/// What a client knows that may take its name back.
+/// The hash of a secret with which a client takes its name back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key(pub(super) u64);
 
-/// How a name was come by.
+/// How a name was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claimed {
     Free,
@@ -69,7 +69,7 @@ impl ChatRoom {
         &self.name
     }
 
-    /// Takes the floor: until it is dropped, nothing else happens in the room.
+    /// Takes the floor: until it is dropped, no other event happens in the room.
     pub(super) fn floor<'r>(self: &'r Arc<Self>, config: &'r ChatConfig) -> Floor<'r> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Floor { room: self, config, state, at: clock::unix_millis() }
@@ -85,7 +85,7 @@ pub(super) struct Floor<'r> {
 }
 
 impl Floor<'_> {
-    /// Takes a name for somebody; `None` when somebody else has it.
+    /// Claims a name for a session; `None` when another session has it.
     pub(super) fn claim(&mut self, name: &Label, holder: Holder) -> Option<Claimed> {
         match self.state.names.entry(name.clone()) {
             Entry::Vacant(entry) => {
@@ -114,18 +114,18 @@ impl Floor<'_> {
         is_held
     }
 
-    /// Lets a session hear all events from now on.
+    /// Subscribes a session to all events.
     pub(super) fn admit(&self, sender: &Sender, form: Form) -> Subscription {
         self.room.events[form as usize].subscribe(sender.clone())
     }
 
-    /// Lets a session hear of changes of the roster from now on.
+    /// Subscribes a session to changes of the roster.
     pub(super) fn admit_to_rosters(&self, sender: &Sender) -> Subscription {
         self.room.rosters.subscribe(sender.clone())
     }
 
-    /// Says something to everybody, and keeps it. What was said before under the same id is told to
-    /// its sender alone, which has asked because it doesn't know.
+    /// Publishes a message and keeps it. A repetition of an id goes to its sender alone, which
+    /// repeated it because it got no echo.
     pub(super) fn say(
         &mut self,
         sender: &Sender,
@@ -147,29 +147,29 @@ impl Floor<'_> {
         self.state.history.keep(said, self.config.history, self.config.history_bytes);
     }
 
-    /// Tells a session that it is heard.
+    /// Answers a ping.
     pub(super) fn answer(&self, sender: &Sender, ping: &str) {
         self.tell(sender, Form::Full, &Event::Pong { ping });
     }
 
-    /// Tells everybody but one session what has happened.
+    /// Publishes an event to all sessions but one.
     pub(super) fn announce(&self, event: &Event<'_>, except: SessionId) {
         self.publish(event, Some(except));
     }
 
-    /// Tells a session where it is, and what was said before it came.
+    /// Tells a session its room and name, with the history.
     pub(super) fn welcome(&self, sender: &Sender, form: Form, you: &Label) {
         let history: Vec<&Said> = self.state.history.kept.iter().collect();
         self.tell(sender, form, &Event::Welcome { you, history: &history });
     }
 
-    /// Tells a session who is there.
+    /// Sends a session the roster.
     pub(super) fn tell_roster(&self, sender: &Sender) {
         self.with_roster(|roster| self.tell(sender, Form::Full, roster));
     }
 
-    /// Tells those who follow the roster that it has changed: at once, or with other changes when
-    /// the last is too fresh.
+    /// Publishes a changed roster to its followers: at once, or with later changes when the last
+    /// one is too recent.
     pub(super) fn roster_changed(&mut self) {
         if self.room.rosters.subscribers() == 0 {
             return;
@@ -184,7 +184,7 @@ impl Floor<'_> {
                     room.floor(&config).publish_roster();
                 });
             }
-            // Without a runtime nothing can wait: the process is on its way out.
+            // Without a runtime no task can wait: the process is exiting.
             (Pace::Now | Pace::In(_), _) => self.publish_roster(),
         }
     }
@@ -211,13 +211,13 @@ impl Floor<'_> {
         }
     }
 
-    /// Sends under the hub's policy: somebody who doesn't read must not keep the floor.
+    /// Sends under the hub's policy: a slow session must not hold the floor.
     fn tell(&self, sender: &Sender, form: Form, event: &Event<'_>) {
         self.room.hub.send_to(sender, event.write(form, &self.room.name, self.at));
     }
 }
 
-/// What was said last, bounded by count and by bytes.
+/// The latest messages, bounded by count and by bytes.
 #[derive(Default)]
 struct History {
     kept: VecDeque<Said>,
@@ -235,11 +235,11 @@ impl History {
     }
 }
 
-/// The ids under which something was said, and when, bounded by count.
+/// The ids of messages and their times, bounded by count.
 ///
 /// They outlive the history, which a busy room forgets faster than a client notices that its
-/// connection was lost. A hash stands for an id: its key is this room's own, so that no client can
-/// make two ids meet.
+/// connection was lost. Ids are kept as hashes under a key of the room, so that no client can
+/// construct a collision.
 #[derive(Default)]
 struct SaidIds {
     key: RandomState,
@@ -247,7 +247,7 @@ struct SaidIds {
 }
 
 impl SaidIds {
-    /// When something was said under this id; if never, it is from now on.
+    /// The time of the message with this id; a new id is remembered with `now`.
     fn remember(&mut self, id: &str, now: u64, limit: usize) -> Option<u64> {
         let hash = self.key.hash_one(id);
         if let Some((_, at)) = self.ids.iter().rev().find(|(known, _)| *known == hash) {
@@ -261,8 +261,8 @@ impl SaidIds {
     }
 }
 
-/// When rosters are published: a crowd that comes in at once would otherwise be sent its own
-/// growing list at each arrival.
+/// The pace of rosters: without it, a crowd that arrives at once would get its growing list at each
+/// arrival.
 #[derive(Default)]
 struct RosterPace {
     last: Option<Instant>,
@@ -273,7 +273,7 @@ struct RosterPace {
 enum Pace {
     Now,
     In(Duration),
-    /// It will be published anyway.
+    /// A task is about to publish it.
     Waiting,
 }
 

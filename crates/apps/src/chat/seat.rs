@@ -1,4 +1,4 @@
-//! One session's place in the chat: its name, its room, and what it hears.
+//! One session's place in the chat: its name, its room, and its subscriptions.
 
 use std::mem;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct Seat {
     chat: Arc<ChatState>,
     sender: Sender,
     name: Label,
-    /// The name was asked for, not made up: it is not exchanged for another.
+    /// The client chose the name: it is not exchanged for another.
     named: bool,
     key: Option<Key>,
     form: Form,
@@ -27,7 +27,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// A seat in the lobby, for a guest who comes in silence.
+    /// A seat in the lobby under a guest name; the other members are not told.
     pub(super) fn take(chat: Arc<ChatState>, sender: Sender) -> Self {
         let mut place = Place::new(chat.enter_lobby());
         let form = Form::Plain;
@@ -39,7 +39,7 @@ impl Seat {
         Self { chat, sender, name, named: false, key: None, form, follows_rosters: false, place }
     }
 
-    /// A seat in the lobby for somebody who comes with a name: those who are there are told.
+    /// A seat in the lobby under a chosen name; the other members are told.
     pub(super) fn take_named(
         chat: Arc<ChatState>,
         sender: Sender,
@@ -65,7 +65,7 @@ impl Seat {
         &self.name
     }
 
-    /// From now on the session is told all that there is to tell.
+    /// Gives the session full events from now on.
     pub(super) fn introduce(&mut self) {
         if mem::replace(&mut self.form, Form::Full) != Form::Full {
             let floor = self.place.room.floor(&self.chat.config);
@@ -73,7 +73,7 @@ impl Seat {
         }
     }
 
-    /// Does what is asked for, or nothing.
+    /// Does all of a request, or nothing.
     pub(super) fn act(&mut self, request: Request) -> Result<(), RequestError> {
         let Request { name, key, room, roster, message, id, ping } = request;
         let key = key.map(|key| self.chat.key(&key)).or(self.key.filter(|_| name.is_none()));
@@ -91,8 +91,8 @@ impl Seat {
         self.key = key;
         let moved = target.is_some();
         if let Some(target) = target {
-            // Left first, so that the session hears nothing of the old room after it was welcomed
-            // in the new one.
+            // Left first, so that the session gets nothing of the old room after the welcome to the
+            // new one.
             mem::replace(&mut self.place, Place::new(target)).leave(
                 &self.chat,
                 &self.sender,
@@ -111,8 +111,8 @@ impl Seat {
         }
         place.events.get_or_insert_with(|| floor.admit(sender, self.form));
         if claimed == Claimed::TakenBack {
-            // The others know that this name is here; only another that the session has shown
-            // before is gone.
+            // The other members know this name already; only the session's earlier name, if
+            // announced, has gone.
             if mem::replace(&mut place.announced, true) {
                 floor.announce(&Event::Left { name: &before }, sender.id());
             }
@@ -142,13 +142,12 @@ impl Seat {
         Ok(())
     }
 
-    /// What the session is told when a request was refused.
+    /// The message about a failed request.
     pub(super) fn error(&self, error: &RequestError) -> Message {
         Event::Error(error).write(self.form, self.place.room.name(), clock::unix_millis())
     }
 
-    /// Reserves the name that the session will have in the room where it will be; whatever it was
-    /// called before stays its own.
+    /// Reserves the session's name in the room where it will be; its earlier name stays reserved.
     fn claim(
         &self,
         target: Option<&Arc<ChatRoom>>,
@@ -174,7 +173,7 @@ impl Seat {
     }
 }
 
-/// Somebody in the room has that name.
+/// Another session in the room has that name.
 #[derive(Debug)]
 pub(super) struct NameTaken;
 
@@ -184,10 +183,10 @@ impl Drop for Seat {
     }
 }
 
-/// Where a session is, and what it hears there.
+/// A session's room, and its subscriptions there.
 struct Place {
     room: Arc<ChatRoom>,
-    /// The others know that the session is here: they will be told when it goes.
+    /// The other members were told of the session, so they are told when it leaves.
     announced: bool,
     events: Option<Subscription>,
     rosters: Option<Subscription>,
@@ -212,7 +211,7 @@ impl Place {
     }
 }
 
-/// A guest's name; somebody may have asked for the first that comes to mind.
+/// A guest's name; another client may have chosen the first candidate.
 fn claim_guest_name(chat: &ChatState, floor: &mut Floor<'_>, sender: &Sender) -> Label {
     loop {
         let name = chat.guest();

@@ -1,4 +1,4 @@
-//! What all sessions of a chat share.
+//! State shared by all sessions of a chat.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use super::room::{ChatRoom, Key};
 use crate::clock;
 use sockeye::hub::Hub;
 
-/// What all sessions of a chat share.
+/// State shared by all sessions of a chat.
 pub(super) struct ChatState {
     hub: Hub,
     pub(super) config: ChatConfig,
@@ -20,7 +20,7 @@ pub(super) struct ChatState {
     // For counting in and out only, and never held together with a room's floor.
     directory: Mutex<Directory<ChatRoom>>,
     guests: AtomicU64,
-    /// Keys are kept as hashes, which nobody can make meet.
+    /// Keys are kept as hashes under a random key, so that no client can construct a collision.
     keys: RandomState,
 }
 
@@ -55,13 +55,13 @@ impl ChatState {
         Key(self.keys.hash_one(key))
     }
 
-    /// A name for somebody who has not given one.
+    /// A name for a client without one.
     pub(super) fn guest(&self) -> Label {
         let number = self.guests.fetch_add(1, Ordering::Relaxed) + 1;
         Label::own(format!("guest-{number}"))
     }
 
-    /// The rooms, without those whose time has passed.
+    /// The rooms, without the expired ones.
     pub(super) fn directory(&self) -> MutexGuard<'_, Directory<ChatRoom>> {
         let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
         directory.forget(clock::now(), self.config.forget_after);

@@ -1,4 +1,4 @@
-//! Which ICE servers to hand out, and to whom.
+//! Configuration of the ICE servers, and of access to them.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::url::{IceUrl, IceUrlError};
 
-/// ICE servers, and the conditions on which they are handed out.
+/// ICE servers, and the conditions on which clients get them.
 ///
 /// From a file, it is the configuration that `RTCPeerConnection` takes and a few members more:
 ///
@@ -37,13 +37,14 @@ pub struct IceConfig {
     /// How long credentials that are made from a shared secret are valid, and how long a client may
     /// use an answer; 1 s to 7 days, in a file in seconds. Default: 1 h.
     pub ttl: Duration,
-    /// What a client must send as `Authorization: Bearer …`. Default: none, everybody is answered.
+    /// The token that a client must send as `Authorization: Bearer …`. Default: none, every client
+    /// is answered.
     pub token: Option<String>,
     /// Requests answered for one address in a minute; for IPv6, one network of 64 bits.
     /// `requestsPerMinute` in a file. Default: 60.
     pub requests_per_minute: NonZeroU32,
-    /// Addresses that are told apart at the same time. When there are more, all start with a clean
-    /// slate. Not in a file. Default: 100,000.
+    /// Addresses counted at the same time. With more, all counts start again at zero. Not in a
+    /// file. Default: 100,000.
     pub addresses: usize,
 }
 
@@ -65,7 +66,7 @@ pub struct IceServer {
 /// How a client proves to a TURN server that it may use it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// It needs not: a STUN server.
+    /// Without credentials: a STUN server.
     None,
     /// With a name and a password that stay the same.
     Fixed {
@@ -92,8 +93,8 @@ impl IceConfig {
     ///
     /// # Errors
     ///
-    /// [`IceConfigError`] names the member that is wrong. Members that mean nothing are errors:
-    /// they are misspelled ones.
+    /// [`IceConfigError`] names the member that is wrong. Unknown members are errors: they are
+    /// misspelled known ones.
     pub fn from_json(text: &str) -> Result<Self, IceConfigError> {
         let mut json = serde_json::Deserializer::from_str(text);
         let file: File =
@@ -135,18 +136,18 @@ impl IceServer {
         }
     }
 
-    /// Where it is.
+    /// The server's URLs.
     pub fn urls(&self) -> &[IceUrl] {
         &self.urls
     }
 
-    /// What its clients need.
+    /// The credentials that its clients need.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 }
 
-/// Tells the kind alone: logs are read by many.
+/// Shows the kind alone: secrets stay out of logs.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -167,15 +168,15 @@ pub enum IceServerError {
     /// Browsers refuse a TURN server without credentials.
     #[error("a TURN server needs username and credential, or a secret")]
     NoCredentials,
-    /// Credentials that nobody asks for.
+    /// Credentials for a STUN server, which takes none.
     #[error("username, credential and secret are for TURN servers, and urls names none")]
     NoTurn,
-    /// A secret that everybody knows.
+    /// An empty secret.
     #[error("secret is empty")]
     EmptySecret,
 }
 
-/// Why a file is no [`IceConfig`].
+/// Why a file can't be read as an [`IceConfig`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IceConfigError {
@@ -185,9 +186,9 @@ pub enum IceConfigError {
     /// A member is wrong.
     #[error("{field}: {problem}")]
     Field {
-        /// Which, such as `iceServers[1].urls[0]`.
+        /// The member's path, such as `iceServers[1].urls[0]`.
         field: String,
-        /// What about it.
+        /// The problem with it.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! How often one address may ask.
+//! The request rate of an address.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -33,15 +33,15 @@ impl Limiter {
         }
     }
 
-    /// Counts a request. The error is how long to wait for the next.
+    /// Counts a request. The error is the time until the next is allowed.
     pub(super) fn check(&self, from: IpAddr) -> Result<(), Duration> {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         if limiter.len() >= self.addresses {
             limiter.retain_recent();
         }
         if limiter.len() >= self.addresses {
-            // Who asks from that many networks is not held up by a limit for each; all others would
-            // be, if new ones were turned away.
+            // An attacker with that many networks is not stopped by a limit for each. Refusing new
+            // addresses would stop all other clients instead.
             tracing::warn!(
                 addresses = self.addresses,
                 "more addresses ask for ICE servers than are told apart: the count starts anew"
@@ -114,7 +114,7 @@ mod tests {
             assert_eq!(limiter.check(IpAddr::V4(n.into())), Ok(()));
             assert!(limiter.limiter.lock().expect("not poisoned").len() <= 100);
         }
-        // Those who have not asked for long make room before anybody is forgotten.
+        // Idle addresses make room before active ones are dropped.
         advance(Duration::from_secs(120)).await;
         let late = IpAddr::V4(u32::MAX.into());
         for n in 0..98_u32 {

@@ -37,17 +37,17 @@ use sockeye::PeerAddr;
 /// # }
 /// ```
 ///
-/// A TURN server relays what peers send, so whoever has credentials can spend its bandwidth: that
-/// is why they expire, and why an answer can be made to need a token and is limited for each
-/// address. The address is that of the connection ([`PeerAddr`]); behind a proxy it is the proxy's,
-/// and the limit had better be the proxy's as well.
+/// A TURN server relays the traffic of peers, so a client with credentials can spend its bandwidth.
+/// Therefore credentials expire, a token can be required, and requests are limited per address. The
+/// address is that of the connection ([`PeerAddr`]); behind a proxy it is the proxy's, and the
+/// proxy should set the limit.
 pub struct Ice {
     config: IceConfig,
     limiter: Limiter,
 }
 
 impl Ice {
-    /// Hands out what `config` says.
+    /// Serves the servers in `config`.
     pub fn new(config: IceConfig) -> Self {
         let limiter = Limiter::new(config.requests_per_minute, config.addresses);
         Self { config, limiter }
@@ -56,7 +56,7 @@ impl Ice {
     /// Answers a request, whatever its path.
     ///
     /// 200 with `{"iceServers": […], "ttl": seconds}`; 401 without the right token; 405; 429 with
-    /// `Retry-After` when the address has asked too often. Nothing of it may be stored.
+    /// `Retry-After` when the address is over its limit. No answer may be cached.
     pub fn answer<B>(&self, request: &Request<B>) -> Response<Bytes> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let mut response =
@@ -105,7 +105,7 @@ impl Ice {
         let Some((scheme, sent)) = value.as_bytes().split_at_checked("Bearer ".len()) else {
             return false;
         };
-        // In a time that tells nothing of how much of it was right.
+        // Compared in constant time, so that timing does not reveal a prefix.
         scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(sent.ct_eq(token.as_bytes()))
     }
 

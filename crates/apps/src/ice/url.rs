@@ -104,7 +104,7 @@ impl fmt::Display for IceUrl {
     }
 }
 
-/// That is no URL of a STUN or TURN server.
+/// The text is not the URL of a STUN or TURN server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url:?} is no STUN or TURN URL: {problem}")]
 pub struct IceUrlError {

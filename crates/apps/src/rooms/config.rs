@@ -1,4 +1,4 @@
-//! What can be set for rooms.
+//! Configuration of rooms.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use sockeye::Budget;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RoomsConfig {
-    /// Participants in one room, those included that are away. In a mesh each of them sends its
-    /// video to all the others. Default: 16.
+    /// Participants in a room, absent ones included. In a mesh each of them sends its video to all
+    /// the others. Default: 16.
     pub participants_per_room: usize,
-    /// Rooms. One more takes the place of the one that has been empty longest. Default: 1,000.
+    /// Rooms at the same time. At the limit, a new room replaces the one that has been empty
+    /// longest. Default: 1,000.
     pub rooms: usize,
     /// The largest message taken from a session, in bytes. Keep it below the endpoint's
-    /// [`message_size`](sockeye::EndpointConfig::message_size): that one closes the session, this
-    /// one is answered by an error. Default: 32 KiB.
+    /// [`message_size`](sockeye::EndpointConfig::message_size): exceeding that one closes the
+    /// session, exceeding this one is answered by an error. Default: 32 KiB.
     pub message_size: usize,
     /// Messages kept for each participant of protocol 2: those that wait while it is away, and the
-    /// latest that were handed to its session, in case it comes back without having got them.
-    /// Default: 128.
+    /// latest that its session took, in case it returns without having received them. Default: 128.
     pub mailbox_messages: usize,
     /// The same in bytes. Default: 256 KiB.
     pub mailbox_bytes: usize,
@@ -34,8 +34,8 @@ pub struct RoomsConfig {
     pub budget: Budget,
     /// How long a participant of protocol 2 may be away before it is gone. Default: 15 s.
     pub grace: Duration,
-    /// How long a session may be silent before it is told, as pages of protocol 1 want to be, that
-    /// it is alone. Default: 1 s.
+    /// How long a session may be silent before it is told that it is alone, as pages of protocol 1
+    /// expect. Default: 1 s.
     pub join_wait: Duration,
     /// How long an empty room is remembered. Default: 10 min.
     pub empty_room: Duration,

@@ -1,4 +1,4 @@
-//! A session's side: which dialect it speaks, and where it sits.
+//! A session's side: its dialect and its seat.
 
 use std::sync::Arc;
 
@@ -49,8 +49,8 @@ struct Conversation {
 }
 
 enum Dialect {
-    /// Nothing valid was said yet. A page of the event relay that waits to be called stays so, and
-    /// must hear the call.
+    /// No valid message yet. A page of the event relay that waits for a call stays undecided, and
+    /// must get the call.
     Undecided(Subscription),
     Event(Subscription),
     One,
@@ -69,7 +69,7 @@ impl Conversation {
         }
     }
 
-    /// Whether silence is to be answered.
+    /// Whether to answer silence.
     fn awaits_join(&self) -> bool {
         !self.told && matches!(self.dialect, Dialect::Undecided(_) | Dialect::One)
     }
@@ -79,7 +79,7 @@ impl Conversation {
         outgoing::join_one(false)
     }
 
-    /// Does what a message asks for, and returns what its sender is to be told. All else has been
+    /// Handles a message and returns the answer to its sender. Messages to other sessions have been
     /// sent by then.
     fn handle(&mut self, message: &Message) -> Option<Message> {
         let incoming = self.check_size(message).and_then(Incoming::parse);
@@ -200,8 +200,7 @@ impl Conversation {
         Ok((!is_one).then(|| outgoing::left(number)))
     }
 
-    /// Answers whether in a room or not, and without a place in the numbering: what is asked for is
-    /// a sign of life.
+    /// Answers in a room or outside, without a `seq`: a pong is only a sign of life.
     fn answer(&self, reference: Option<&RawValue>) -> Result<Option<Message>, MessageError> {
         match self.dialect {
             Dialect::Undecided(_) | Dialect::Two => Ok(Some(outgoing::pong(reference))),

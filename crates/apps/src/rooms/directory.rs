@@ -1,4 +1,4 @@
-//! All rooms: finding, creating and forgetting them, and keeping their time.
+//! All rooms: finding, creating and dropping them, and driving their timeouts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +26,7 @@ pub(super) struct Directory {
 #[derive(Default)]
 struct Index {
     rooms: BTreeMap<RoomNumber, Arc<Cell>>,
-    /// The empty ones, and since when. They are forgotten when somebody asks for a room: until then
-    /// they harm nobody.
+    /// The empty rooms, and since when. Expired ones are dropped at the next access to the index.
     empty: BTreeSet<(Instant, RoomNumber)>,
 }
 
@@ -44,7 +43,7 @@ struct State {
     is_timed: bool,
 }
 
-/// A room as others see it.
+/// A room's public summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RoomSummary {
@@ -56,7 +55,7 @@ pub struct RoomSummary {
     pub away: usize,
 }
 
-/// There are as many rooms as may be, and somebody is in each.
+/// The limit of rooms is reached, and none is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("all rooms are in use: rooms is {limit}")]
 #[non_exhaustive]
@@ -80,7 +79,7 @@ impl Directory {
         &self.config
     }
 
-    /// Where the sessions of the event relay meet.
+    /// The topic of the event relay.
     pub(super) fn events(&self) -> Topic {
         self.hub.topic("events")
     }
@@ -89,7 +88,7 @@ impl Directory {
         HubSession { hub: self.hub.clone(), sender }
     }
 
-    /// Lets somebody into a room, which is made if it isn't there.
+    /// Lets a session into a room, which is created if it doesn't exist.
     pub(super) fn enter(
         self: &Arc<Self>,
         number: RoomNumber,
@@ -101,7 +100,7 @@ impl Directory {
         self.enter_open(index, cell, now, join)
     }
 
-    /// Lets somebody into a room that exists.
+    /// Lets a session into an existing room.
     pub(super) fn enter_existing(
         self: &Arc<Self>,
         number: RoomNumber,
@@ -120,7 +119,8 @@ impl Directory {
         now: Instant,
         join: impl FnOnce(&mut CallRoom<HubSession>, Instant) -> Result<Arc<str>, MessageError>,
     ) -> Result<(Arc<Cell>, Arc<str>), MessageError> {
-        // The room is locked before the directory is let go: nobody can forget it in between.
+        // The room is locked before the directory is unlocked, so that it is not dropped in
+        // between.
         let mut state = cell.lock();
         if let Some(since) = state.empty_since.take() {
             index.empty.remove(&(since, cell.number));
@@ -144,7 +144,7 @@ impl Directory {
         result
     }
 
-    /// After whatever may have changed a room.
+    /// Follows up each change of a room: its timer, its place among the empty rooms.
     fn after(self: &Arc<Self>, cell: &Arc<Cell>, mut state: MutexGuard<'_, State>) {
         if !state.is_timed && state.room.next_timeout().is_some() {
             state.is_timed = true;
@@ -208,7 +208,7 @@ impl Directory {
         self.index(clock::now()).rooms.get(&number).cloned()
     }
 
-    /// The index, without the rooms that have been empty too long.
+    /// The index, without expired rooms.
     fn index(&self, now: Instant) -> MutexGuard<'_, Index> {
         // Nothing panics under this lock.
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
@@ -246,15 +246,15 @@ impl Index {
 
     fn note_empty(&mut self, cell: &Cell, now: Instant) {
         let mut state = cell.lock();
-        // Somebody may have come since, or told this before.
+        // A participant may have joined since, or another task noted this before.
         if state.room.is_empty() && state.empty_since.is_none() {
             state.empty_since = Some(now);
             self.empty.insert((now, cell.number));
         }
     }
 
-    /// What is in the set of empty rooms is empty: whoever enters takes it out first, under the
-    /// same lock.
+    /// Rooms in the set of empty rooms are empty: a join removes its room first, under the same
+    /// lock.
     fn forget(&mut self, since: Instant, number: RoomNumber) {
         self.empty.remove(&(since, number));
         self.rooms.remove(&number);
@@ -272,13 +272,13 @@ impl Cell {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics under this lock but a bug in the room, which is better off with a wrong
-        // roster than closed for ever.
+        // Nothing panics under this lock but a bug in the room, for which a wrong roster is better
+        // than being closed forever.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tells a room the time for as long as somebody is away from it.
+/// Drives a room's timeouts while a participant is away.
 async fn keep_time(directory: Arc<Directory>, cell: Arc<Cell>) {
     loop {
         let due = {

@@ -1,9 +1,9 @@
-//! Why a message is refused.
+//! Errors for clients.
 
 use super::name::BadName;
 use super::number::RoomNumber;
 
-/// Why a client's message changed nothing; it is told the code and the text.
+/// Why a client's message changed nothing; its sender gets the code and the text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum MessageError {
     #[error("this is no JSON object: {0}")]
@@ -40,18 +40,18 @@ pub(super) enum MessageError {
     WrongToken(RoomNumber),
     #[error("this session is not in room {0}")]
     OtherRoom(RoomNumber),
-    #[error("nobody else in the room has that id")]
+    #[error("no other participant of the room has that id")]
     NoSuchParticipant,
     #[error("the receiver has started anew: its incarnation is {0}")]
     Stale(u64),
     #[error(
-        "not kept for those who are away: mailbox_messages is {messages}, mailbox_bytes is {bytes}, or the server is short of memory"
+        "not kept for absent participants: mailbox_messages is {messages}, mailbox_bytes is {bytes}, or the server is short of memory"
     )]
     MailboxFull { messages: usize, bytes: usize },
 }
 
 impl MessageError {
-    /// What programs go by.
+    /// The error's kind, for programs.
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::NoObject(_) => "bad_json",

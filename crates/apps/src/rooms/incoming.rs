@@ -1,5 +1,4 @@
-//! What clients say: JSON text to typed messages, with an error that names the member that is
-//! wrong.
+//! Client messages: JSON text to typed messages, with errors that name the wrong member.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +10,7 @@ use super::number::RoomNumber;
 use super::signal::{Kind, Signal};
 use super::token::Token;
 
-/// Bytes of a reference as it stands in the message: it is kept with what waits in a mailbox.
+/// Bytes of a reference as it stands in the message: mailboxes keep it with the message.
 const MAX_REFERENCE: usize = 256;
 
 /// One message of a client.
@@ -31,7 +30,7 @@ pub(super) enum Incoming<'m> {
     Leave {
         room: Option<RoomNumber>,
     },
-    /// Asks whether somebody listens.
+    /// Asks for a pong.
     Ping {
         reference: Option<&'m RawValue>,
     },
@@ -40,7 +39,7 @@ pub(super) enum Incoming<'m> {
 /// How a participant of protocol 2 comes into a room.
 #[derive(Debug)]
 pub(super) enum Way {
-    /// As somebody new.
+    /// As a new participant.
     New { name: Option<Box<str>> },
     /// As the participant it was.
     Back { id: Box<str>, token: Option<Token>, fresh: bool, seen: Option<u64> },
@@ -58,7 +57,7 @@ impl<'m> Incoming<'m> {
     }
 }
 
-/// All members that mean anything, not yet looked into. `null` counts as absent.
+/// All known members, not parsed yet. `null` counts as absent.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Object<'m> {
@@ -155,8 +154,8 @@ impl<'m> Object<'m> {
                 seen,
             }),
             (None, None) => Ok(Way::New { name: name.map(named).transpose()? }),
-            (Some(_), None) => Err(wanted("token", "what `welcome` gave with the id")),
-            (None, Some(_)) => Err(wanted("id", "what `welcome` gave with the token")),
+            (Some(_), None) => Err(wanted("token", "the token that `welcome` gave with the id")),
+            (None, Some(_)) => Err(wanted("id", "the id that `welcome` gave with the token")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is kept for a participant, so that it misses nothing when its transport breaks.
+//! Messages kept for a participant, so that it misses none when its transport breaks.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) struct Mailbox {
     last_seq: u64,
     /// The `seq` of the last one handed over.
     last_handed: u64,
-    /// The `seq` of the last one before the incarnation of now: what is missing up to there is not
+    /// The `seq` of the last one before the current incarnation: gaps up to there don't count as
     /// missed.
     renewed_at: u64,
     budget: Budget,
@@ -42,12 +42,12 @@ struct Letter {
     subject: Subject,
 }
 
-/// What a letter is about.
+/// A letter's subject.
 #[derive(Debug)]
 pub(super) enum Subject {
     /// A peer connection of this incarnation.
     Connection(Option<Requested>),
-    /// Something that concerns any incarnation.
+    /// A text, which concerns any incarnation.
     Text(Option<Requested>),
     /// A message that the participant itself has sent.
     Receipt,
@@ -60,7 +60,7 @@ pub(super) struct Requested {
     pub(super) reference: Box<RawValue>,
 }
 
-/// There is no room left for one more that waits.
+/// The mailbox has no room for another waiting letter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MailboxFull;
 
@@ -88,13 +88,9 @@ impl Mailbox {
         self.last_seq + 1
     }
 
-    /// Keeps a letter that the session has taken, in place of older ones.
+    /// Keeps a letter that the session has taken; older ones make room.
     pub(super) fn keep_handed(&mut self, message: Message, subject: Subject, limits: Limits) {
-        debug_assert_eq!(
-            self.handed,
-            self.letters.len(),
-            "nothing is handed over before what waits"
-        );
+        debug_assert_eq!(self.handed, self.letters.len(), "waiting letters are handed over first");
         self.last_seq += 1;
         self.last_handed = self.last_seq;
         if self.make_room(message.len(), limits) {
@@ -112,8 +108,8 @@ impl Mailbox {
         limits: Limits,
     ) -> Result<(), MailboxFull> {
         if !self.make_room(message.len(), limits) {
-            // A receipt has a number all the same: the gap tells that it is missing. Of all else
-            // the sender hears.
+            // A receipt has a number all the same: the gap tells that it is missing. The sender of
+            // any other letter gets an error.
             self.last_seq += u64::from(matches!(subject, Subject::Receipt));
             self.tell();
             return Err(MailboxFull);
@@ -124,10 +120,10 @@ impl Mailbox {
         Ok(())
     }
 
-    /// The client is back and has got everything up to `seen`, if it says so: drops that, and takes
-    /// all else for waiting. Returns how many are missing.
+    /// The client is back and has received all letters up to `seen`, if it says so: drops these,
+    /// and marks all others as waiting. Returns the number of missing letters.
     pub(super) fn rewind(&mut self, seen: Option<u64>) -> u64 {
-        // Nobody can have seen what has no number yet.
+        // A client can't have seen a number that is not assigned yet.
         let seen = seen.unwrap_or(self.last_handed).min(self.last_seq);
         while self.letters.front().is_some_and(|letter| letter.seq <= seen) {
             self.drop_front();
@@ -140,8 +136,8 @@ impl Mailbox {
         self.last_seq - since - there as u64
     }
 
-    /// A new incarnation is back: drops all that it must not get, and returns the receipts that are
-    /// due for it.
+    /// A new incarnation is back: drops the letters that it must not get, and returns the receipts
+    /// that are due for them.
     pub(super) fn renew(&mut self) -> Vec<Requested> {
         let mut expired = Vec::new();
         let waiting = self.letters.split_off(self.handed);
@@ -161,8 +157,8 @@ impl Mailbox {
         expired
     }
 
-    /// Hands over what waits, in order, for as long as `offer` takes it. Returns the receipts that
-    /// are due for it.
+    /// Hands over waiting letters, in order, for as long as `offer` takes them. Returns the
+    /// receipts that are due for them.
     pub(super) fn hand_over(&mut self, mut offer: impl FnMut(Message) -> bool) -> Vec<Requested> {
         let mut delivered = Vec::new();
         while let Some(letter) = self.letters.get_mut(self.handed) {
@@ -171,7 +167,7 @@ impl Mailbox {
             }
             self.last_handed = letter.seq;
             self.handed += 1;
-            // Once is enough: a letter that is handed over again is no news to its sender.
+            // Once is enough: the sender has its receipt when a letter is handed over again.
             if let Subject::Connection(requested) | Subject::Text(requested) = &mut letter.subject {
                 delivered.extend(requested.take());
             }
@@ -179,7 +175,7 @@ impl Mailbox {
         delivered
     }
 
-    /// The participant is gone: returns the receipts that are due for what has waited.
+    /// The participant is gone: returns the receipts that are due for its waiting letters.
     pub(super) fn expire(&mut self) -> Vec<Requested> {
         let waiting = self.letters.split_off(self.handed);
         self.clear();
@@ -191,7 +187,7 @@ impl Mailbox {
         requested.collect()
     }
 
-    /// Drops what was handed over as far as needed; false when that is not enough, or the process is
+    /// Drops handed letters as far as needed; false when that is not enough, or the process is
     /// short of memory.
     fn make_room(&mut self, bytes: usize, limits: Limits) -> bool {
         let fits = |mailbox: &Self| {

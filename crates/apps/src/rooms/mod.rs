@@ -29,10 +29,12 @@ use self::directory::Directory;
 use crate::serving::Serving;
 use sockeye::Session;
 
-/// Signaling for calls: rooms, and who is in them. Cheap to clone, all clones are the same rooms.
+/// Signaling for calls: rooms and their participants. Cheap to clone, all clones are the same
+/// rooms.
 ///
-/// It relays what pages need to agree on a call and sees no media. What it says and takes is in
-/// [`protocol`]: a protocol for calls of two and more, and two older dialects for pages that exist.
+/// It relays the messages with which pages agree on a call and sees no media. [`protocol`]
+/// describes them: a protocol for calls of two and more, and two older dialects for pages that
+/// exist.
 ///
 /// ```
 /// use sockeye::Gateway;
@@ -44,7 +46,7 @@ use sockeye::Session;
 ///
 /// # Ordering
 ///
-/// All participants of a room get what concerns them in the order in which the rooms took it.
+/// All participants of a room get their messages in the order in which the server received them.
 #[derive(Clone)]
 pub struct Rooms {
     directory: Arc<Directory>,
@@ -74,7 +76,7 @@ impl Rooms {
 
     /// Creates a room; false: it exists.
     ///
-    /// A room also comes into being when somebody joins it.
+    /// A join creates its room as well.
     ///
     /// # Errors
     ///
@@ -88,8 +90,8 @@ impl Rooms {
         self.directory.random_free()
     }
 
-    /// Takes a participant of protocol 1 whose transport is gone out of its room. False: nobody of
-    /// that name is there, or it is connected.
+    /// Removes a participant of protocol 1 whose transport is gone. False: the room has no
+    /// participant of that name, or it is connected.
     pub fn leave(&self, room: RoomNumber, name: &str) -> bool {
         self.directory.leave_by_name(room, name)
     }

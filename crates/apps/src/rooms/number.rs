@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The number of a room: 0 to 9007199254740991, which is what a JSON number holds in every
+/// The number of a room: 0 to 9007199254740991, the range that a JSON number holds in every
 /// language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -75,7 +75,7 @@ impl fmt::Display for RoomNumber {
     }
 }
 
-/// That is no room number.
+/// The text or number is no room number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a room number is an integer from 0 to {}", RoomNumber::MAX)]
 pub struct RoomNumberError;

@@ -1,4 +1,4 @@
-//! What the server says: typed messages to JSON text.
+//! Server messages: typed messages to JSON text.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -44,7 +44,7 @@ impl Welcome<'_> {
     }
 }
 
-/// What has changed about a participant.
+/// A change of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Change {
@@ -67,7 +67,7 @@ pub(super) fn roster(revision: u64, change: Change, participant: &View<'_>) -> M
     json(&Roster { revision, change, participant })
 }
 
-/// Who sends what, as its receivers of protocol 2 see it.
+/// The sender of a signal, as receivers of protocol 2 see it.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'r> {
     pub(super) id: &'r str,
@@ -86,7 +86,7 @@ pub(super) fn signal_two(seq: u64, from: Origin<'_>, signal: &Signal<'_>) -> Mes
         to: Option<&'r str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<&'r RawValue>,
-        // `null` says that there are no more candidates, so it is said.
+        // `null` means no more candidates, so it is sent.
         #[serde(skip_serializing_if = "Option::is_none")]
         candidate: Option<Option<&'r RawValue>>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +128,7 @@ pub(super) fn join_one(somebody_is_there: bool) -> Message {
     })
 }
 
-/// What became of a message that asked for it.
+/// The fate of a message that asked for a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Fate {
@@ -189,7 +189,7 @@ pub(super) fn error_two(
     json(&Error { code: error.code(), message: error.to_string(), r#ref: reference, to })
 }
 
-/// An error for a session that speaks protocol 1, or has not said yet what it speaks.
+/// An error for a session that speaks protocol 1, or is still undecided.
 pub(super) fn error_one(error: &MessageError) -> Message {
     let (data, code) = (Some(error.to_string()), Some(error.code()));
     json(&One { from: SERVER, r#type: "error", data, candidate: None::<()>, sdp: None::<()>, code })

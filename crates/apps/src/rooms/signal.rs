@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-/// Something for others in the room.
+/// A message for others in the room.
 #[derive(Debug)]
 pub(super) struct Signal<'m> {
     pub(super) kind: Kind,
@@ -10,7 +10,7 @@ pub(super) struct Signal<'m> {
     pub(super) data: Option<&'m RawValue>,
     pub(super) candidate: Option<&'m RawValue>,
     pub(super) sdp: Option<&'m RawValue>,
-    /// Who the client says it is; only protocol 1 says so.
+    /// The sender's name as the client gives it, in protocol 1 only.
     pub(super) from: Option<String>,
     pub(super) to: Option<String>,
     pub(super) to_incarnation: Option<u64>,
@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// Whether it is about a peer connection, and worthless to whoever has another one by now.
+    /// Whether it concerns one peer connection, and is void once the receiver has another.
     pub(super) fn is_signaling(self) -> bool {
         self != Self::Text
     }

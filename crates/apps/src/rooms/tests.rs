@@ -45,7 +45,7 @@ fn join_one(name: &str, room: u32) -> Value {
     json!({"from": name, "type": "join", "data": room.to_string()})
 }
 
-/// Who sets such delays means never; a date that far away can't be computed.
+/// Such delays mean never: a date that far away can't be computed.
 #[tokio::test(start_paused = true)]
 async fn delays_may_be_for_ever() {
     let ever = Duration::MAX;
@@ -163,7 +163,7 @@ async fn events_go_to_all_who_have_not_chosen_otherwise() {
     assert_eq!(caller.texts().await, [r#"{ "event":"answer"}"#]);
     assert!(all(&mut page).await.is_empty() && all(&mut modern).await.is_empty());
 
-    // What is no event is answered in the dialect's own form, and relayed to nobody.
+    // A message that is no event is answered in the dialect's own form, and relayed to no session.
     for text in [
         "nonsense",
         r#"{"type":"offer","sdp":{}}"#,
@@ -281,7 +281,7 @@ async fn after_the_grace_time_the_others_are_told_and_the_room_is_forgotten() {
     say(&late, json!({"type": "join", "protocol": 2, "room": 1, "id": welcome["id"], "token": welcome["token"]})).await;
     assert_eq!(one(&mut late).await["code"], "wrong_token");
     say(&late, join_two(1)).await;
-    assert_eq!(one(&mut late).await["returned"], false, "it may join as somebody new");
+    assert_eq!(one(&mut late).await["returned"], false, "it may join as a new participant");
 
     drop((bob, late));
     sleep(Duration::from_millis(15_100)).await;
@@ -433,7 +433,7 @@ async fn ten_thousand_joins() {
         // They are gone at once, and still hold their places for the grace time.
     }
     assert_eq!((welcome, full), (16, 8_984));
-    assert!(all(&mut ann).await.is_empty(), "nobody of room 1 is disturbed");
+    assert!(all(&mut ann).await.is_empty(), "room 1 hears nothing of it");
     sleep(Duration::from_secs(16)).await;
     assert_eq!(rooms.summary(2.into()).map(|room| room.participants), Some(0));
 }

@@ -1,4 +1,4 @@
-//! What proves that a client is the participant it was.
+//! The secret with which a client returns as the same participant.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// Tells nothing: logs are read by many.
+/// Shows nothing: secrets stay out of logs.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")

@@ -1,18 +1,18 @@
-//! What can be set for an upstream.
+//! Configuration of an upstream.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, header};
 
-/// How an [`Upstream`](super::Upstream) behaves.
+/// Timeouts, limits and headers of an [`Upstream`](super::Upstream).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UpstreamConfig {
     /// How long the backend may take to answer, from the look-up of its name to the end of the
     /// handshake. Default: 10 s.
     pub connect_timeout: Duration,
-    /// How long the backend may take nothing of what waits for it; then the session closes with
+    /// How long the backend may leave pending bytes unread; then the session closes with
     /// 1011. Default: 60 s.
     pub write_timeout: Duration,
     /// How long the backend may take to finish closing. Default: 5 s.

@@ -27,13 +27,13 @@ use sockeye::ConnectInfo;
 
 pub(super) struct Connector {
     url: Uri,
-    /// Scheme and authority, for logs: path and query may hold what is secret.
+    /// Scheme and authority, for logs: path and query may hold secrets.
     name: String,
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     config: UpstreamConfig,
-    /// Whether the backend answered last time, so that the log tells of a change and not of each
+    /// Whether the last attempt succeeded, so that the log reports a change once and not per
     /// session.
     answers: AtomicBool,
 }
@@ -116,8 +116,8 @@ impl Connector {
 
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        // Nobody is pinged: a backend that is alive and does not read is back-pressure, and one
-        // whose host is gone is the kernel's to find. Linux takes no other values.
+        // The backend is not pinged: a live backend that does not read is back-pressure, and the
+        // kernel detects a dead host. The range is what Linux accepts.
         let quiet =
             self.config.keepalive_delay.clamp(Duration::from_secs(1), Duration::from_secs(32_767));
         let probes = TcpKeepalive::new().with_time(quiet).with_interval(Duration::from_secs(5));
@@ -128,13 +128,13 @@ impl Connector {
         WebSocketConfig::default()
             .read_buffer_size(4 * 1024)
             .write_buffer_size(BATCH)
-            // No limit of its own, since a batch must have left before the next one is begun.
+            // No limit of its own: each batch is flushed before the next begins.
             .max_write_buffer_size(usize::MAX)
             .max_message_size(Some(self.config.message_size))
             .max_frame_size(Some(self.config.message_size))
     }
 
-    /// What the backend is asked for a session.
+    /// The handshake request for a session.
     pub(super) fn request(&self, info: &ConnectInfo) -> Result<Request, WebSocketError> {
         let mut request = self.url_for(info.query())?.into_client_request()?;
         let headers = request.headers_mut();
@@ -142,7 +142,7 @@ impl Connector {
             let mut values =
                 info.headers().filter(|(kept, _)| *kept == name).map(|(_, value)| value.clone());
             if name == header::COOKIE {
-                // Over HTTP/2 a client may send them one by one, which HTTP/1.1 does not know (RFC
+                // Over HTTP/2 a client may split the header, which HTTP/1.1 does not allow (RFC
                 // 9113, the cookie header field).
                 append(headers, name, joined(values, b"; "));
             } else {
@@ -206,8 +206,7 @@ impl Connector {
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Not those of a handshake, those that concern one connection (RFC 9110, connection-specific
-/// fields), and those that are ours.
+/// Excludes handshake headers, connection-specific headers (RFC 9110), and the gateway's own.
 fn may_be_passed_on(name: &HeaderName) -> bool {
     let name = name.as_str();
     let ours = name == FORWARDED_FOR || name.starts_with("x-sockeye-");
@@ -230,7 +229,7 @@ fn may_be_passed_on(name: &HeaderName) -> bool {
 fn joined(values: impl Iterator<Item = HeaderValue>, separator: &[u8]) -> Option<HeaderValue> {
     let values: Vec<HeaderValue> = values.collect();
     let bytes: Vec<&[u8]> = values.iter().map(HeaderValue::as_bytes).collect();
-    // What were header values, and spaces and punctuation, is one.
+    // Header values joined by spaces and punctuation are a valid header value.
     if bytes.is_empty() { None } else { HeaderValue::from_bytes(&bytes.join(separator)).ok() }
 }
 
@@ -256,7 +255,7 @@ fn connector(config: &UpstreamConfig) -> Result<TlsConnector, UpstreamError> {
         None => {
             let found = rustls_native_certs::load_native_certs();
             for error in found.errors {
-                tracing::warn!(%error, "a certificate of this system's can't be read");
+                tracing::warn!(%error, "a system certificate can't be read");
             }
             roots.add_parsable_certificates(found.certs);
         }

@@ -1,4 +1,4 @@
-//! Why there is no upstream, or no backend for a session.
+//! Errors of an upstream's configuration, and of connecting a session to its backend.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use rustls_pki_types::pem;
 use tokio_rustls::rustls;
 use tokio_tungstenite::tungstenite::error::Error as WebSocketError;
 
-/// What an [`Upstream`](super::Upstream) can't be made of.
+/// Why a configuration makes no [`Upstream`](super::Upstream).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
-    /// Not a WebSocket's URL.
+    /// The URL is not a WebSocket URL.
     #[error(
         "{0:?} is no URL of a WebSocket: write ws://host:port/path, or wss://host:port/path for TLS"
     )]
@@ -23,12 +23,12 @@ pub enum UpstreamError {
     /// A URL with `user:password@`.
     #[error("the URL holds a user name, which a WebSocket's can't: leave it out")]
     UserInfo,
-    /// The host of a `wss` URL can stand in no certificate.
+    /// No certificate can name the host of a `wss` URL.
     #[error("no certificate can be for the host {host:?}")]
     Host {
         /// The URL's host.
         host: String,
-        /// What is wrong with it.
+        /// Why the name is invalid.
         source: InvalidDnsNameError,
     },
     /// A header that the gateway itself sends, or that concerns one connection only.
@@ -39,15 +39,15 @@ pub enum UpstreamError {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: pem::Error,
     },
-    /// There is nobody to trust.
+    /// No certificate authorities are trusted.
     #[error(
         "this system has no certificates of authorities to trust: install them (Debian: ca-certificates), or name a PEM file with `ca_file` or SSL_CERT_FILE"
     )]
     NoAuthorities,
-    /// A certificate to trust is none.
+    /// A certificate authority's certificate is invalid.
     #[error("TLS can't be set up with the certificates to trust")]
     Tls(#[source] rustls::Error),
 }

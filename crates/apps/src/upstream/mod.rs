@@ -16,8 +16,8 @@ pub use self::error::UpstreamError;
 use crate::serving::Serving;
 use sockeye::{Escaped, Handler, Session};
 
-/// A handler that opens a WebSocket to a backend for each session and passes messages both ways:
-/// what speaks plain WebSocket gets clients on every transport.
+/// A handler that opens a WebSocket to a backend for each session and passes messages both ways: a
+/// plain WebSocket application gets clients on every transport.
 ///
 /// # The request that the backend sees
 ///
@@ -34,8 +34,8 @@ use sockeye::{Escaped, Handler, Session};
 ///
 /// # Ordering
 ///
-/// Messages keep their order both ways. What the client sends before the backend has answered waits
-/// in the session's inbound queue.
+/// Messages keep their order both ways. Messages that the client sends before the backend answers
+/// wait in the session's inbound queue.
 ///
 /// # Back-pressure
 ///
@@ -100,7 +100,8 @@ async fn serve(mut session: Session, connector: Arc<Connector>) {
         tokio::select! {
             connected = &mut connecting => connected,
             _ = session.ended() => {
-                // Gone already. The backend is bothered only if something was said.
+                // The client has gone already. The backend is connected only to deliver its
+                // messages.
                 let Some(message) = session.recv().await else { return };
                 first = Some(message);
                 connecting.await

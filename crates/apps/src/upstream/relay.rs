@@ -1,5 +1,4 @@
-//! A session and its backend's WebSocket: messages both ways, and how one's end becomes the
-//! other's.
+//! A session and its backend's WebSocket: messages both ways, and the end of one closing the other.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -42,14 +41,14 @@ pub(super) async fn run(
             Ended::Client => {
                 let end = timeout(config.close_timeout, session.ended()).await.ok();
                 let goodbye = to_backend.sink.send(Packet::Close(Some(farewell(end.as_ref()))));
-                // What the backend still sends is read and counted, or its close would not be seen
-                // behind it.
+                // The backend's remaining messages are read and counted: its close frame comes
+                // after them.
                 let _ =
                     timeout(config.close_timeout, async { tokio::join!(goodbye, &mut down) }).await;
                 None
             }
-            // Why, is still to be read. The connection is done for, so this ends as soon as the
-            // client has taken what came before.
+            // The reason is still to be read. The connection has failed, so this ends as soon as
+            // the client has taken the earlier messages.
             Ended::Writing(error) => {
                 tracing::debug!(session = %session.id(), error = %Escaped(error), "the backend takes no more");
                 Some(down.await)
@@ -75,7 +74,7 @@ enum Ended {
     Writing(Error),
 }
 
-/// How the backend's side came to its end.
+/// The end of the backend's side.
 enum BackendEnd {
     Closed(Option<CloseFrame>),
     /// It sent binary, and the session carries none.
@@ -90,8 +89,8 @@ enum BackendEnd {
 }
 
 impl BackendEnd {
-    /// Ends the session accordingly. Gives what the backend is told, unless it has closed or can't
-    /// be told.
+    /// Ends the session accordingly. Returns the backend's close frame, unless the backend has
+    /// closed or is unreachable.
     fn tell(self, session: &Session, config: &UpstreamConfig) -> Option<CloseFrame> {
         let (code, reason, to_backend) = match &self {
             Self::Closed(Some(frame)) if frame.code.is_allowed() => {
@@ -144,7 +143,7 @@ impl BackendEnd {
 struct ToClient {
     stream: SplitStream<Socket>,
     sender: Sender,
-    /// Messages that came when the client had gone.
+    /// Messages that came after the client had gone.
     dropped: usize,
 }
 
@@ -210,7 +209,7 @@ impl ToBackend<'_> {
         }
     }
 
-    /// Writes a message, and with it those that have come meanwhile, up to a batch.
+    /// Writes a message and those queued behind it, up to a batch.
     async fn write(&mut self, message: Message, session: &mut Session) -> Result<(), Error> {
         let mut bytes = 0;
         let mut next = Some(message);
@@ -251,8 +250,8 @@ async fn leave(
     }
     // The server closes the connection first (RFC 6455, closing the connection).
     while let Some(Ok(_)) = stream.next().await {}
-    // Behind an error nothing is understood any more, but an end with bytes unread is a reset,
-    // which could destroy the close frame.
+    // After an error no frame can be parsed, but closing with unread bytes sends a reset, which
+    // could destroy the close frame.
     let mut stream = sink.reunite(stream).expect("both are halves of one socket").into_inner();
     stream.shutdown().await?;
     let mut rest = [0; 512];
@@ -260,11 +259,11 @@ async fn leave(
     Ok(())
 }
 
-/// What the backend is told when its client has gone. `None`: the client's end drags on.
+/// The close frame for the backend when its client has gone. `None`: the session has not ended yet.
 fn farewell(end: Option<&SessionEnd>) -> CloseFrame {
     let gone = CloseFrame { code: CloseCode::Away, reason: "client gone".into() };
     let Some(SessionEnd { reason, by, .. }) = end else { return gone };
-    // This is how a session ends whose transport tells no code.
+    // A transport without close codes ends its session like this.
     if *by == EndedBy::Peer && *reason == CloseReason::INTERRUPTED {
         return gone;
     }

@@ -142,7 +142,7 @@ async fn a_page_and_a_line_talk(transport: Transport) {
     let line = record("[ann]100% </script>   😀");
     assert_eq!(within(park.bytes(line.len())).await, line);
 
-    // Many at once, each way: everybody hears all of it in one order.
+    // Many clients at once, each way: every client sees all messages in one order.
     let from_page: Vec<String> =
         (0..100).map(|n| json!({"message": format!("page {n}")}).to_string()).collect();
     let lines: Vec<u8> = (0..100).flat_map(|n| record(&format!("[park😀]line {n}"))).collect();
@@ -161,7 +161,7 @@ async fn a_page_and_a_line_talk(transport: Transport) {
     assert_eq!(event(&mut page).await["message"], "park😀 left");
 }
 
-/// A client that does not read is closed by the hub, as everybody else is, and nobody waits for it.
+/// A client that does not read is closed by the hub like any other, and no session waits for it.
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_and_disturbs_nobody() {
     let chat = Chat::new(&Hub::new(), ChatConfig::default());

@@ -62,7 +62,7 @@ async fn output(mut command: Command) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// The table that the codec is tested with is what this JDK writes and reads.
+/// The codec's test table agrees with this JDK.
 #[tokio::test]
 async fn the_table_of_vectors_is_this_jdks() {
     let Some(command) = java("Vectors") else { return };
@@ -129,7 +129,7 @@ async fn java_clients_and_a_page_chat() {
     park.types("hello 안녕 😀").await;
     lee.types("[park]no, I am").await;
     page.send(&[&json!({"message": "from\na page"}).to_string()]).await;
-    // Who is faster is open; what everybody hears is one order.
+    // Either may be first; all clients see one order.
     let mut order = Vec::new();
     for _ in 0..3 {
         let (name, text) = printed(&mut page)

@@ -9,7 +9,7 @@ use common::records::{Client, record, serve};
 use sockeye_apps::line_echo;
 use tokio::io::AsyncWriteExt;
 
-/// For what a test over real sockets expects to run out.
+/// A timeout that a test over real sockets expects to expire.
 const SHORT: Duration = Duration::from_millis(100);
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! What nobody should send, and who must not suffer from it.
+//! Hostile messages, and the other sessions that they must not affect.
 
 use serde_json::{Value, json};
 use sockeye::EndpointConfig;
@@ -131,7 +131,7 @@ pub(crate) async fn another_s_name_and_another_s_token(transport: Transport) {
     assert_eq!(eve.hear().await["code"], "wrong_token");
     let mut eve = server.come_back(&json!({"id": anns["id"], "token": "guess"}), json!({})).await;
     assert_eq!(eve.hear().await["code"], "wrong_token");
-    // Who sent something is for the server to say.
+    // The server sets the sender of a message.
     bob.say(&json!({"type": "text", "data": "x", "from": anns["id"], "incarnation": 9})).await;
     let heard = ann.hear().await;
     assert_eq!((&heard["from"], &heard["incarnation"]), (&bobs["id"], &json!(1)));
@@ -147,7 +147,7 @@ pub(crate) async fn another_s_name_and_another_s_token(transport: Transport) {
     ann.has_heard_all().await;
 }
 
-/// The reader's queue fills; it is closed, and nobody else waits for it.
+/// The reader's queue fills; it is closed, and no other session waits for it.
 pub(crate) async fn a_peer_that_never_reads(transport: Transport) {
     let endpoint = roomy().outbound_messages(16);
     let server = Server::with(transport, RoomsConfig::default(), endpoint).await;
@@ -156,7 +156,7 @@ pub(crate) async fn a_peer_that_never_reads(transport: Transport) {
     assert_eq!(ann.hear_change().await, "joined");
     slow.client.attach().await.expect("the session lives");
     let data = "x".repeat(30_000);
-    // Sockets hold some megabytes that nobody reads.
+    // Sockets hold some megabytes that the client doesn't read.
     let mut told = None;
     for number in 0..2_000 {
         ann.say(&json!({"type": "text", "data": data, "to": slows["id"], "ref": number})).await;

@@ -113,7 +113,7 @@ pub(crate) async fn who_has_left_the_relay_is_forgotten(transport: Transport) {
     members(&hub, 2).await;
     ann.say_text("to eve").await;
     assert_eq!(eve.hear_text().await, "to eve");
-    assert_eq!(hub.undelivered(), 0, "nobody was offered what he can't get");
+    assert_eq!(hub.undelivered(), 0, "every offered message was delivered");
 }
 
 pub(crate) async fn two_pages_of_the_event_relay_call_each_other(transport: Transport) {
@@ -313,7 +313,7 @@ pub(crate) async fn a_page_that_never_joins_is_told_that_it_is_alone(transport: 
 
 #[tokio::test]
 async fn a_closed_session_is_closed_for_the_relay_at_once() {
-    // With a long disconnect delay: nobody waits for it.
+    // With a long disconnect delay: no task waits for it.
     let hub = Hub::new();
     let config = EndpointConfig::new().disconnect_delay(Duration::from_secs(3600));
     let addr = serve(Gateway::new().endpoint_with("/socket", config, relay(&hub))).await;

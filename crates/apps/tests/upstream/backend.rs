@@ -172,5 +172,5 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).expect("ASCII")
 }
 
-/// For what a test expects to run out.
+/// A timeout that the test expects to expire.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);

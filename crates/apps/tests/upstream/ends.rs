@@ -67,7 +67,7 @@ pub(crate) async fn the_client_closes(transport: Transport) {
     assert_eq!(backend.closed().await, (1001, "client gone".to_owned()));
 }
 
-/// Nobody is bothered with a client that has said nothing.
+/// A client that has sent nothing causes no connection to the backend.
 pub(crate) async fn the_client_is_gone_before_the_backend_answers(transport: Transport) {
     let patient = UpstreamConfig::new().connect_timeout(Duration::from_secs(3600));
     let rig = Rig::with(transport, patient, brief()).await;
@@ -78,7 +78,7 @@ pub(crate) async fn the_client_is_gone_before_the_backend_answers(transport: Tra
     assert_eq!(within("the end", connection.read(&mut [0])).await.expect("FIN"), 0);
 }
 
-/// But what it has said is not lost.
+/// But its messages are not lost.
 pub(crate) async fn the_client_says_something_and_is_gone_before_the_backend_answers(
     transport: Transport,
 ) {
@@ -111,7 +111,7 @@ pub(crate) async fn what_the_client_said_last_arrives_before_its_end(transport: 
     backend.closed().await;
 }
 
-/// The backend learns what the client did.
+/// The backend gets the client's code and reason.
 pub(crate) async fn a_limit_of_the_gateway_closes(transport: Transport) {
     let config = EndpointConfig::new().message_size(10);
     let rig = Rig::with(transport, UpstreamConfig::default(), config).await;
@@ -128,8 +128,8 @@ pub(crate) async fn a_limit_of_the_gateway_closes(transport: Transport) {
 }
 
 /// The client vanishes while the backend's messages wait for it, and the backend goes on sending.
-/// What it sends is read and dropped: an end with bytes unread would be a reset, which can destroy
-/// the close frame.
+/// Bytes that it sends are read and dropped: an end with bytes unread would be a reset, which can
+/// destroy the close frame.
 #[tokio::test]
 async fn a_backend_that_does_not_stop_sending_sees_the_end() {
     for _ in 0..10 {

@@ -103,7 +103,7 @@ async fn a_message_may_be_too_large_for_the_client() {
     client.write_all(b"\0\x02hi").await.expect("it reads");
     let mut backend = accept(listener.accept().await.expect("a connection").0).await;
     assert_eq!(backend.header("x-sockeye-transport"), ["tcp"]);
-    assert!(backend.header("x-forwarded-for").is_empty(), "nobody knows the client's address");
+    assert!(backend.header("x-forwarded-for").is_empty(), "the client's address is unknown");
     assert_eq!(backend.message().await, "hi");
     backend.send(&"x".repeat(65_536)).await;
     assert_eq!(

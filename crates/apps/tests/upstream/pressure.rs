@@ -57,7 +57,7 @@ pub(crate) async fn a_backend_that_does_not_read_stops_its_client(transport: Tra
     let stopped = standstill(&sent).await;
     assert!(
         stopped < all && done.load(Ordering::Relaxed) == 0,
-        "{stopped} messages were taken, and nobody reads them"
+        "{stopped} messages were taken, without a reader"
     );
     for n in 0..all {
         assert_eq!(backend.message().await, message(n));
@@ -82,14 +82,14 @@ pub(crate) async fn a_client_that_does_not_read_stops_the_backend(transport: Tra
         backend
     });
     let stopped = standstill(&sent).await;
-    assert!(stopped < all, "{stopped} messages were taken, and nobody reads them");
+    assert!(stopped < all, "{stopped} messages were taken, without a reader");
     for n in 0..all {
         assert_eq!(client.message().await, message(n));
     }
     drop(within("the rest to be sent", sending).await.expect("all is taken"));
 }
 
-/// Over HTTP a client can't be stopped for ever: its payload is refused, and the session says why.
+/// Over HTTP a client can't be stopped forever: its payload is refused, and the session says why.
 #[tokio::test]
 async fn a_backend_that_never_reads_loses_an_http_client() {
     let minute = Duration::from_secs(60);
@@ -105,7 +105,7 @@ async fn a_backend_that_never_reads_loses_an_http_client() {
             break;
         }
         taken += 1;
-        assert!(taken < MUCH / MESSAGE, "nobody reads them");
+        assert!(taken < MUCH / MESSAGE, "there is no reader");
     }
     assert_eq!(client.closed().await, (1008, "inbound queue full".to_owned()));
     for _ in 0..taken {

@@ -1,4 +1,4 @@
-//! What the backend is asked.
+//! The handshake request that the backend sees.
 
 use http::HeaderName;
 use http::header::{ACCEPT_LANGUAGE, COOKIE, ORIGIN, USER_AGENT};

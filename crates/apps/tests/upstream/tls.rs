@@ -84,7 +84,7 @@ async fn messages_travel_over_tls() {
     }
 }
 
-/// Signed by somebody else, made for another host, or no TLS at all.
+/// Certificates of another authority or for another host, or no TLS at all.
 #[tokio::test]
 async fn a_backend_that_is_not_who_it_should_be_is_not_spoken_to() {
     let (right, wrong) =
@@ -122,7 +122,7 @@ fn certificates_that_can_not_be_trusted_are_refused_with_a_remedy() {
     std::fs::write(&empty, "no certificate\n").expect("a file for the test");
     for file in [missing, empty] {
         let config = UpstreamConfig::default().ca_file(file.clone());
-        let error = Upstream::new("wss://localhost", config).expect_err("nobody to trust");
+        let error = Upstream::new("wss://localhost", config).expect_err("no authority to trust");
         assert!(matches!(&error, UpstreamError::CaFile { path, .. } if *path == file), "{error}");
         assert!(error.to_string().ends_with("which `ca_file` names"), "{error}");
         assert!(std::error::Error::source(&error).is_some());

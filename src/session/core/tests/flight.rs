@@ -111,12 +111,30 @@ fn a_client_that_takes_too_little_is_given_up() {
         bench.moved();
     }
     assert!(bench.core.expire(bench.now), "ten seconds for the bytes, and the write timeout");
+    assert_eq!(bench.step(), "c[1008,\"the client reads too slowly\"]");
     // A receiver with nothing on its way waits for ever.
     let mut bench = Bench::streaming(Liveness::Heartbeats);
     bench.send("x");
     bench.hand_over(1, RATE * 10);
     bench.written(1);
     assert_eq!(bench.core.expires_at(), None);
+}
+
+/// Without a least rate a client that takes a byte now and then is waited for, for as long as it
+/// does. It had `write_timeout` for the whole of a frame.
+#[test]
+fn without_a_least_rate_any_byte_will_do() {
+    let mut bench = Bench::streaming(Liveness::Heartbeats);
+    bench.limits.least_rate = 0;
+    bench.send("x");
+    bench.hand_over(1, RATE * 10);
+    for _ in 0..100 {
+        bench.wait(WRITE - BLINK);
+        assert!(!bench.core.expire(bench.now));
+        bench.moved();
+    }
+    assert_eq!(bench.expires_after(WRITE), (false, true));
+    assert_eq!(bench.step(), "c[1008,\"the client does not read\"]");
 }
 
 #[test]

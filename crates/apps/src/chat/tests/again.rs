@@ -11,8 +11,8 @@ fn with_id(message: &str, id: &str) -> Value {
 }
 
 /// A phone's connection dies without a sign, and its page says the message again on the next one.
-/// It was heard the first time: nobody hears it twice, and the page is told that it was said, so
-/// that it stops.
+/// The room heard it the first time: no member hears it twice, and the page gets its echo, so that
+/// it stops.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_comes_again_is_said_once() {
     let chat = chat();
@@ -112,8 +112,8 @@ async fn a_ping_is_answered_to_its_sender_alone() {
 }
 
 /// The page is back, and the server has not missed its lost connection: over HTTP that may take a
-/// quarter of an hour. The client's key gives it its name, and to the others nobody has come or
-/// gone.
+/// quarter of an hour. The client's key gives it its name, and the others are told of no join or
+/// leave.
 #[tokio::test(start_paused = true)]
 async fn a_key_takes_a_name_back_from_a_lost_connection() {
     let chat = chat();
@@ -142,7 +142,7 @@ async fn a_key_takes_a_name_back_from_a_lost_connection() {
         }
     };
     assert_eq!(end.code(), 4001);
-    assert!(heard(&mut ann).await.is_empty(), "nobody has come or gone");
+    assert!(heard(&mut ann).await.is_empty(), "no join or leave");
     assert_eq!(says(&mut ann, "hello").await.len(), 1);
     assert_eq!(
         heard(&mut back).await[0]["message"],
@@ -150,7 +150,7 @@ async fn a_key_takes_a_name_back_from_a_lost_connection() {
         "what the old session leaves behind is not the new one's"
     );
 
-    // One that came as somebody else first is gone as that.
+    // A session that first came under another name leaves under it.
     let mut other = introduced(&chat, "robert", "tea").await;
     heard(&mut ann).await;
     asks(&mut other, json!({"name": "bob", "key": ID})).await;

@@ -1,4 +1,4 @@
-//! Many at once, and some who do not read.
+//! Crowds, and clients that do not read.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -7,8 +7,8 @@ use sockeye::{CloseReason, EndpointConfig};
 
 use sockeye::test_util::SessionBuilder;
 
-/// Everybody follows the roster and everybody comes at once, as when a server comes back. A roster
-/// each time would be half a million names for the first alone.
+/// All clients follow the roster and arrive at once, as after a server's restart. A roster each
+/// time would be half a million names for the first alone.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_arrivals_are_told_in_few_rosters() {
     let hub = Hub::new();
@@ -42,7 +42,7 @@ async fn a_thousand_arrivals_are_told_in_few_rosters() {
             (&last["count"], last["names"].as_array().map(Vec::len)),
             (&json!(1_000), Some(10))
         );
-        // Who came first hears of all others, the last of nobody; and all in one order.
+        // The first client hears of all others, the last of none, all in one order.
         let joins = of_kind("join");
         if n == 0 {
             all_joins = joins;
@@ -85,8 +85,8 @@ async fn who_does_not_read_is_closed_and_the_others_go_on() {
     assert_eq!(slow.recv().await, Err(CloseReason::SLOW_CONSUMER));
 }
 
-/// Errors are answered by the session's own handler: who asks nonsense and doesn't read waits, and
-/// nobody else does.
+/// Errors are answered by the session's own handler: a client that sends nonsense and doesn't read
+/// waits, and no other client does.
 #[tokio::test(start_paused = true)]
 async fn who_asks_nonsense_and_does_not_read_only_stops_itself() {
     let chat = chat();
@@ -102,8 +102,8 @@ async fn who_asks_nonsense_and_does_not_read_only_stops_itself() {
     assert_eq!(heard(&mut client).await[0]["message"], "hello");
 }
 
-/// Talkers talk while people come, go and change rooms on several threads. Whoever stayed must have
-/// heard the same.
+/// Talkers talk while people come, go and change rooms on several threads. A listener that stayed
+/// must have heard the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everybody_hears_a_room_in_the_same_order() {
     const TALK: usize = 200;
@@ -166,7 +166,7 @@ async fn everybody_hears_a_room_in_the_same_order() {
     let all = until_the_end(&mut listeners[2]).await;
     for listener in &mut listeners[..2] {
         let heard = until_the_end(listener).await;
-        assert_eq!(heard[heard.len() - all.len()..], all, "but for who came before listener 2");
+        assert_eq!(heard[heard.len() - all.len()..], all, "except joins before listener 2");
     }
     let said = |events: &[Value]| -> Vec<Value> {
         let said = events.iter().filter(|event| event["type"] == "message");

@@ -18,7 +18,7 @@ async fn seated(chat: &Chat, name: &str) -> Client {
     client
 }
 
-/// The transcript of the clients' own server, but for what that sent to the one who had gone.
+/// The transcript of the clients' own server, without its message to the client that had gone.
 #[tokio::test(start_paused = true)]
 async fn lines_among_themselves() {
     let chat = chat();
@@ -137,7 +137,7 @@ async fn rosters_and_histories_know_no_dialects() {
     assert_eq!(welcome[0]["history"][0]["message"], "first words");
 }
 
-/// What has no form in the clients' own server begins with `#` as well, so that it is nobody's
+/// Events unknown to the clients' own server begin with `#` as well, so that they are no member's
 /// text.
 #[tokio::test(start_paused = true)]
 async fn lines_are_told_who_moves_and_who_is_called_otherwise() {
@@ -209,7 +209,7 @@ async fn a_message_that_no_line_can_hold_is_announced() {
     assert_eq!(park.texts().await, ["#guest-1 said more than a line can hold: 65545 bytes"]);
 }
 
-/// Whoever was refused has never been there: the lobby is as empty as if nobody had asked.
+/// A refused client was never there: the lobby stays empty.
 #[tokio::test(start_paused = true)]
 async fn a_refused_name_does_not_keep_the_lobby_alive() {
     let chat = chat();

@@ -15,15 +15,15 @@ use super::*;
 use crate::clock;
 use sockeye::test_util::{Peer as Client, session};
 
-/// Somebody who has just connected, and whom the chat has seated.
+/// A client that has just connected, and has its seat.
 async fn arrive(chat: &Chat) -> Client {
     let (session, mut client) = session();
     tokio::spawn(chat.handler()(session));
-    assert_eq!(client.texts().await, [""; 0], "nobody is greeted unasked");
+    assert_eq!(client.texts().await, [""; 0], "no greeting without a request");
     client
 }
 
-/// Somebody who has introduced themselves.
+/// A client that has introduced itself.
 async fn introduced(chat: &Chat, name: &str, room: &str) -> Client {
     let mut client = arrive(chat).await;
     let heard = asks(&mut client, json!({"name": name, "room": room})).await;
@@ -85,7 +85,7 @@ async fn the_old_page_talks_to_everybody() {
     assert_eq!(ann.texts().await, all);
     assert_eq!(bob.texts().await, all);
     drop(bob);
-    assert!(heard(&mut ann).await.is_empty(), "who came in silence goes in silence");
+    assert!(heard(&mut ann).await.is_empty(), "a session that came unannounced leaves unannounced");
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,7 +197,7 @@ async fn a_taken_name_is_refused_and_the_old_one_kept() {
     assert!(heard(&mut ann).await.is_empty(), "nothing of it was done");
     assert_eq!(says(&mut bob, "still bob").await[0]["name"], "bob");
 
-    // Somebody who comes with a taken name is told why in the words for programs.
+    // A client with a taken name gets the error code for programs.
     let mut eve = arrive(&chat).await;
     let refused = asks(&mut eve, json!({"name": "ann", "room": "tea", "roster": true})).await;
     assert_eq!(refused, [error("name_taken", "the name ann is taken in tea", "lobby")]);

@@ -109,7 +109,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
         (r#"{"room":false}"#.into(), "bad_request", "`room` is not a string"),
         (r#"{"roster":"true"}"#.into(), "bad_request", "`roster` is not true or false"),
         (r#"{"message":"x","message":"y"}"#.into(), "bad_request", "duplicate field `message`"),
-        // Those who read lines are in the same room.
+        // Clients that read lines are in the same room.
         (
             r#"{"name":"ann]hello"}"#.into(),
             "bad_request",

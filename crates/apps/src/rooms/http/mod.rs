@@ -32,13 +32,13 @@ use sockeye::is_foreign;
 /// | `GET /room/{id}/user/{name}/exit` | leave | `{"room": 7, "left": true}` | back to `/rooms` |
 ///
 /// `ROOM` is `{"room": 7, "participants": 2, "away": 0}`. `POST` takes a form
-/// (`id=7&action=create`) or JSON (`{"id": 7}`). Programs and people are told apart by `Accept`:
-/// who names `text/html`, and not `application/json` before it, gets pages. Errors for programs are
-/// `{"error": text}`.
+/// (`id=7&action=create`) or JSON (`{"id": 7}`). `Accept` tells programs and people apart: a client
+/// that names `text/html`, and not `application/json` before it, gets pages. Errors for programs
+/// are `{"error": text}`.
 ///
-/// Entering over HTTP tells where the room is and makes nobody a participant, which takes a
-/// session; leaving takes a participant of protocol 1 out whose transport is gone. A connected one
-/// leaves by its own session: everybody can guess this path.
+/// Entering over HTTP answers with the room's address and makes no participant, which takes a
+/// session. Leaving removes a participant of protocol 1 whose transport is gone. A connected
+/// participant leaves by its own session, since any client can guess this path.
 ///
 /// Creating and leaving change something, so both are answered with 403 when a page of another
 /// origin causes the request: a form or a link of any site could send it. The check reads
@@ -174,7 +174,7 @@ impl RoomsSite {
     }
 }
 
-/// What is on which path.
+/// The resource on each path.
 #[derive(Debug, PartialEq, Eq)]
 enum Route {
     List,
@@ -226,7 +226,7 @@ where
     struct Wanted {
         id: RoomNumber,
     }
-    // Whoever sends it by and by must not hold the request for ever.
+    // A client that sends it slowly must not hold the request forever.
     let whole = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_SIZE).collect()).await;
     let body = whole.map_err(|_| Problem::Slow)?.map_err(|error| {
         match error.downcast_ref::<LengthLimitError>() {
@@ -297,7 +297,7 @@ impl Problem {
     }
 }
 
-/// Who reads the answer.
+/// The kind of reader of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
     Program,
@@ -331,7 +331,7 @@ fn quality(accepts: &str, kind: &str) -> f32 {
     accepts.split(',').filter_map(of_range).fold(0.0, f32::max)
 }
 
-/// What both kinds of readers are told.
+/// The content of an answer, for both kinds of readers.
 struct Reply {
     status: StatusCode,
     json: Vec<u8>,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::rooms::{RoomNumber, RoomSummary};
 
-/// What the page shows beside the list.
+/// The content of the page beside the list.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     /// The number in the form.
     pub(super) filled: Option<RoomNumber>,
-    /// What went wrong.
+    /// The error to show.
     pub(super) notice: Option<String>,
 }
 
@@ -69,7 +69,7 @@ fn time(time: Duration) -> String {
     }
 }
 
-/// An error's text as people write: with a capital and a full stop.
+/// An error's text as a sentence: with a capital and a full stop.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());

@@ -1,8 +1,8 @@
-//! One room: who is in it, and who is told what. No locks, no clock, no sockets.
+//! One room: its participants, and the messages to them. No locks, no clock, no sockets.
 //!
-//! **The driver's contract: call one input at a time, and [`CallRoom::handle_timeout`] no later than
-//! [`CallRoom::next_timeout`]. What the input causes has been offered to the [`RoomSession`]s when it
-//! returns.**
+//! **The driver's contract: call one input at a time, and [`CallRoom::handle_timeout`] no later
+//! than [`CallRoom::next_timeout`]. All messages that the input causes have been offered to the
+//! [`RoomSession`]s when it returns.**
 
 mod participant;
 mod signals;
@@ -59,7 +59,7 @@ struct Limits {
     grace: Duration,
 }
 
-/// Who a new participant is to be.
+/// The identity of a new participant.
 pub(super) struct Identity {
     pub(super) id: Arc<str>,
     pub(super) token: Token,
@@ -160,7 +160,7 @@ impl<S: RoomSession> CallRoom<S> {
         Ok(id)
     }
 
-    /// A session of protocol 2 joins as somebody new.
+    /// A session of protocol 2 joins as a new participant.
     pub(super) fn join_two(
         &mut self,
         identity: Identity,
@@ -240,12 +240,12 @@ impl<S: RoomSession> CallRoom<S> {
         true
     }
 
-    /// When somebody who is away will be gone.
+    /// The earliest time when an absent participant will be gone.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.participants.iter().filter_map(|one| one.side.gone_at()).min()
     }
 
-    /// Removes who has been away too long.
+    /// Removes participants that have been away too long.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         let gone = |one: &Participant<S>| one.side.gone_at().is_some_and(|at| at <= now);
         while let Some(place) = self.participants.iter().position(gone) {
@@ -397,7 +397,7 @@ impl<S: RoomSession> CallRoom<S> {
         }
     }
 
-    /// Tells all others of protocol 2 about a participant. Those who are away read the whole roster
+    /// Tells all others of protocol 2 about a participant. Absent participants get the whole roster
     /// when they return.
     fn tell_others(&mut self, place: usize, change: Change) {
         let participant = &self.participants[place];

@@ -1,4 +1,4 @@
-//! Who is in a room, and how the others see it.
+//! A participant, and its view of the others.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use super::super::mailbox::Mailbox;
 use super::super::outgoing::View;
 use super::super::token::Token;
 
-/// Somebody in a room.
+/// A participant of a room.
 #[derive(Debug)]
 pub(super) struct Participant<S> {
     pub(super) id: Arc<str>,
@@ -24,7 +24,7 @@ pub(super) enum Side<S> {
     /// Protocol 1.
     One {
         session: S,
-        /// It was told that somebody is there, so it makes an offer to all.
+        /// It was told that the room has others, so it makes an offer to all.
         offers: bool,
     },
     /// Protocol 2.
@@ -46,8 +46,8 @@ impl<S> Participant<S> {
     pub(super) fn view<'r>(&self, other: &'r Self) -> View<'r> {
         let later = self.joined > other.joined;
         let (protocol, polite, initiate) = match &other.side {
-            // Such a page takes every offer, and makes one only if it was told that somebody is
-            // there.
+            // Such a page takes every offer, and makes one only if it was told that the room has
+            // others.
             Side::One { offers, .. } => (1, false, later || !offers),
             Side::Two { .. } => (2, later, later),
         };

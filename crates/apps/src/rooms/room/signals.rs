@@ -1,4 +1,4 @@
-//! What participants say to each other, and what senders learn of it.
+//! Signals between participants, and receipts to their senders.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use super::participant::{Participant, Side};
 use super::{CallRoom, RoomSession};
 
 impl<S: RoomSession> CallRoom<S> {
-    /// A participant says something to one other or to all. `session` is the one that says it.
+    /// A participant sends a signal to one other or to all. `session` is the sender's.
     ///
     /// The error is for the sender. The room itself reports `MailboxFull`, because others may have
     /// got the message.
@@ -40,7 +40,7 @@ impl<S: RoomSession> CallRoom<S> {
     fn receivers(&self, sender: usize, signal: &Signal<'_>) -> Result<Vec<usize>, MessageError> {
         let addressed = match (&signal.to, &self.participants[sender].side) {
             (Some(to), Side::Two { .. }) => to,
-            // Protocol 1 knows the whole room and nobody in particular.
+            // Protocol 1 addresses the whole room only.
             (Some(_), Side::One { .. }) | (None, _) => {
                 return Ok((0..self.participants.len()).filter(|place| *place != sender).collect());
             }
@@ -111,7 +111,7 @@ impl<S: RoomSession> CallRoom<S> {
         outcome
     }
 
-    /// Tells a sender what became of its message.
+    /// Reports the fate of a message to its sender.
     fn report(&mut self, sender: usize, signal: &Signal<'_>, outcome: &Outcome) {
         if !outcome.full.is_empty() {
             let mailbox::Limits { messages, bytes } = self.limits.mailbox;
@@ -127,14 +127,14 @@ impl<S: RoomSession> CallRoom<S> {
             }
         }
         let Some(reference) = signal.reference else { return };
-        let nobody =
+        let no_receiver =
             outcome.queued.is_empty() && outcome.expired.is_empty() && outcome.full.is_empty();
         for (fate, receivers) in [
             (Fate::Delivered, &outcome.delivered),
             (Fate::Queued, &outcome.queued),
             (Fate::Expired, &outcome.expired),
         ] {
-            if !receivers.is_empty() || (nobody && fate == Fate::Delivered) {
+            if !receivers.is_empty() || (no_receiver && fate == Fate::Delivered) {
                 self.receipt(sender, fate, reference, &ids(receivers));
             }
         }
@@ -152,14 +152,14 @@ impl<S: RoomSession> CallRoom<S> {
             mailbox.keep_handed(message, Subject::Receipt, limits);
             return;
         }
-        // What doesn't fit is missed, as `welcome` will tell.
+        // A receipt that doesn't fit counts as missed in the next `welcome`.
         let _ = mailbox.keep_waiting(message, Subject::Receipt, limits);
         if session.is_ok() {
             self.broken.push(Arc::clone(id));
         }
     }
 
-    /// Tells those who have asked for it what became of messages that `receiver` was to get.
+    /// Sends the requested receipts for messages to `receiver`.
     pub(super) fn receipts(&mut self, fate: Fate, requested: Vec<Requested>, receiver: &str) {
         for Requested { sender, reference } in requested {
             if let Some(place) = self.place(&sender) {
@@ -169,12 +169,12 @@ impl<S: RoomSession> CallRoom<S> {
     }
 }
 
-/// Who has got a message.
+/// The receivers of a message, by its fate.
 #[derive(Default)]
 struct Outcome {
     delivered: Vec<Arc<str>>,
     queued: Vec<Arc<str>>,
-    /// Lost this moment, with no way to come back.
+    /// Lost at this moment, without a way to return.
     expired: Vec<Arc<str>>,
     /// Away, with a full mailbox.
     full: Vec<Arc<str>>,

@@ -52,7 +52,7 @@ impl RoomSession for TestSession {
     }
 }
 
-/// A client: its session, and who it is in the room.
+/// A client: its session, and its identity in the room.
 #[derive(Clone, Debug)]
 struct Client {
     session: TestSession,
@@ -215,7 +215,11 @@ fn a_page_of_protocol_1_is_told_once_whether_somebody_is_there() {
     stage.lose(&ann);
     stage.lose(&bob);
     stage.lose(&away);
-    assert_eq!(stage.one("eve").heard()[0]["data"], "false", "who is away negotiates with nobody");
+    assert_eq!(
+        stage.one("eve").heard()[0]["data"],
+        "false",
+        "an absent participant negotiates with none"
+    );
 }
 
 #[test]
