@@ -268,7 +268,7 @@ mod tests {
             let request = http::Request::builder().method(method).uri(target);
             let request = request.body(Empty::<Bytes>::new()).expect("a request");
             let size = std::mem::size_of_val(&*Service::call(&gateway, request));
-            assert!(size <= 650, "{target}: {size} bytes");
+            assert!(size <= 768, "{target}: {size} bytes");
         }
     }
 }
