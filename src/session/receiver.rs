@@ -13,7 +13,7 @@ use super::buffered::Buffered;
 use super::core::{Cargo, Detach, EndedBy, Held, Limits, Liveness, Pause, Step};
 use super::pace::Pace;
 use super::receipt::Receipt;
-use super::shared::{Connection, Shared, State, Wait};
+use super::shared::{Change, Connection, Shared, State, Wait};
 use super::wakers::{Waiter, register};
 use crate::Message;
 use crate::budget::{Holder, Ticket, UNPAUSED};
@@ -174,7 +174,7 @@ impl Receiver {
                 while !enough && let Some(step) = state.core.poll_frame(now, &shared.limits) {
                     enough = take(state, now, &shared.limits, step).is_break();
                 }
-                state.wake_sender(&shared.limits, wakes);
+                state.changed(Change::OutboundRoom, &shared.limits, wakes);
                 if !enough {
                     register(&mut state.receiver, cx, &mut stale);
                 }
@@ -268,7 +268,7 @@ impl Receiver {
     pub(crate) fn push_last(&self, messages: &mut Vec<Message>) {
         self.shared.with(|state, wakes| {
             state.core.push_last(messages);
-            wakes.add(&mut state.application);
+            state.changed(Change::Inbound, &self.shared.limits, wakes);
         });
     }
 
@@ -338,7 +338,7 @@ impl Receiver {
     pub(crate) fn rest_is_in(&self) {
         self.shared.with(|state, wakes| {
             state.core.rest_is_in();
-            wakes.add(&mut state.application);
+            state.changed(Change::Inbound, &self.shared.limits, wakes);
         });
     }
 

@@ -1,6 +1,7 @@
 //! A session as its application and its transport share it: the state machine behind a lock, and
 //! who waits for what.
 
+mod changes;
 mod holding;
 mod inbound;
 mod outbound;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+pub(in crate::session) use self::changes::Change;
 pub(crate) use self::inbound::{Inbound, Place};
 pub(crate) use self::written::Connection;
 use self::written::{Connections, shut};
@@ -215,10 +217,7 @@ impl Shared {
                 return false;
             }
             state.core.close(clock::now(), &self.limits, reason, by);
-            wakes.add(&mut state.application);
-            wakes.add(&mut state.receiver);
-            wakes.add_senders(&mut state.senders);
-            wakes.add_all(&mut state.others);
+            state.changed(Change::Closed, &self.limits, wakes);
             true
         });
         if closed {
@@ -240,8 +239,9 @@ impl Shared {
     pub(super) fn abandon(self: &Arc<Self>, reason: CloseReason) {
         self.close(reason, EndedBy::Application);
         let freed_after_unlocking = self.with(|state, wakes| {
-            // What a client that has gone sent last may still wait for room; now it is dropped.
-            wakes.add_all(&mut state.others);
+            // The last messages of a client that has gone may still wait for room; now they are
+            // dropped.
+            state.changed(Change::InboundRoom, &self.limits, wakes);
             (state.core.take_inbound(), state.application.take())
         });
         drop(freed_after_unlocking);
@@ -275,9 +275,11 @@ impl Shared {
         self.limits.disconnect_delay.min(self.limits.write_timeout).max(Duration::from_millis(10))
     }
 
-    /// For all but the two operations that every message passes, which end no session and wake one
-    /// task: runs `change` under the lock, then wakes; tells everyone who waits when the change has
-    /// ended the session, and those who wait to attach when it has detached the receiver.
+    /// Runs `change` under the lock, then wakes the waiters that it has added to the `Wakes`, and
+    /// those of [`Change::Ended`] and [`Change::Detached`] if it came to that.
+    ///
+    /// For all but the two operations that every message passes, which end no session and wake a
+    /// single task.
     pub(super) fn with<T>(&self, change: impl FnOnce(&mut State, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::default();
         let mut ended = None;
@@ -289,13 +291,11 @@ impl Shared {
             let result = change(&mut state, &mut wakes);
             if !before && let Some(end) = state.core.ended() {
                 ended = Some((end.clone(), state.core.counts()));
-                wakes.add(&mut state.application);
-                wakes.add_senders(&mut state.senders);
-                wakes.add_all(&mut state.others);
+                state.changed(Change::Ended, &self.limits, &mut wakes);
             }
             if was_attached && !state.core.is_attached() {
-                wakes.add_all(&mut state.others);
-                // Its task has what it wanted; a waker that stays would keep that task's memory.
+                state.changed(Change::Detached, &self.limits, &mut wakes);
+                // A stored waker would keep its task's memory.
                 _stale = state.receiver.take();
             }
             (result, state.core.due_charge())

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::Shared;
 use super::written::shut;
+use super::{Change, Shared};
 use crate::budget::Holder;
 use crate::protocol::close::CloseReason;
 
@@ -40,9 +40,9 @@ impl Holder for Shared {
             // Under the lock: what is given back from now on is given back by the account.
             self.account.take_over(flying);
             stuck = state.connections.all();
-            // Its socket may take nothing, and it is to be given up all the same.
-            wakes.add(&mut state.receiver);
-            wakes.add(&mut state.application);
+            // Its socket may take nothing, and is aborted all the same.
+            state.changed(Change::Outbound, &self.limits, wakes);
+            state.changed(Change::Inbound, &self.limits, wakes);
         });
         // What has not been written is dropped with its connection, and with nothing else.
         shut(&stuck);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 
-use super::{Shared, State, Wait};
+use super::{Change, Shared, State, Wait};
 use crate::Message;
 use crate::clock;
 use crate::protocol::close::CloseReason;
@@ -77,7 +77,7 @@ impl Shared {
     ) -> Result<Inbound, InLine<'_>> {
         let delivered = self.with(|state, wakes| {
             if state.waiting_payloads == 0 && state.admit(&self.limits, messages).is_ok() {
-                wakes.add(&mut state.application);
+                state.changed(Change::Inbound, &self.limits, wakes);
                 return Ok(Inbound::Taken);
             }
             if state.waiting_payloads >= crowd {
@@ -117,7 +117,7 @@ impl Shared {
                 let held =
                     self.with(|state, wakes| match state.admit(&self.limits, &mut messages) {
                         Ok(()) => {
-                            wakes.add(&mut state.application);
+                            state.changed(Change::Inbound, &self.limits, wakes);
                             None
                         }
                         Err(held) => {

@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::{Shared, State};
+use super::{Change, Shared};
 use crate::Message;
-use crate::session::core::{Kept, Limits};
+use crate::session::core::Kept;
 use crate::session::queue::Key;
 use crate::session::wakers::{Waiter, Wakes};
 use crate::session::{SendError, TrySendError};
@@ -73,7 +73,7 @@ impl Shared {
         }
         if let Some(waiter) = *waiter {
             stale = state.senders.leave(waiter);
-            state.wake_sender(&self.limits, &mut wakes);
+            state.changed(Change::OutboundRoom, &self.limits, &mut wakes);
         }
         drop(state);
         drop(stale);
@@ -144,16 +144,6 @@ impl Shared {
     }
 }
 
-impl State {
-    /// There may be room in the outbound queue, or the first sender that waits for some is another
-    /// one.
-    pub(in crate::session) fn wake_sender(&mut self, limits: &Limits, wakes: &mut Wakes) {
-        let Self { core, senders, .. } = self;
-        // As a rule nobody waits, and this is asked for every message.
-        senders.wake_first(|bytes| core.has_space(limits, bytes), wakes);
-    }
-}
-
 /// What a message needs of the outbound queue.
 enum Room<'a, 's, 'w> {
     /// Room now, and no sender that waits for some: it would be passed.
@@ -181,7 +171,7 @@ impl Drop for SenderTurn<'_> {
         let mut state = self.session.lock();
         let stale = state.senders.leave(waiter);
         // The next one may need less.
-        state.wake_sender(&self.session.limits, &mut wakes);
+        state.changed(Change::OutboundRoom, &self.session.limits, &mut wakes);
         drop(state);
         drop(stale);
         wakes.wake();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Shared, State};
+use super::{Change, Shared, State};
 use crate::clock;
 use crate::session::core::Cargo;
 
@@ -123,7 +123,7 @@ impl Shared {
             let had_ended = state.core.ended().is_some();
             state.core.frame_lost(messages);
             // A receiver that is there by now takes the close frame.
-            wakes.add(&mut state.receiver);
+            state.changed(Change::Outbound, &self.limits, wakes);
             let over = !had_ended && !state.core.is_attached();
             (over, state.cargo_gone(cargo, connection))
         });
