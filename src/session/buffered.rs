@@ -1,4 +1,4 @@
-//! What transports hold of a session.
+//! Bytes of a session that its transport holds.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use super::shared::Shared;
 use crate::budget::{Holder, Ticket, UNPAUSED};
 
 /// The bytes of one session that a transport holds on their way, in and out, as the budget counts
-/// them. Dropping it, they are given back.
+/// them. Dropping it releases them.
 pub(crate) struct Buffered {
     session: Arc<Shared>,
     bytes: usize,
@@ -22,7 +22,7 @@ impl Buffered {
         Self { session: Arc::clone(session), bytes: 0 }
     }
 
-    /// So much it is now. May end sessions, so no lock of one is held.
+    /// Sets the bytes held now. May end sessions, so the caller holds no session's lock.
     pub(crate) fn set(&mut self, bytes: usize) {
         if bytes.abs_diff(self.bytes) >= WORTH_TELLING {
             self.tell(bytes);
@@ -35,7 +35,7 @@ impl Buffered {
     }
 }
 
-/// Whether a body of a session may be read on. Dropping it, the wait is given up.
+/// Whether a body of a session may be read on. Dropping it deregisters the wait.
 pub(crate) struct ReadingPause<'s> {
     session: &'s Shared,
     ticket: Ticket,

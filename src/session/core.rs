@@ -1,7 +1,7 @@
 //! The session's state machine: no sockets, no locks, no clock.
 //!
 //! **The driver's contract: call an input (`attach`, `detach`, `push_inbound`, `send`, `close`, …),
-//! then wake whoever waits for the outputs it may have changed (`poll_frame`, `pop_inbound`,
+//! then wake the waiters for the outputs that it may have changed (`poll_frame`, `pop_inbound`,
 //! `has_space`, `end`), and call `poll_frame` again no later than `next_timeout`.**
 
 mod charges;
@@ -30,14 +30,14 @@ use super::queue::{Queue, QueueLimit};
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 
-/// What bounds a session; shared by all sessions of an endpoint.
+/// The limits of a session, shared by all sessions of an endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) inbound: QueueLimit,
     pub(crate) inbound_rate: Option<Rate>,
     pub(crate) outbound: QueueLimit,
     pub(crate) outbound_keys: usize,
-    /// Payloads over HTTP that may arrive or wait for room at the same time; at the least one.
+    /// Payloads over HTTP that may arrive or wait for room at the same time; at least one.
     pub(crate) payloads: usize,
     pub(crate) heartbeat_delay: Duration,
     pub(crate) disconnect_delay: Duration,
@@ -65,25 +65,26 @@ impl Limits {
 pub struct SessionEnd {
     /// Code and text.
     pub reason: CloseReason,
-    /// Whose doing it was.
+    /// The side that ended it.
     pub by: EndedBy,
     /// Messages that the application sent and that were never handed to a transport; over HTTP
     /// those too that had not left in full, as far as the server could tell when the session ended.
     ///
-    /// What the server's system had taken counts as delivered, though the client may not have read
-    /// it: a connection tells no more (`TCP_NOTSENT_LOWAT` keeps that small). Behind a layer that
-    /// copies bodies, as [`Gateway::into_axum`] is, what was copied counts as delivered.
+    /// Messages that the server's system had taken count as delivered, though the client may not
+    /// have read them: a connection tells no more (`TCP_NOTSENT_LOWAT` keeps their number small).
+    /// Behind a layer that copies bodies, such as [`Gateway::into_axum`], copied messages count as
+    /// delivered.
     ///
     /// [`Gateway::into_axum`]: crate::Gateway#method.into_axum
     pub undelivered: usize,
 }
 
-/// Who ended a session.
+/// The side that ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndedBy {
-    /// The handler closed or dropped its session, or panicked, or somebody closed it through a
-    /// [`Sender`](crate::Sender).
+    /// The handler closed or dropped its session, or panicked, or the application closed it through
+    /// a [`Sender`](crate::Sender).
     Application,
     /// The client closed, its connection broke, or it did not come back in time.
     Peer,
@@ -100,7 +101,7 @@ pub(crate) enum Liveness {
     Pings,
 }
 
-/// What a receiver is to do next.
+/// The next step of a receiver.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Hand this frame to the socket.
@@ -131,8 +132,8 @@ pub(crate) struct Core {
     /// closes at once.
     opened: bool,
     inbound: Queue,
-    /// What the client has used of its rate. Boxed, and made with the first message that is
-    /// counted, because most sessions have none.
+    /// The part of its rate that the client has used. Boxed, and made with the first message that
+    /// is counted, because most sessions have none.
     rate: Option<Box<Buckets>>,
     outbound: Queue,
     /// The newest messages of keys that found the queue full. Nothing else enters the queue while
@@ -142,11 +143,11 @@ pub(crate) struct Core {
     flying: Flying,
     line: Line,
     flight: Flight,
-    /// A close frame has been taken: somebody knows of the end.
+    /// A close frame has been taken: a client knows of the end.
     told: bool,
-    /// The client has gone, but what it sent before that is still being read, and taken.
+    /// The client has gone, but its last messages are still being read and taken.
     rest_comes: bool,
-    /// The driver has a date to look at the session, or will have when it has looked.
+    /// The driver has a deadline for the session, or will have one when it has looked.
     watched: bool,
     taken: u64,
     delivered: u64,
@@ -155,11 +156,11 @@ pub(crate) struct Core {
 #[derive(Debug)]
 enum Phase {
     Open,
-    /// Closed; what is queued goes out first, then the close frame.
+    /// Closed; queued messages go out first, then the close frame.
     Closing {
         reason: CloseReason,
         by: EndedBy,
-        /// When the rest is given up, unless a receiver takes some of it before.
+        /// When the rest is dropped, unless a receiver takes some of it before.
         until: Instant,
     },
     /// Nothing goes out any more but the close frame, to each receiver that still comes.
@@ -234,7 +235,8 @@ impl Core {
         Ok(())
     }
 
-    /// The receiver leaves. A vanished one ends the session: what was on its way to it is lost.
+    /// The receiver leaves. A vanished receiver ends the session: messages on their way to it are
+    /// lost.
     pub(crate) fn detach(&mut self, now: Instant, limits: &Limits, how: Detach) {
         if !self.is_attached() {
             return;
@@ -245,10 +247,10 @@ impl Core {
         }
     }
 
-    /// What the attached receiver is to do now; `None`: nothing before an input or
+    /// The attached receiver's next step; `None`: nothing before an input or
     /// [`next_timeout`](Self::next_timeout).
     ///
-    /// The close frame detaches the receiver: whoever comes next is answered by the session, never
+    /// The close frame detaches the receiver: the next receiver is answered by the session, never
     /// with "in use".
     pub(crate) fn poll_frame(&mut self, now: Instant, limits: &Limits) -> Option<Step> {
         self.give_up_on_silence(now);
@@ -295,7 +297,7 @@ impl Core {
 
     /// When `poll_frame` (attached) or `expire` (detached) has something to do by the clock alone.
     /// A closing session that has a receiver has a frame for it, so there `poll_frame` waits for
-    /// nothing, and [`expires_at`](Self::expires_at) is the date.
+    /// nothing, and [`expires_at`](Self::expires_at) is the deadline.
     pub(crate) fn next_timeout(&self) -> Instant {
         match &self.line {
             Line::Detached { expires_at } => *expires_at,
@@ -329,8 +331,8 @@ impl Core {
         due
     }
 
-    /// When `expire` has something to do, unless a receiver comes, or takes what a closed session
-    /// still has, or a connection takes bytes.
+    /// When `expire` has something to do, unless a receiver comes, or takes messages of a closed
+    /// session, or a connection takes bytes.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
         match (&self.line, &self.phase) {
             (Line::Detached { expires_at }, _) => Some(*expires_at),
@@ -344,7 +346,7 @@ impl Core {
 
     // The application's side.
 
-    /// Ends the session in order: what is queued goes out first, as long as somebody takes it.
+    /// Ends the session in order: queued messages go out first, as long as a receiver takes them.
     pub(crate) fn close(
         &mut self,
         now: Instant,
@@ -353,7 +355,7 @@ impl Core {
         by: EndedBy,
     ) {
         if self.is_open() {
-            // Who closes a session of its own will receive no more; a limit of the gateway's takes
+            // An application that closes its session receives no more; a limit of the gateway takes
             // nothing from the application.
             if by == EndedBy::Application {
                 self.drop_inbound();

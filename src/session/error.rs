@@ -1,4 +1,4 @@
-//! What can go wrong when an application sends.
+//! Errors of sending.
 
 use crate::Message;
 

@@ -1,4 +1,4 @@
-//! Who a session is, and where it came from.
+//! A session's id, and the request that opened it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 /// Identifies a session, among all transports and processes.
 ///
-/// It is a UUID of the gateway's making and never the session segment of a SockJS URL: who knows
-/// that segment can read the session's messages, so it is nothing to show in a roster or a log.
+/// It is a UUID of the gateway's making and never the session segment of a SockJS URL: a party that
+/// knows the segment can read the session's messages, so it belongs in no roster and no log.
 ///
 /// It converts from and to a [`Uuid`] and text, and serde writes it as that text: a session's id
 /// can go to another process or a database and be compared when it comes back.
@@ -115,7 +115,7 @@ pub struct ConnectInfo {
     parts: ConnectInfoParts,
 }
 
-/// What a transport knows of the request when it opens a session.
+/// Facts that a transport knows of the request that opens a session.
 #[derive(Debug)]
 pub(crate) struct ConnectInfoParts {
     pub(crate) peer: Option<SocketAddr>,
@@ -136,7 +136,8 @@ impl ConnectInfo {
         self.id
     }
 
-    /// What it holds of memory beside itself, in bytes. Extensions are whose who put them there.
+    /// The memory that it holds beside itself, in bytes, without extensions: middleware accounts
+    /// for those.
     pub(crate) fn weight(&self) -> usize {
         let text = self.parts.path.len() + self.parts.query.as_ref().map_or(0, |query| query.len());
         let headers = self.parts.headers.iter();
@@ -154,7 +155,7 @@ impl ConnectInfo {
 
     /// The transport that opened the session, as in SockJS URLs (`websocket`, `xhr_streaming`, …;
     /// `rawwebsocket` for a WebSocket without frames). For logs and headers only: an application
-    /// that decides by it has lost what a gateway is for.
+    /// that decides by it defeats the purpose of a gateway.
     pub fn transport(&self) -> &'static str {
         self.parts.transport
     }
@@ -182,10 +183,10 @@ impl ConnectInfo {
         self.parts.headers.iter().map(|(name, value)| (name, value))
     }
 
-    /// The extensions of the request: what middleware in front of the gateway put there, such as
-    /// who is logged in. A [`PeerAddr`](crate::PeerAddr) is not among them: [`peer`](Self::peer)
-    /// tells it; nor is axum's `OriginalUri`, for [`path`](Self::path) and [`query`](Self::query)
-    /// do.
+    /// The extensions of the request: values that middleware in front of the gateway put there,
+    /// such as the logged-in user. A [`PeerAddr`](crate::PeerAddr) is not among them:
+    /// [`peer`](Self::peer) tells it; nor is axum's `OriginalUri`, for [`path`](Self::path) and
+    /// [`query`](Self::query) do.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
     }
@@ -209,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// Who keeps ids in a database, or sends them to another process, gets them back.
+    /// For ids that were kept in a database, or sent by another process.
     #[test]
     fn an_id_comes_back_from_a_uuid_from_text_and_from_serde() {
         let id = SessionId::random();

@@ -1,4 +1,4 @@
-//! The session: what an application sees of a client, whichever transport carries it.
+//! The session: an application's view of a client, whichever transport carries it.
 
 mod buffered;
 mod core;
@@ -40,12 +40,12 @@ pub(crate) use self::receiver::Receiver;
 pub(crate) use self::shared::{Carries, Connection, Inbound, Owner, Place, Shared};
 use self::wakers::Waiter;
 
-/// One client, over whatever transport it came.
+/// A client, over any transport.
 ///
 /// A [handler](crate::Handler) owns its session; the session ends when the handler drops it (code
 /// 1000), closes it, panics (1011), or when the client goes. Messages arrive and leave in order.
-/// Nothing is delivered twice; what could not be handed to a transport is counted and told by
-/// [`ended`](Self::ended).
+/// Nothing is delivered twice; [`ended`](Self::ended) tells how many messages could not be handed
+/// to a transport.
 ///
 /// It is also a [`Stream`] of messages and a [`Sink`] for them.
 pub struct Session {
@@ -64,10 +64,10 @@ impl Session {
     /// The next message from the client, or `None` when no more can come: the session has ended, or
     /// is about to.
     ///
-    /// What the client sent before it went is still delivered. A handler that does not call this
-    /// fills the inbound queue, and with that stops the client: a WebSocket is no longer read, an
-    /// `xhr_send` waits. What had not been read when the client went is read for `disconnect_delay`
-    /// as there is room for it, then dropped and logged.
+    /// Messages that the client sent before it went are still delivered. A handler that does not
+    /// call this fills the inbound queue, and with that stops the client: a WebSocket is no longer
+    /// read, an `xhr_send` waits. Bytes that had not been read when the client went are read for
+    /// `disconnect_delay` as there is room for them, then dropped and logged.
     ///
     /// # Cancel safety
     ///
@@ -78,11 +78,11 @@ impl Session {
 
     /// Queues a message for the client, waiting while the outbound queue is full.
     ///
-    /// Senders that wait get room in the order in which they began to. One that waits and is not
-    /// polled any more holds up those behind it: drop it.
+    /// Waiting senders get room in the order in which they began to wait. A waiting future that is
+    /// no longer polled holds up those behind it: drop it.
     ///
-    /// `Ok` means queued, in order behind all that was sent before; how many messages no transport
-    /// has taken is told at the end of the session.
+    /// `Ok` means queued, in order behind all earlier messages; the end of the session tells how
+    /// many messages no transport has taken.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Session {
         self.shared.try_send(message.into())
     }
 
-    /// Ends the session: what is queued still goes out, then the client sees the reason, as
+    /// Ends the session: queued messages still go out, then the client sees the reason, as
     /// `(code, text)` or one of the constants of [`CloseReason`].
     ///
     /// Applications use 1000 and 3000 to 4999. The first close of a session counts; later ones
@@ -124,7 +124,7 @@ impl Session {
         Sender { shared: Arc::clone(&self.shared) }
     }
 
-    /// What identifies this session, unique in the process and beyond.
+    /// The id of this session, unique in the process and beyond.
     pub fn id(&self) -> SessionId {
         self.shared.info().id()
     }
@@ -139,14 +139,14 @@ impl Session {
         self.shared.carries_binary()
     }
 
-    /// Waits for the very end: the client has been told (or is gone), and nothing more will be
+    /// Waits for the very end: the client has been told (or is gone), and no more messages will be
     /// handed to a transport.
     ///
     /// The end of a client is noticed also while the application does not receive: at once where it
-    /// is seen within 16 KiB behind the full inbound queue, and on Linux wherever it is when the
-    /// connection is TCP without TLS and all that was sent before has arrived; else by pings,
-    /// within two `heartbeat_delay`. Over HTTP a session ends when its receiver does, or none comes
-    /// for `disconnect_delay`. What was received before can still be taken.
+    /// is seen within 16 KiB behind the full inbound queue, and on Linux at any distance when the
+    /// connection is TCP without TLS and all earlier bytes have arrived; else by pings, within two
+    /// `heartbeat_delay`. Over HTTP a session ends when its receiver does, or none comes for
+    /// `disconnect_delay`. Messages received before can still be taken.
     ///
     /// # Cancel safety
     ///
@@ -165,10 +165,10 @@ impl Stream for Session {
     }
 }
 
-/// Ready while the outbound queue has room; then one message is taken, also when it makes the queue
+/// Ready while the outbound queue has room; then a message is taken, also when it makes the queue
 /// larger than its limit, unless it is larger than the limit by itself. Flushing and closing wait
-/// for nothing: a message that is queued is on its way, and what was not delivered is told by
-/// [`Session::ended`]. Closing the sink closes the session with 1000.
+/// for nothing: a queued message is on its way, and [`Session::ended`] tells how many were not
+/// delivered. Closing the sink closes the session with 1000.
 ///
 /// # Errors
 ///
@@ -272,8 +272,8 @@ impl Sender {
         self.shared.send_latest(key, message)
     }
 
-    /// Ends the session because a limit says so, as [`Session::close`] does but for what the client
-    /// has sent, which the application still receives. False: it was closed already.
+    /// Ends the session because of a limit, as [`Session::close`] does, but the application still
+    /// receives messages that the client has sent. False when it was closed already.
     pub(crate) fn give_up(&self, reason: CloseReason) -> bool {
         self.shared.close(reason, EndedBy::Gateway)
     }
@@ -288,8 +288,8 @@ impl Sender {
         self.shared.carries_binary()
     }
 
-    /// Whether a transport holds the session now. A polling one lets go of it for a moment with
-    /// every message.
+    /// Whether a transport holds the session now. A polling transport lets go of it for a moment
+    /// with every message.
     pub fn is_attached(&self) -> bool {
         self.shared.is_attached()
     }

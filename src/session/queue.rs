@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::Message;
 
-/// Whose newest message is kept behind a full queue: the name of a topic, and a key in it.
+/// The key whose newest message is kept behind a full queue: the name of a topic, and a key in it.
 pub(crate) type Key = (Arc<str>, Arc<str>);
 
-/// How much a queue holds at the most.
+/// The most that a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueLimit {
     pub(crate) messages: usize,
@@ -32,9 +32,9 @@ const KEPT_CAPACITY: usize = 16;
 impl Queue {
     /// Whether `messages` more with `bytes` in all may enter.
     ///
-    /// An empty queue takes anything: what is larger than the whole queue must not wait for ever.
-    /// Such a thing was already bounded where it came from (`payload_size`; what an application
-    /// sends is refused before).
+    /// An empty queue takes anything: a message larger than the whole queue must not wait forever.
+    /// Its size was bounded before (by `payload_size`; an application's message is refused
+    /// earlier).
     pub(crate) fn fits(&self, limit: QueueLimit, messages: usize, bytes: usize) -> bool {
         self.messages.is_empty()
             || (self.messages.len() + messages <= limit.messages
@@ -89,7 +89,7 @@ impl Queue {
         self.messages.iter()
     }
 
-    /// What the messages hold of memory, in bytes.
+    /// The memory that the messages hold, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.bytes + self.messages.len() * Message::OVERHEAD
     }

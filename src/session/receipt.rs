@@ -1,4 +1,4 @@
-//! What tells a session whether a frame was written.
+//! Receipts, which tell a session whether its frames were written.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::core::Cargo;
 use super::shared::{Connection, Shared};
 
-/// A frame on its way to its client. It goes with the frame's bytes, and when it is dropped the
-/// session is told what became of them; until then they count as the session's.
+/// A frame on its way to its client. It goes with the frame's bytes, and its drop tells the session
+/// whether they were written; until then they count as the session's.
 ///
 /// The drop may come from anywhere, such as a connection's task that ends: it takes the session's
 /// lock alone, and wakes after it.
@@ -22,8 +22,8 @@ pub(crate) struct Receipt {
     connection: Option<Arc<dyn Connection>>,
 }
 
-/// What a frame's bytes may be more than its messages' without being counted again: escapes and
-/// what a transport puts around them.
+/// The bytes by which a frame may exceed its messages without being counted again: escapes and a
+/// transport's wrapping.
 const NEGLIGIBLE: usize = 1024;
 
 impl Receipt {

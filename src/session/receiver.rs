@@ -21,11 +21,11 @@ use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 
-/// Pulls what a session has for its client. Dropping it means that the connection is gone.
+/// Pulls a session's frames for its client. Dropping it means that the connection is gone.
 pub(crate) struct Receiver {
     shared: Arc<Shared>,
     attached: bool,
-    /// Frames are on their way, and nobody looks at the session by the clock.
+    /// Frames are on their way, and no deadline stands for the session.
     unwatched: bool,
     /// Waiting for room in the inbound queue.
     waiter: Waiter,
@@ -69,7 +69,7 @@ impl Receiver {
         attached.is_ok().then(|| Self::attached(Arc::clone(shared)))
     }
 
-    /// Attaches to a session that nobody else can know of.
+    /// Attaches to a session that no other task can know of.
     pub(crate) fn first(shared: Arc<Shared>, liveness: Liveness) -> Self {
         shared.with(|state, _| {
             let taken = state.core.attach(clock::now(), &shared.limits, liveness);
@@ -108,8 +108,8 @@ impl Receiver {
         step.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// The next frame, and what tells the session what became of it. After a close frame the
-    /// receiver is detached and must not be polled again.
+    /// The next frame, and its receipt. After a close frame the receiver is detached and must not
+    /// be polled again.
     ///
     /// `connection`: through which the frame is to go, where the server lets it be known.
     pub(crate) fn poll_frame(
@@ -144,13 +144,13 @@ impl Receiver {
     /// does not ask for more, so that the receiver's own timer would not be asked either.
     pub(crate) fn stay(&mut self) {
         if std::mem::take(&mut self.unwatched) {
-            // A date as early as any, at which the next one is told.
+            // The earliest possible deadline, which is then renewed.
             self.shared.owner.parked(&self.shared, clock::now() + self.shared.look_delay());
         }
     }
 
-    /// What is to be done for the socket now, under one lock, as long as `take` goes on. If it
-    /// never breaks off there is no more, and `cx` is woken when there is. After a close frame the
+    /// Hands the socket's next steps to `take`, under one lock, as long as it goes on. If it never
+    /// breaks off there is no more, and `cx` is woken when there is. After a close frame the
     /// receiver is detached and must not be polled again.
     pub(crate) fn poll_steps(
         &mut self,
@@ -205,12 +205,11 @@ impl Receiver {
             state.core.ping_left(clock::now(), &self.shared.limits, ahead);
             state.core.next_timeout()
         };
-        // As a rule nobody polls again before the next date that the timer knows, which may be much
-        // later.
+        // As a rule the next poll is at the timer's next deadline, which may be much later.
         self.alarm.bring_forward(due);
     }
 
-    /// For what the transport holds of the session.
+    /// For bytes of the session that the transport holds.
     pub(crate) fn buffered(&self) -> Buffered {
         Buffered::of(&self.shared)
     }
@@ -218,7 +217,7 @@ impl Receiver {
     /// Whether the socket may be read now. If not, memory is short and the session holds much
     /// already; `cx` is woken when it may be.
     ///
-    /// A session that holds little is read on: what it sends is soon answered or gone, and it
+    /// A session that holds little is read on: its messages are soon answered or gone, and it
     /// should not suffer for others.
     pub(crate) fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.shared.account().budget().is_short() && !self.ticket.is_taken() {
@@ -263,7 +262,7 @@ impl Receiver {
         push(&self.shared, state, self.waiter, &mut self.pace, cx, messages)
     }
 
-    /// Queues what the client sent last, room or not: it is in memory already, and the session
+    /// Queues the client's last messages, room or not: they are in memory already, and the session
     /// ends.
     pub(crate) fn push_last(&self, messages: &mut Vec<Message>) {
         self.shared.with(|state, wakes| {
@@ -300,7 +299,7 @@ impl Receiver {
         self.shared.close(reason, EndedBy::Gateway);
     }
 
-    /// The peer sends no more but may still read: what is queued goes out, then the session ends as
+    /// The peer sends no more but may still read: queued messages go out, then the session ends as
     /// if the peer had gone.
     pub(crate) fn peer_finished(&self) {
         self.shared.close(CloseReason::INTERRUPTED, EndedBy::Peer);
@@ -328,13 +327,12 @@ impl Receiver {
         self.shared.lock().core.took_bytes(clock::now(), &self.shared.limits);
     }
 
-    /// The peer has gone; what it sent before that is read on. To be said before the session is
-    /// closed.
+    /// The peer has gone; its last bytes are read on. Called before the session is closed.
     pub(crate) fn expect_rest(&self) {
         self.shared.lock().core.expect_rest();
     }
 
-    /// All of the rest is in, or given up.
+    /// All of the rest is in, or dropped.
     pub(crate) fn rest_is_in(&self) {
         self.shared.with(|state, wakes| {
             state.core.rest_is_in();
@@ -422,11 +420,12 @@ fn push(
     true
 }
 
-/// A receiver's one timer. Traffic does not move it: when it fires, the core tells the next date.
+/// A receiver's one timer. Traffic does not move it: when it fires, the core tells the next
+/// deadline.
 struct Alarm {
     sleep: Pin<Box<Sleep>>,
-    /// Who is woken when it fires, once it has been asked. Asking tokio's timer again takes longer
-    /// than looking here.
+    /// The waker that tokio's timer has. Comparing it here takes less time than polling the timer
+    /// again.
     asked: Option<Waker>,
 }
 
@@ -435,7 +434,7 @@ impl Alarm {
         Self { sleep: Box::pin(tokio::time::sleep_until(due.into())), asked: None }
     }
 
-    /// Ready at a date that it had, which may be before `due`; after that, `due` is the date.
+    /// Ready at an earlier deadline, which may be before `due`; after that, `due` is the deadline.
     fn poll_by(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.sleep.is_elapsed() {
             self.set(due);
@@ -456,7 +455,7 @@ impl Alarm {
         }
     }
 
-    /// Whoever was to be woken at the date before is woken at this one, unless the timer has fired.
+    /// The task of the earlier deadline is woken at this one, unless the timer has fired.
     fn set(&mut self, due: Instant) {
         self.sleep.as_mut().reset(due.into());
         self.asked = None;

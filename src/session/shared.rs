@@ -1,5 +1,5 @@
-//! A session as its application and its transport share it: the state machine behind a lock, and
-//! who waits for what.
+//! A session as its application and its transport share it: the state machine and its waiters
+//! behind a lock.
 
 mod changes;
 mod holding;
@@ -27,19 +27,19 @@ use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::modified_utf8;
 
-/// Keeps the sessions of an endpoint, and is told when one needs no keeping or a date to look at it
-/// again.
+/// Keeps the sessions of an endpoint, and is told when a session is over or needs an expiry
+/// deadline.
 pub(crate) trait Owner: Send + Sync {
-    /// What counts the memory of its sessions.
+    /// The budget that counts the memory of its sessions.
     fn budget(&self) -> &Budget;
-    /// No receiver is attached, or the session is closing: at `expires_at` it is to be looked at,
-    /// unless something happens before.
+    /// No receiver is attached, or the session is closing: the owner calls `expire` at
+    /// `expires_at`.
     fn parked(&self, session: &Arc<Shared>, expires_at: Instant);
-    /// The session is over and nobody is attached: forget it now.
+    /// The session is over and no receiver is attached: the owner forgets it now.
     fn over(&self, session: &Arc<Shared>);
 }
 
-/// What a session's transport can carry to its client.
+/// The messages that a session's transport can carry to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carries {
     Text,
@@ -62,17 +62,17 @@ impl Carries {
     }
 }
 
-/// What an idle session holds, in bytes, and a socket with its session: as `make bench` has
-/// measured them after bursts ("memory of 5,000 idle sessions" in README.md: resident memory,
-/// divided), the KiB included that a session may owe the budget.
+/// The bytes of an idle session, and of a socket with its session, as `make bench` has measured
+/// them after bursts ("memory of 5,000 idle sessions" in README.md: resident memory, divided), the
+/// KiB included that a session may owe the budget.
 const SESSION: usize = 2_500 + 1_024;
 const SESSION_AND_SOCKET: usize = 5_200 + 1_024;
 
 /// One session.
 pub(crate) struct Shared {
     info: ConnectInfo,
-    /// The session segment of the URL, by which an HTTP transport finds the session; a WebSocket is
-    /// found by nobody.
+    /// The session segment of the URL, by which an HTTP transport finds the session; a WebSocket
+    /// has none.
     segment: Option<Arc<str>>,
     carries: Carries,
     pub(super) limits: Arc<Limits>,
@@ -84,7 +84,7 @@ pub(crate) struct Shared {
     /// Places for payloads that arrive or wait for room, in the order they came; closed with the
     /// session.
     places: Semaphore,
-    /// What the session holds beside its queues.
+    /// The bytes that the session holds outside its queues.
     account: Account,
     // `std::sync`: held for a push or a pop, never across an await. Order: hub before session;
     // wakers are called after unlocking.
@@ -99,8 +99,8 @@ pub(super) struct State {
     pub(super) receiver: Option<Waker>,
     /// Senders waiting for room in the outbound queue.
     senders: Turns,
-    /// Transports waiting for room in the inbound queue or for another receiver to go, and whoever
-    /// waits for the end: all rare.
+    /// Transports waiting for room in the inbound queue or for another receiver to go, and waiters
+    /// for the end: all rare.
     pub(super) others: Waiting,
     waiting_payloads: usize,
     /// Where frames are on their way, as far as the server lets it be known.
@@ -142,7 +142,7 @@ impl Shared {
         })
     }
 
-    /// What the session holds beside its queues, for whoever holds it.
+    /// The account for bytes of the session outside its queues.
     pub(crate) fn account(&self) -> &Account {
         &self.account
     }
@@ -223,8 +223,8 @@ impl Shared {
         if closed {
             self.places.close();
         }
-        // An attached HTTP receiver may be stuck in a connection that takes nothing, and then
-        // nobody asks it for anything any more. A WebSocket's task has a timer of its own for that.
+        // An attached HTTP receiver may be stuck in a connection that takes nothing, and is then no
+        // longer polled. A WebSocket's task has a timer of its own for that.
         if closed
             && self.segment.is_some()
             && let Some(expires_at) = self.expires_at()
@@ -234,7 +234,7 @@ impl Shared {
         closed
     }
 
-    /// The application has dropped its session: nobody can receive any more, whoever keeps a
+    /// The application has dropped its session: it receives no more, even if it keeps a
     /// [`Sender`](super::Sender).
     pub(super) fn abandon(self: &Arc<Self>, reason: CloseReason) {
         self.close(reason, EndedBy::Application);
@@ -248,7 +248,7 @@ impl Shared {
     }
 
     /// Ends the session if its client did not come back in time, or takes nothing more of a closed
-    /// one; false: it is too early for that.
+    /// one; false when that is too early.
     pub(crate) fn expire(&self, now: Instant) -> bool {
         let mut stuck = Vec::new();
         let over = self.with(|state, _| {
@@ -268,8 +268,8 @@ impl Shared {
         self.lock().core.expires_at()
     }
 
-    /// How often a session is looked at by the clock, at the least, while there may be something to
-    /// see: its dates move as its connection takes bytes, and nothing tells whoever keeps them.
+    /// The longest time between two looks at a session that may expire: its deadline moves as its
+    /// connection takes bytes, and the owner is not told.
     pub(crate) fn look_delay(&self) -> Duration {
         // Not without a pause, where sessions wait for nothing.
         self.limits.disconnect_delay.min(self.limits.write_timeout).max(Duration::from_millis(10))
@@ -331,7 +331,8 @@ impl Shared {
     }
 }
 
-/// A future that waits for something of a session. Dropping it, the wait is given up.
+/// A wait for a change of a session. Cancelled waits deregister: a stored waker would keep its
+/// task's memory.
 pub(super) struct Wait<'s> {
     session: &'s Shared,
     list: fn(&mut State) -> &mut Waiting,
@@ -357,7 +358,7 @@ impl<'s> Wait<'s> {
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        // Who never had to wait has nothing to give up.
+        // A wait that never registered leaves nothing behind.
         let Some(waiter) = self.waiter else { return };
         let waker = (self.list)(&mut self.session.lock()).leave(waiter);
         drop(waker);

@@ -161,7 +161,7 @@ impl Client {
     }
 }
 
-/// Nobody keeps the session.
+/// An owner that keeps no session.
 struct Nobody;
 
 impl Owner for Nobody {

@@ -1,19 +1,19 @@
-//! Who waits for a session, and is to be woken.
+//! Waiters for changes of a session, and their wakers.
 //!
 //! A waker that is dropped may drop its task, which may hold the very session. So no waker is
-//! dropped under the session's lock: what replaces one takes a place for it (`stale`), which its
-//! caller declares before it locks.
+//! dropped under the session's lock: a function that replaces a waker moves the old one to `stale`,
+//! which its caller declares before it locks.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
-/// Those who wait for the same thing.
+/// Waiters for the same change.
 #[derive(Default)]
 pub(super) struct Waiting(Vec<(Waiter, Waker)>);
 
-/// One who waits, among all in the process: a task may wait in several places at once, and give up
-/// in one of them.
+/// The id of a waiter, unique in the process: a task may wait in several places at once, and cancel
+/// any of its waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Waiter(u64);
 
@@ -25,7 +25,7 @@ impl Waiter {
 }
 
 impl Waiting {
-    /// Each stands here once, however often it asks.
+    /// A waiter registers once, however often it is polled.
     pub(super) fn register(
         &mut self,
         waiter: Waiter,
@@ -38,7 +38,7 @@ impl Waiting {
         }
     }
 
-    /// Forgets one who has given up; its waker is dropped best where no lock is held.
+    /// Deregisters a cancelled wait; the caller drops its waker after unlocking.
     pub(super) fn leave(&mut self, waiter: Waiter) -> Option<Waker> {
         let at = self.0.iter().position(|(other, _)| *other == waiter)?;
         Some(self.0.swap_remove(at).1)
@@ -63,7 +63,7 @@ struct Line {
 
 struct Turn {
     waiter: Waiter,
-    /// What its message needs.
+    /// The bytes of its message.
     bytes: usize,
     /// `None` once it has been woken.
     waker: Option<Waker>,
@@ -120,7 +120,7 @@ impl Turns {
         }
     }
 
-    /// Forgets a sender that has had its turn, or has given up: the next one may find room.
+    /// Deregisters a sender that has had its turn, or was cancelled: the next sender may find room.
     pub(super) fn leave(&mut self, waiter: Waiter) -> Option<Waker> {
         let turns = &mut self.0.as_mut()?.turns;
         let at = turns.iter().position(|turn| turn.waiter == waiter)?;
@@ -132,8 +132,8 @@ impl Turns {
         self.0.as_mut().is_some_and(|line| std::mem::take(&mut line.granted))
     }
 
-    /// Wakes the first sender if its message finds room; the next one is woken when that one has
-    /// had its turn.
+    /// Wakes the first sender if its message finds room; the next sender is woken after that
+    /// sender's turn.
     ///
     /// The sink's turn is over at once: its caller may never ask again, and must not hold up those
     /// behind it.
@@ -172,13 +172,13 @@ impl Wakes {
     }
 
     pub(super) fn add_all(&mut self, waiting: &mut Waiting) {
-        // As a rule nobody waits, and this is asked for every message.
+        // As a rule the list is empty, and every message comes here.
         if !waiting.0.is_empty() {
             self.many.extend(waiting.0.drain(..).map(|(_, waker)| waker));
         }
     }
 
-    /// All senders, whatever they wait for: the session takes no more.
+    /// All senders: the session takes no more messages.
     pub(super) fn add_senders(&mut self, senders: &mut Turns) {
         senders.wake_all(self);
     }
@@ -193,7 +193,7 @@ impl Wakes {
     }
 }
 
-/// Puts a task into a place that has room for one.
+/// Stores a task's waker in a place for a single waker.
 pub(super) fn register(slot: &mut Option<Waker>, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
     match slot {
         Some(waker) => replace(waker, cx, stale),

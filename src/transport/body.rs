@@ -13,16 +13,15 @@ use crate::protocol::frame::Frame;
 
 /// The body of a [`Gateway`](crate::Gateway)'s response.
 ///
-/// A streaming one yields one data frame for each SockJS frame, which HTTP/1.1 servers write as one
+/// A streaming body yields a data frame for each SockJS frame, which HTTP/1.1 servers write as a
 /// chunk each (SockJS 0.3.3 wants it so) and at once. Dropping it before its end tells the session
-/// that its client is gone; so does dropping a [`Chunk`] of it that was not written to its end, for
-/// a server drops the body as soon as it has the last one. A session that has lost a frame ends
-/// with 1002, and counts the frame's messages in
+/// that its client is gone; so does dropping a [`Chunk`] of it that was not written to its end,
+/// because a server drops the body as soon as it has the last chunk. A session that has lost a
+/// frame ends with 1002, and counts the frame's messages in
 /// [`SessionEnd::undelivered`](crate::SessionEnd::undelivered).
 ///
-/// What the server's system had taken of a frame counts as written. And so does what a layer above
-/// has copied: one that boxes bodies turns each chunk into [`Bytes`], behind which nothing tells
-/// that they were lost.
+/// Bytes that the server's system has taken count as written. So do bytes that a layer above has
+/// copied: a layer that boxes bodies turns each chunk into [`Bytes`], whose loss goes unnoticed.
 ///
 /// What was not written counts in the [`Budget`](crate::Budget) too. A session that is ended for its
 /// memory, or because its connection takes nothing, has the connection shut, where the server put
@@ -38,7 +37,7 @@ enum Kind {
 }
 
 /// A poll's frame goes out in pieces of this size, which its length header hides. Where chunks are
-/// copied as soon as they are taken, what was not taken yet is known to be lost at least.
+/// copied as soon as they are taken, at least the loss of untaken chunks is noticed.
 const PIECE: usize = 16 * 1024;
 
 /// Frames as they come, up to the response limit.

@@ -7,10 +7,10 @@ use crate::session::Receipt;
 /// A piece of a [`Body`](super::Body): bytes that tell their session how many of them were taken
 /// when they are dropped.
 ///
-/// What is advanced over, or copied out, counts as written. hyper advances over bytes as its
+/// Bytes that are advanced over, or copied out, count as written. hyper advances over bytes as its
 /// connection takes them, over HTTP/1 with a transport that writes vectored, as TCP and TLS streams
-/// do, and over HTTP/2. Without vectored writes it copies them at once, as does whatever makes
-/// [`Bytes`] of a body's pieces; then a loss is not noticed.
+/// do, and over HTTP/2. Without vectored writes it copies them at once, as does any layer that
+/// makes [`Bytes`] of a body's pieces; then a loss is not noticed.
 #[derive(Debug)]
 pub struct Chunk {
     bytes: Bytes,
@@ -54,7 +54,7 @@ impl Buf for Chunk {
         self.taken();
     }
 
-    // Without it, whoever wants `Bytes` would get a copy.
+    // Without it, a caller that wants `Bytes` would get a copy.
     fn copy_to_bytes(&mut self, count: usize) -> Bytes {
         let bytes = self.bytes.split_to(count);
         self.taken();

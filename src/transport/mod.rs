@@ -1,4 +1,4 @@
-//! The transports: each turns a session's frames into what its client reads.
+//! The transports: each turns a session's frames into bytes that its client reads.
 
 mod body;
 mod chunk;
@@ -66,7 +66,8 @@ impl Source {
         }
     }
 
-    /// The frame for a response that holds just one; the session then waits for its next receiver.
+    /// The frame of a response that holds a single frame; the session then waits for its next
+    /// receiver.
     async fn one_frame(mut self) -> Option<Handed> {
         let frame = std::future::poll_fn(|cx| self.poll_frame(cx)).await?;
         // Before the response leaves: the client may be back before this task runs again.
@@ -76,8 +77,8 @@ impl Source {
 
     /// The same; a heartbeat when there is no other frame for so long.
     async fn one_frame_within(mut self, wait: Duration) -> Option<Handed> {
-        // A frame that is there comes first, also when there is no time. And none is lost: what is
-        // dropped on the way has taken none.
+        // A frame that is there comes first, also when there is no time. And none is lost: a
+        // cancelled wait has taken none.
         let frame = timeout(wait, std::future::poll_fn(|cx| self.poll_frame(cx))).await;
         let frame = frame.unwrap_or_else(|_| Some(Frame::Heartbeat.into()))?;
         self.finish();
@@ -98,7 +99,7 @@ impl Source {
     }
 }
 
-/// A frame, and what tells its session what became of it, if it is a session's.
+/// A frame, and its receipt if it is a session's.
 struct Handed {
     frame: Frame,
     receipt: Option<Receipt>,

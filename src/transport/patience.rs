@@ -1,4 +1,5 @@
-//! How long a transport waits for the other end. Its dates exist only while something is awaited.
+//! How long a transport waits for the other end. Its deadlines exist only while something is
+//! awaited.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -24,7 +25,7 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// What the other end has to take within `write_timeout`.
+    /// The bytes that the other end has to take within `write_timeout`.
     fn quota(&self) -> usize {
         let seconds = usize::try_from(self.write_timeout.as_secs()).unwrap_or(usize::MAX);
         self.least_rate.saturating_mul(seconds).max(1)
@@ -37,7 +38,7 @@ impl Patience {
     }
 }
 
-/// A date that exists only while something is waited for.
+/// A deadline that exists only while something is awaited.
 #[derive(Default)]
 pub(super) struct Deadline(Option<Pin<Box<Sleep>>>);
 
@@ -46,14 +47,14 @@ impl Deadline {
         Self(Some(Box::pin(tokio::time::sleep(time))))
     }
 
-    /// Sets the date, unless one stands already.
+    /// Sets the deadline, unless one stands already.
     pub(super) fn start(&mut self, time: Duration) {
         if self.0.is_none() {
             *self = Self::after(time);
         }
     }
 
-    /// Moves the date that stands.
+    /// Moves the standing deadline.
     fn restart(&mut self, time: Duration) {
         if let Some(sleep) = &mut self.0 {
             sleep.set(tokio::time::sleep(time));
@@ -69,7 +70,7 @@ impl Deadline {
     }
 }
 
-/// Whether the other end takes what waits for it, and fast enough.
+/// Whether the other end takes the waiting bytes, and fast enough.
 #[derive(Default)]
 pub(super) struct Pace {
     /// By when the quota must have been taken; stands while the socket is full, and until nothing
@@ -80,8 +81,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The socket is full. Ready when the other end has been too slow for too long, with what it is
-    /// to be told.
+    /// The socket is full. Ready when the other end has been too slow for too long, with the close
+    /// reason.
     pub(super) fn poll_full(
         &mut self,
         patience: &Patience,
@@ -94,7 +95,7 @@ impl Pace {
 
     /// The socket has taken bytes.
     pub(super) fn took(&mut self, bytes: usize, patience: &Patience) {
-        // What goes into room that was there says nothing.
+        // A write into room that was there is no sign.
         if self.due.0.is_none() {
             return;
         }
@@ -111,9 +112,9 @@ impl Pace {
     }
 }
 
-/// Flushes what is left when a connection ends: `linger` for each step that the other end makes, so
-/// that a slow one gets all that counts as delivered; and one deadline in all, by the least rate,
-/// so that none dribbles for ever. `flush` tells with its outcome how many bytes still wait.
+/// Flushes the rest when a connection ends: `linger` for each step of the other end, so that a slow
+/// peer gets all messages that count as delivered; and one deadline in all, by the least rate, so
+/// that no peer dribbles forever. `flush` tells with its outcome how many bytes still wait.
 pub(super) async fn flush_last(
     bytes: usize,
     patience: &Patience,

@@ -25,7 +25,7 @@ use crate::protocol::frame::Frame;
 use crate::protocol::modified_utf8::{RecordError, Records, write_record};
 use crate::session::{Buffered, Receiver, Step};
 
-/// What a TCP session needs to know of its endpoint.
+/// The settings of an endpoint that a TCP session needs.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) message_size: usize,
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
 const READ_BUFFER: usize = 4 * 1024;
 /// Records are gathered up to here into one write.
 const WRITE_THRESHOLD: usize = 16 * 1024;
-/// What is read behind records that found no room: the client's end may lie there.
+/// Bytes read behind records that found no room: the client's end may lie there.
 const LOOK_AHEAD: usize = 16 * 1024;
 /// Pieces read or records taken before the other side of the task gets its turn.
 const TURN: usize = 64;
@@ -92,7 +92,7 @@ pub(crate) async fn run<S>(
     });
     match application {
         Some(application) => {
-            // The application may have work left, but the client waits for no one: both at once.
+            // The application may have work left, but the client does not wait: both at once.
             let _ = Box::pin(async { tokio::join!(finish, application) }).await;
         }
         None => {
@@ -112,14 +112,14 @@ struct Driver<S, A> {
     /// read.
     refused: Vec<Message>,
     reading: Reading,
-    /// By when the first record must be there, and each later one when it has begun.
+    /// The deadline of the first record, and of each later record that has begun.
     read_deadline: Deadline,
     /// Records on their way to the socket.
     output: BytesMut,
     unflushed: bool,
     /// The socket takes nothing now.
     full: bool,
-    /// The client has gone while its socket was not read: what it sent before is still to be read.
+    /// The client has gone while its socket was not read: its last bytes are still to be read.
     rest_comes: bool,
     pace: Pace,
     end_watch: EndWatch,
@@ -129,7 +129,8 @@ struct Driver<S, A> {
 #[derive(Debug, PartialEq, Eq)]
 enum Reading {
     Open,
-    /// The client has said FIN; the session is told when the application has seen what came before.
+    /// The client has said FIN; the session is told when the application has seen the messages
+    /// before.
     AtEnd,
     /// It has said so while its socket was not read.
     Left,
@@ -137,7 +138,7 @@ enum Reading {
     Refused(CloseReason),
     /// The session ends here.
     Over(Ending),
-    /// Nothing is read any more; what is queued still goes out.
+    /// Nothing is read any more; queued messages still go out.
     Stopped,
 }
 
@@ -146,8 +147,8 @@ enum Reading {
 enum Ending {
     /// All that was queued has left; FIN.
     InOrder,
-    /// The client sent what is no modified UTF-8. What is on its way goes out, what is queued
-    /// doesn't; FIN.
+    /// The client sent bytes that are no modified UTF-8. Bytes on their way go out, queued messages
+    /// don't; FIN.
     Malformed,
     /// The client takes nothing, or too little.
     Stalled(CloseReason),
@@ -190,7 +191,7 @@ where
         Poll::Pending
     }
 
-    /// Tells what is on its way.
+    /// Reports the bytes on their way.
     fn tell_held(&mut self) {
         // As a rule nothing is refused.
         let refused =
@@ -237,7 +238,7 @@ where
         }
         let read = !waits || !batch.is_empty();
         if !batch.is_empty() && !self.receiver.hear(cx, &mut batch) {
-            // No deadline now: the client can't be blamed for what nobody reads.
+            // No deadline now: the client can't be blamed while its socket is not read.
             self.refused = batch;
             return true;
         }
@@ -272,8 +273,8 @@ where
         false
     }
 
-    /// For as long as the socket is not read, whatever the reason: no time counts against the
-    /// client, but its end is watched for. True when it has gone.
+    /// For as long as the socket is not read, for any reason: no time counts against the client,
+    /// but its end is watched for. True when it has gone.
     fn poll_paused(&mut self, cx: &mut Context<'_>) -> bool {
         self.read_deadline.clear();
         let gone = self.end_watch.poll(cx).is_ready();
@@ -339,8 +340,8 @@ where
             self.receiver.push_last(&mut self.refused);
         }
         match reading {
-            // A client that only shut down its sending side still reads the answer to what it sent
-            // last.
+            // A client that only shut down its sending side still reads the answer to its last
+            // message.
             Reading::AtEnd => self.receiver.peer_finished(),
             Reading::Left => {
                 self.rest_comes = true;
@@ -364,7 +365,7 @@ where
         }
     }
 
-    /// Writes what the session has, as far as the socket takes it.
+    /// Writes the session's messages, as far as the socket takes them.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
         loop {
             match self.poll_output(cx) {
@@ -439,8 +440,7 @@ where
         outcome
     }
 
-    /// Reads what the client had sent before it went, as far as the application makes room for it
-    /// in time.
+    /// Reads the client's last bytes, as far as the application makes room for them in time.
     async fn read_rest(&mut self) {
         self.reading = Reading::Open;
         self.end_watch = EndWatch::default();
@@ -491,8 +491,8 @@ where
     Pin::new(stream).poll_flush(cx)
 }
 
-/// Ends with FIN, never RST, which could destroy what the client has not read yet: after our last
-/// byte the connection is read until the client's end.
+/// Ends with FIN, never RST, which could destroy bytes that the client has not read yet: after our
+/// last byte the connection is read until the client's end.
 async fn finish<S>(
     mut stream: S,
     mut output: BytesMut,

@@ -48,12 +48,12 @@ impl WatchedStream {
         Self(Arc::new(stream))
     }
 
-    /// Has what is written leave at once, however little it is.
+    /// Lets written bytes leave at once, however few.
     pub(crate) fn set_nodelay(&self) -> io::Result<()> {
         self.0.set_nodelay(true)
     }
 
-    /// What requests on this connection need as an extension.
+    /// The extension for requests on this connection.
     pub fn watch(&self) -> PeerWatch {
         PeerWatch { stream: Arc::clone(&self.0), shared: false }
     }
@@ -77,7 +77,7 @@ impl PeerWatch {
             // (Urgent data would count too, but tokio does not ask for it on a `TcpStream`.)
             #[cfg(any(target_os = "linux", target_os = "android"))]
             let _ = self.stream.ready(Interest::PRIORITY).await;
-            // Elsewhere nothing tells the one from the other, and the next heartbeat has to notice.
+            // Elsewhere the two look the same, and the next heartbeat has to notice.
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
             {
                 drop(self.stream);

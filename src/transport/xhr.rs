@@ -10,7 +10,7 @@ use crate::protocol::frame::Frame;
 
 const TYPE: &str = "application/javascript; charset=UTF-8";
 
-/// What browsers want to have seen before they show the first bytes of a stream to a script: 2,048
+/// The bytes that browsers want before they show the first bytes of a stream to a script: 2,048
 /// times `h` and a line end.
 static PRELUDE: [u8; 2049] = {
     let mut prelude = [b'h'; 2049];

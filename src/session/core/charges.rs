@@ -1,8 +1,8 @@
-//! What a session's queues hold of the process's memory: counted here, told elsewhere.
+//! The memory of a session's queues: counted here, reported by its holder.
 
 use crate::Message;
 
-/// What the budget has not been told yet.
+/// Bytes not yet reported to the budget.
 #[derive(Debug, Default)]
 pub(super) struct Charges {
     /// The budget, by the id that messages know.
@@ -36,7 +36,7 @@ impl Charges {
         self.owed -= bytes.cast_signed();
     }
 
-    /// What is to be told now: of little nothing, unless it is the last time.
+    /// The bytes to report now: none when they are few, unless it is the last report.
     pub(super) fn take(&mut self, last: bool) -> isize {
         if last || self.owed.unsigned_abs() >= WORTH_TELLING {
             std::mem::take(&mut self.owed)

@@ -1,24 +1,23 @@
-//! Frames that were handed to a transport which tells when their bytes were written: what is on its
-//! way, and for how long it may be.
+//! Frames that were handed to a transport which tells when their bytes were written: the frames on
+//! their way, and their deadlines.
 
 use std::time::{Duration, Instant};
 
 use super::{Core, EndedBy, Limits, Line, Phase};
 use crate::protocol::close::CloseReason;
 
-/// Longer than any frame takes at any rate that is worth being set; dates beyond it need not be
-/// computed.
+/// Longer than any frame takes at any sensible rate; no deadline lies further away.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What is on its way to one client.
+/// The frames on their way to a client.
 #[derive(Debug)]
 pub(super) struct Flight {
     frames: u32,
     messages: u32,
-    /// When the connection is given up, unless it takes bytes before.
+    /// The deadline by which the connection must take bytes.
     stalls_at: Instant,
-    /// When it is given up though it takes bytes, for it takes too few: what was handed over takes
-    /// so long at the least rate, and the write timeout comes on top.
+    /// The deadline for all bytes handed over: their time at the least rate, plus the write
+    /// timeout.
     late_at: Instant,
 }
 
@@ -35,7 +34,7 @@ impl Flight {
         self.messages as usize
     }
 
-    /// A client that comes back has read what it was sent before.
+    /// A client that comes back has read the earlier frames.
     pub(super) fn client_is_back(&mut self, now: Instant) {
         if self.is_empty() {
             self.late_at = now;
@@ -79,19 +78,19 @@ impl Flight {
         self.messages = self.messages.saturating_sub(u32::try_from(messages).unwrap_or(u32::MAX));
     }
 
-    /// When the connection is given up, as things are now.
+    /// The deadline of the connection, as things are now.
     pub(super) fn due(&self) -> Instant {
         self.stalls_at.min(self.late_at)
     }
 
-    /// Why it is given up now.
+    /// The reason to give the client up now.
     pub(super) fn blame(&self, now: Instant) -> CloseReason {
         if now < self.stalls_at { CloseReason::TOO_SLOW } else { CloseReason::NOT_READING }
     }
 
-    /// When a client that reads at the least rate has read what was written: the network and the
-    /// kernels hold the rest until then. In whole seconds, for the delay that begins there has room
-    /// for less; and for no longer than a connection may take nothing.
+    /// When a client that reads at the least rate has read the written bytes: the network and the
+    /// kernels hold the rest until then. In whole seconds, because the delay that begins there has
+    /// room for less; and at most the write timeout.
     pub(super) fn read_by(&self, now: Instant, limits: &Limits) -> Instant {
         let since =
             self.late_at.saturating_duration_since(now).saturating_sub(limits.write_timeout);
@@ -100,9 +99,9 @@ impl Flight {
 }
 
 impl Core {
-    /// A frame that was taken is on its way, with so many messages and about so many bytes: it will
-    /// be told to have [left](Self::frame_written) or to be [lost](Self::frame_lost). Nothing is
-    /// counted for frames of which neither is told.
+    /// A frame is on its way, with so many messages and about so many bytes:
+    /// [`frame_written`](Self::frame_written) or [`frame_lost`](Self::frame_lost) follows. Frames
+    /// without either are not counted.
     pub(crate) fn frame_handed_over(
         &mut self,
         now: Instant,
@@ -141,19 +140,18 @@ impl Core {
     }
 
     /// The connection ended before it took the whole of a frame with so many messages. Its client
-    /// can't know what was lost, so the session ends, whoever is attached by now.
+    /// can't know its losses, so the session ends, also with another receiver attached.
     pub(crate) fn frame_lost(&mut self, messages: usize) {
         self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
         self.flight.left(messages);
     }
 
-    /// Whether nobody looks at the session by the clock, though frames are on their way; the driver
-    /// enters a date then.
+    /// Whether frames are on their way without a deadline; the driver then enters one.
     pub(crate) fn watch(&mut self) -> bool {
         !std::mem::replace(&mut self.watched, true)
     }
 
-    /// Until when a client that has no receiver may come back, or take more of what is on its way.
+    /// The deadline for a client without a receiver to come back, or to take more bytes.
     pub(super) fn returns_by(&self, now: Instant, limits: &Limits) -> Instant {
         match (&self.phase, self.flight.is_empty()) {
             (Phase::Open, false) => self.flight.due(),

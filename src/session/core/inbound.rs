@@ -1,4 +1,4 @@
-//! What comes from the client, until the application takes it.
+//! Messages from the client, until the application takes them.
 
 use std::time::Instant;
 
@@ -21,8 +21,7 @@ impl Core {
     /// A session that is closing takes them and drops them: its client can't know yet.
     pub(crate) fn push_inbound(&mut self, limits: &Limits, messages: &mut Vec<Message>) -> bool {
         let bytes = messages.iter().map(Message::len).sum();
-        // Nothing needs no room, also while the queue is over its limit: who waited for it would
-        // wait for nothing.
+        // An empty payload needs no room, also while the queue is over its limit.
         if self.takes_more()
             && !messages.is_empty()
             && !self.inbound.fits(limits.inbound, messages.len(), bytes)
@@ -68,13 +67,13 @@ impl Core {
         self.inbound.append(messages);
     }
 
-    /// The client has gone; what it sent before that is read on, and taken also when the session
-    /// has closed.
+    /// The client has gone; its last messages are read on, and taken also when the session has
+    /// closed.
     pub(crate) fn expect_rest(&mut self) {
         self.rest_comes = self.is_open();
     }
 
-    /// All of the rest is in, or given up.
+    /// All of the rest is in, or dropped.
     pub(crate) fn rest_is_in(&mut self) {
         self.rest_comes = false;
     }
@@ -84,7 +83,7 @@ impl Core {
         self.is_open() || self.rest_comes
     }
 
-    /// The application receives no more: what waits for it is the caller's to drop.
+    /// The application receives no more: the caller drops the waiting messages, after unlocking.
     pub(crate) fn take_inbound(&mut self) -> Queue {
         self.rest_comes = false;
         self.inbound.iter().for_each(|message| self.charges.leave(message));

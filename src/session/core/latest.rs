@@ -5,22 +5,22 @@ use std::collections::VecDeque;
 use crate::Message;
 use crate::session::queue::{Key, Queue, QueueLimit};
 
-/// What became of a message of which only the newest of its key counts.
+/// The outcome for a message of which only the newest of its key counts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
     Queued,
-    /// It waits behind the queue; the one of its key that waited before is dropped.
+    /// It waits behind the queue; the waiting message of its key is dropped.
     Waits {
         replaced: bool,
     },
-    /// Too many wait already; the one of its key that waited before still does.
+    /// Too many keys wait already; a message of its key that waited still does.
     NoPlace,
 }
 
-/// What waits behind a full queue, in the order in which it was published.
+/// Messages behind a full queue, in the order of publication.
 ///
-/// A message that replaces one takes the last place, not the place of that one: so a client gets a
-/// part of what was published, but never in another order than everybody else.
+/// A message that replaces another takes the last place: so a client gets a part of the
+/// publications, but never in another order than other clients.
 #[derive(Debug, Default)]
 pub(super) struct Latest {
     waiting: VecDeque<(Key, Message)>,
@@ -28,8 +28,8 @@ pub(super) struct Latest {
 }
 
 impl Latest {
-    /// Up to `keys` messages, whose bytes are at most those of a full queue.
-    /// Gives back the one that it replaces.
+    /// Up to `keys` messages, whose bytes are at most those of a full queue. Returns the message
+    /// that it replaces.
     pub(super) fn put(
         &mut self,
         key: Key,
@@ -50,7 +50,7 @@ impl Latest {
         (Kept::Waits { replaced: before.is_some() }, before)
     }
 
-    /// Moves into the queue what it has room for, and frees an emptied place.
+    /// Moves messages into the queue while it has room, and frees emptied storage.
     pub(super) fn refill(latest: &mut Option<Box<Self>>, queue: &mut Queue, limit: QueueLimit) {
         let Some(inner) = latest else { return };
         while let Some((_, message)) = inner.waiting.front()
@@ -70,7 +70,7 @@ impl Latest {
         self.waiting.iter().map(|(_, message)| message)
     }
 
-    /// What the messages hold of memory, in bytes.
+    /// The memory that the messages hold, in bytes.
     pub(super) fn held(&self) -> usize {
         self.bytes + self.len() * Message::OVERHEAD
     }

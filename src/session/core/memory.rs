@@ -1,10 +1,10 @@
-//! What a session's queues hold, and how it is given back.
+//! The memory of a session's queues, and its release.
 
 use super::{Core, EndedBy};
 use crate::Message;
 use crate::protocol::close::CloseReason;
 
-/// What a frame holds of memory until a connection has taken it.
+/// The memory of a frame until a connection has taken it.
 #[derive(Debug)]
 pub(crate) enum Cargo {
     /// So many bytes of its own.
@@ -23,7 +23,7 @@ impl Cargo {
     }
 }
 
-/// What all frames that are on their way hold.
+/// The memory of all frames that are on their way.
 #[derive(Debug, Default)]
 pub(super) struct Flying {
     own: usize,
@@ -33,7 +33,7 @@ pub(super) struct Flying {
 }
 
 impl Core {
-    /// What the queues hold, in bytes, as if they shared no message with others.
+    /// The bytes that the queues hold, as if they shared no message with others.
     pub(crate) fn held(&self) -> usize {
         self.inbound.held()
             + self.outbound.held()
@@ -42,14 +42,12 @@ impl Core {
             + self.flying.shared
     }
 
-    /// What the budget is to count now, or to count no more: since the last time, and nothing if
-    /// that is little.
+    /// The change to report to the budget since the last report; none if it is small.
     pub(crate) fn due_charge(&mut self) -> isize {
         self.charges.take(false)
     }
 
-    /// Nobody holds the session any more: drops what it has left. The rest of what the budget is to
-    /// count no more.
+    /// The last handle is gone: drops the rest, and returns the last change to report.
     pub(crate) fn last_charge(&mut self) -> isize {
         self.drop_inbound();
         self.drop_outbound();
@@ -70,8 +68,8 @@ impl Core {
         }
     }
 
-    /// Its bytes are gone: written, or dropped with their connection. What is not the queues' to
-    /// give back, but the account's, after a [`reclaim`](Self::reclaim).
+    /// Its bytes are gone: written, or dropped with their connection. Returns the bytes that the
+    /// account, and not the queues, releases after a [`reclaim`](Self::reclaim).
     pub(crate) fn cargo_gone(&mut self, cargo: &Cargo) -> usize {
         match cargo {
             Cargo::Own(bytes) => {

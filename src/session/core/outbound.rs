@@ -1,4 +1,4 @@
-//! What the application sends, until a receiver takes it.
+//! Messages from the application, until a receiver takes them.
 
 use super::{Core, Kept, Limits};
 use crate::Message;
@@ -7,7 +7,7 @@ use crate::session::queue::Key;
 impl Core {
     /// Whether the outbound queue has room now for a message of so many bytes; for 0, whether it
     /// has room at all. It never has for more than [`QueueLimit::bytes`]: such a message is
-    /// refused, for it would wait for ever.
+    /// refused, because it would wait forever.
     pub(crate) fn has_space(&self, limits: &Limits, bytes: usize) -> bool {
         bytes <= limits.outbound.bytes
             && self.latest.is_none()
@@ -31,7 +31,7 @@ impl Core {
         if limits.outbound_keys == 0 {
             return Kept::NoPlace;
         }
-        // It finds a place, or others have one: so none is made for nothing.
+        // It finds a place, or other messages have one: so no storage is made in vain.
         let latest = self.latest.get_or_insert_default();
         let (kept, replaced) =
             latest.put(key, message.clone(), limits.outbound_keys, limits.outbound.bytes);

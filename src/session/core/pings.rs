@@ -1,5 +1,5 @@
-//! Whether the peer of a socket lives: it is pinged when it is silent, and given up when a ping
-//! brings no sign of life.
+//! Whether the peer of a socket lives: it is pinged when it is silent, and counts as gone when a
+//! ping brings no sign of life.
 
 use std::time::Instant;
 
@@ -62,8 +62,8 @@ impl Pings {
         }
         self.look_at = now + limits.heartbeat_delay;
         // While the socket is not read there are pings all the same: a peer whose end lies behind
-        // what is not read is noticed by a write that fails, and the first write to such a peer
-        // never does.
+        // unread bytes is noticed by a failed write, and the first write to such a peer never
+        // fails.
         let is_due = matches!(self.state, Pong::Idle | Pong::Paused);
         if std::mem::take(&mut self.heard) || !is_due {
             return false;
@@ -142,7 +142,7 @@ impl Core {
         }
     }
 
-    /// A sign of life: something arrived from the peer, whatever it said.
+    /// A sign of life: bytes arrived from the peer.
     pub(crate) fn heard(&mut self) {
         if let Some(pings) = self.pings() {
             pings.heard();

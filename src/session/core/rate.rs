@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 /// How fast the client of a session may send, over time: messages and bytes a second, and how many
 /// at once after a pause.
 ///
-/// A client that is faster is read no further until its next messages are within the rate: its
-/// WebSocket or TCP connection is not read, an `xhr_send` waits for its answer. Nothing is lost and
-/// nothing is closed, and neither `send_wait` nor `pong_timeout` runs meanwhile. With a rate, one
-/// client that sends without end costs those that hear it no more than the rate.
+/// A faster client is not read until its next messages are within the rate: its WebSocket or TCP
+/// connection is not read, an `xhr_send` waits for its answer. Nothing is lost and nothing is
+/// closed, and neither `send_wait` nor `pong_timeout` runs meanwhile. With a rate, a client that
+/// sends without end costs the clients that hear it no more than the rate.
 ///
-/// The default is for what people say to each other and for the signaling of calls: 200 messages
-/// and 128 KiB a second, and three seconds' worth at once.
+/// The default suits chats and the signaling of calls: 200 messages and 128 KiB a second, and three
+/// seconds' worth at once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,16 +45,15 @@ impl Rate {
         Self { messages, bytes, burst: Duration::from_secs(3) }
     }
 
-    /// How many seconds' worth may come at once after as long a pause. A payload that is more by
-    /// itself comes after the whole pause. Zero: each payload waits until the one before it has had
-    /// its time.
+    /// How many seconds' worth may come at once after as long a pause. A larger payload comes after
+    /// the whole pause. Zero: each payload waits for the time of the payload before it.
     #[must_use]
     pub fn burst(mut self, burst: Duration) -> Self {
         self.burst = burst.min(LONGEST);
         self
     }
 
-    /// Bytes and messages that may come at once; at the least one.
+    /// Bytes and messages that may come at once; at least one.
     pub(crate) fn at_once(&self) -> (usize, usize) {
         let worth = |a_second: u32| {
             let worth =
@@ -71,7 +70,7 @@ impl Default for Rate {
     }
 }
 
-/// What a session has used of its rate, as two token buckets: one for messages, one for bytes.
+/// The part of its rate that a session has used, as two token buckets: messages and bytes.
 #[derive(Debug)]
 pub(super) struct Buckets {
     /// When each is full again.
@@ -86,10 +85,11 @@ impl Buckets {
         Self { messages_full: now, bytes_full: now, held_until: now }
     }
 
-    /// Takes what a payload costs, if `rate` allows it now; else nothing, and tells when it will.
+    /// Takes the cost of a payload if `rate` allows it now; else takes nothing and tells when it
+    /// will.
     ///
-    /// What is more than a whole bucket needs a full one, and is paid off after it: so no moment
-    /// sees more than the larger of the two.
+    /// A payload that is more than a whole bucket needs a full bucket, and is paid off after it: so
+    /// no moment sees more than the larger of the two.
     pub(super) fn take(
         &mut self,
         now: Instant,

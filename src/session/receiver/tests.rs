@@ -37,8 +37,8 @@ async fn the_pong_is_awaited_from_when_the_ping_has_left() {
 }
 
 /// A pong found the inbound queue over its limit, which one large payload may bring about, and was
-/// taken for the beginning of a pause. That pause had no end, for nothing waited for room: a peer
-/// that fell silent then was never missed.
+/// taken for the beginning of a pause. That pause had no end, because no message waited for room: a
+/// peer that fell silent then was never missed.
 #[tokio::test(start_paused = true)]
 async fn a_pong_needs_no_room_in_the_inbound_queue() {
     let limits = Limits { inbound: QueueLimit { messages: 8, bytes: 8 }, ..limits() };
@@ -112,7 +112,7 @@ async fn the_timer_wakes_the_task_that_asked_last() {
 }
 
 /// A client is over its rate for a minute. Its socket is not read, which is not its fault: no pong
-/// is missed, and what waits is taken when it is time, without anything else that happens.
+/// is missed, and its waiting messages are taken in time, without another event.
 #[tokio::test(start_paused = true)]
 async fn a_socket_over_its_rate_is_read_when_it_is_time() {
     let rate = crate::Rate::new(1, u32::MAX).burst(Duration::from_secs(1));

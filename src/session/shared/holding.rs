@@ -1,4 +1,4 @@
-//! What a session holds of the process's memory, as the budget sees it.
+//! A session as a holder of the process's memory.
 
 use std::sync::{Arc, PoisonError};
 
@@ -8,8 +8,8 @@ use crate::budget::Holder;
 use crate::protocol::close::CloseReason;
 
 impl Shared {
-    /// Tells the budget what the queues hold more, or less. It may end sessions, also this one, so
-    /// no lock of one is held.
+    /// Reports a change of the queues' memory to the budget. It may end sessions, also this one, so
+    /// the caller holds no session's lock.
     pub(in crate::session) fn charge(&self, bytes: isize) {
         if bytes != 0 {
             self.account.budget().charge(bytes);
@@ -37,14 +37,14 @@ impl Holder for Shared {
         let mut stuck = Vec::new();
         self.with(|state, wakes| {
             let flying = state.core.reclaim(CloseReason::TOO_MUCH_HELD);
-            // Under the lock: what is given back from now on is given back by the account.
+            // Under the lock: from now on the account releases these bytes.
             self.account.take_over(flying);
             stuck = state.connections.all();
             // Its socket may take nothing, and is aborted all the same.
             state.changed(Change::Outbound, &self.limits, wakes);
             state.changed(Change::Inbound, &self.limits, wakes);
         });
-        // What has not been written is dropped with its connection, and with nothing else.
+        // Unwritten bytes are dropped only with their connection.
         shut(&stuck);
         true
     }

@@ -1,4 +1,4 @@
-//! What comes from the client, on its way to the application.
+//! Messages from the client, on their way to the application.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use crate::protocol::close::CloseReason;
 use crate::session::core::{EndedBy, Held, Limits};
 use crate::session::pace::Pace;
 
-/// What became of messages that a client sent.
+/// The outcome for messages that a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Inbound {
     /// Queued for the application, or dropped because the session is closing.
@@ -30,10 +30,10 @@ pub(crate) enum Inbound {
 pub(crate) type Place<'s> = SemaphorePermit<'s>;
 
 impl Shared {
-    /// A place for one more payload, as soon as one is free; `None` when the session is closed.
+    /// A place for a further payload, as soon as a place is free; `None` when the session is
+    /// closed.
     ///
-    /// Who has none must not have read anything of its payload: so much is bounded for each
-    /// session.
+    /// A payload without a place must not be read: this bounds the bodies of each session.
     pub(crate) async fn place(&self) -> Option<Place<'_>> {
         self.places.acquire().await.ok()
     }
@@ -68,8 +68,8 @@ impl Shared {
         }
     }
 
-    /// Queues a whole payload if there is room and no other waits for it; else takes a place for
-    /// it, before a later one can find room.
+    /// Queues a whole payload if there is room and no other payload waits for it; else takes a
+    /// place for it, before a later payload can find room.
     fn deliver_now(
         &self,
         messages: &mut Vec<Message>,
@@ -104,8 +104,8 @@ impl Shared {
         _place: InLine<'_>,
     ) -> Inbound {
         let mut messages = messages;
-        // Pinned here, so that its turn ends after the close: the payload behind this one must not
-        // be taken when this one was not.
+        // Pinned here, so that its turn ends after the close: a later payload must not be taken
+        // when this payload was not.
         let began = clock::now();
         let mut admitted = pin!(async {
             // Never closed; and without a turn the payload is still admitted whole.
@@ -148,8 +148,7 @@ impl Shared {
                     return Inbound::Taken;
                 }
             }
-            // The application is not to blame for what the client's rate has held back, this
-            // payload or those before it.
+            // The application is not to blame for payloads that the client's rate has held back.
             match self.lock().core.held_by_rate_until() {
                 Some(until) if until > from => from = until,
                 _ => break,
@@ -161,7 +160,7 @@ impl Shared {
 }
 
 impl State {
-    /// Takes messages from the client, at its rate if it has one, or leaves them where they are.
+    /// Takes messages from the client, at its rate if it has one, or leaves them in place.
     pub(in crate::session) fn admit(
         &mut self,
         limits: &Limits,
@@ -175,7 +174,7 @@ impl State {
     }
 }
 
-/// One payload among those that wait for room, counted when it is made.
+/// A payload that waits for room, counted when it is made.
 struct InLine<'s>(&'s Shared);
 
 impl Drop for InLine<'_> {

@@ -1,4 +1,4 @@
-//! What the application sends: who finds room for it, and who waits for some.
+//! Messages from the application: admission to the queue, and waiting senders.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -41,21 +41,21 @@ impl Shared {
 
     /// The same, also while senders wait for more room than there is.
     ///
-    /// For publications, of which one that finds no room closes the session. They can't keep a
-    /// sender waiting for ever: coming faster than the client reads they fill the queue, and coming
-    /// more slowly they leave it room.
+    /// For publications, which close a session without room. They can't keep a sender waiting
+    /// forever: if they come faster than the client reads, they fill the queue; if more slowly,
+    /// they leave room.
     pub(crate) fn try_send_past_senders(&self, message: Message) -> Result<(), TrySendError> {
         self.offer(message, Room::NowPastSenders)
     }
 
     /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room,
-    /// however large it turns out to be up to the whole queue, and whoever has sent meanwhile.
+    /// however large it turns out to be up to the whole queue, and whatever other senders have sent
+    /// meanwhile.
     pub(crate) fn send_promised(&self, message: Message) -> Result<(), TrySendError> {
         self.offer(message, Room::Promised)
     }
 
-    /// Ready when there is room for a message; `waiter` is one and the same for all calls, until
-    /// its session drops.
+    /// Ready when there is room for a message; all calls of a waiter pass the same `waiter`.
     pub(in crate::session) fn poll_space(
         &self,
         waiter: &mut Option<Waiter>,
@@ -144,9 +144,9 @@ impl Shared {
     }
 }
 
-/// What a message needs of the outbound queue.
+/// The room that a message needs in the outbound queue.
 enum Room<'a, 's, 'w> {
-    /// Room now, and no sender that waits for some: it would be passed.
+    /// Room now, and no waiting sender, which it would pass.
     Now,
     /// Room now.
     NowPastSenders,
@@ -165,12 +165,12 @@ struct SenderTurn<'s> {
 
 impl Drop for SenderTurn<'_> {
     fn drop(&mut self) {
-        // One that never had to wait has nothing to give up.
+        // A sender that never had to wait leaves nothing behind.
         let Some(waiter) = self.waiter else { return };
         let mut wakes = Wakes::default();
         let mut state = self.session.lock();
         let stale = state.senders.leave(waiter);
-        // The next one may need less.
+        // The next sender may need less.
         state.changed(Change::OutboundRoom, &self.session.limits, &mut wakes);
         drop(state);
         drop(stale);

@@ -16,9 +16,9 @@ impl Wake for Task {
     fn wake(self: Arc<Self>) {}
 }
 
-/// A client that comes again and again for a session that is in use, or an application that gives
-/// up sending after a while, must not leave a waker behind each time: it keeps all of a task's
-/// memory, and nobody would call it for as long as nothing happens.
+/// A client that comes again and again for a session that is in use, or an application that cancels
+/// its sending after a while, must not leave a waker behind each time: it keeps all of a task's
+/// memory, and is not called for as long as nothing happens.
 #[tokio::test(start_paused = true)]
 async fn who_gives_up_waiting_leaves_nothing_behind() {
     let one = QueueLimit { messages: 1, bytes: 4 };
@@ -46,8 +46,9 @@ async fn who_gives_up_waiting_leaves_nothing_behind() {
     }
 }
 
-/// A payload gives up, and the one behind it gets its turn at the moment when the application makes
-/// room: it must not be taken, for the application would not see that one is missing before it.
+/// A payload's wait ends, and the payload behind it gets its turn just when the application makes
+/// room: it must not be taken, because the application could not see that a payload is missing
+/// before it.
 #[tokio::test(start_paused = true)]
 async fn no_payload_passes_one_that_gave_up() {
     /// Notes whether the session was closed when it was woken.

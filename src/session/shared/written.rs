@@ -1,4 +1,4 @@
-//! What becomes of frames on their way to the client.
+//! Frames on their way to the client: written, or lost.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::session::core::Cargo;
 
 /// A connection that frames are on their way through.
 pub(crate) trait Connection: Send + Sync {
-    /// Ends it both ways, so that its server drops what it has not written.
+    /// Ends it both ways, so that its server drops unwritten bytes.
     fn shut(&self);
 }
 
@@ -25,7 +25,7 @@ impl Connections {
         match self.place(connection) {
             Some(at) => self.0[at].1 += 1,
             None => {
-                // As a rule there is one.
+                // As a rule there is a single connection.
                 self.0.reserve_exact(1);
                 self.0.push((Arc::clone(connection), 1));
             }
@@ -83,7 +83,7 @@ impl Shared {
         state.cargo_leaves(&Cargo::Own(0), connection);
     }
 
-    /// A frame turns out to hold something else than was thought.
+    /// A frame turns out to hold other bytes than assumed.
     pub(in crate::session) fn recount(&self, before: &Cargo, after: &Cargo) {
         let back = self.with(|state, _| {
             let back = state.core.cargo_gone(before);

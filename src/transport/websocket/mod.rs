@@ -35,7 +35,7 @@ pub(crate) enum Framing {
     Raw,
 }
 
-/// What a WebSocket session needs to know of its endpoint.
+/// The settings of an endpoint that a WebSocket session needs.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) binary: bool,
@@ -50,10 +50,9 @@ pub(crate) struct Settings {
 const WRITE_THRESHOLD: usize = 16 * 1024;
 /// Packets read, or frames written, before the other side of the task gets its turn.
 const TURN: usize = 64;
-/// What is read behind messages that found no room, in bytes and messages: the peer's end may lie
-/// there.
+/// Bytes and messages read behind messages that found no room: the peer's end may lie there.
 const LOOK_AHEAD: (usize, usize) = (16 * 1024, 64);
-/// Larger room for what is read or written in a turn is not kept for the next connection.
+/// Larger buffers of a turn are not kept for the next connection.
 const SPARE: usize = 1024;
 
 thread_local! {
@@ -63,8 +62,8 @@ thread_local! {
 
 /// Runs a session over an upgraded connection until both the socket and the application are done.
 ///
-/// `read` is what had been read of the connection behind the handshake; `watch` sees the peer's end
-/// while the socket is not read.
+/// `read`: bytes that were read behind the handshake; `watch` sees the peer's end while the socket
+/// is not read.
 pub(crate) async fn run<S>(
     stream: S,
     read: Vec<u8>,
@@ -113,7 +112,7 @@ pub(crate) async fn run<S>(
     });
     match application {
         Some(application) => {
-            // The application may have work left, but the client waits for no one: both at once.
+            // The application may have work left, but the client does not wait: both at once.
             let _ = Box::pin(async { tokio::join!(finish, application) }).await;
         }
         None => {
@@ -135,7 +134,7 @@ struct Driver<S, A> {
     refused: Vec<Message>,
     reading: Reading,
     ping_leaving: bool,
-    /// By when a message that has begun must end; stands only while the rest of one is awaited.
+    /// The deadline of a message that has begun; it stands only while the rest is awaited.
     message_deadline: Deadline,
     pace: Pace,
     end_watch: EndWatch,
@@ -145,9 +144,9 @@ enum Reading {
     Open,
     /// The peer is done.
     Ended(Ending),
-    /// The peer broke a limit, and is to be told so.
+    /// The peer broke a limit, and must be told so.
     Refused(CloseReason),
-    /// Nothing is read any more; what is queued still goes out.
+    /// Nothing is read any more; queued messages still go out.
     Stopped,
 }
 
@@ -160,7 +159,7 @@ enum Ending {
     ByPeer(Option<(u16, String)>),
     /// The peer broke the protocol: one WebSocket close frame, and no more.
     Aborted(CloseReason),
-    /// The peer has gone while its socket was not read: what it sent before is still to be read.
+    /// The peer has gone while its socket was not read: its last bytes are still to be read.
     Left,
     /// The connection is gone.
     Lost,
@@ -204,7 +203,7 @@ where
         Poll::Pending
     }
 
-    /// Tells what is on its way.
+    /// Reports the bytes on their way.
     fn tell_held(&mut self) {
         // As a rule nothing is refused.
         let refused =
@@ -212,8 +211,7 @@ where
         self.buffered.set(self.wire.held() + refused);
     }
 
-    /// Reads what the peer had sent before it went, as far as the application makes room for it in
-    /// time.
+    /// Reads the peer's last bytes, as far as the application makes room for them in time.
     async fn read_rest(&mut self) -> Ending {
         self.reading = Reading::Open;
         self.end_watch = EndWatch::default();
@@ -309,10 +307,10 @@ where
         true
     }
 
-    /// If the peer has broken a limit, it is told so behind all that is queued.
+    /// If the peer has broken a limit, it is told so behind all queued messages.
     fn refuse(&mut self) {
         if let Reading::Refused(reason) = &self.reading {
-            // What came before in order is the application's still; room or not, for it is the
+            // Messages before it are still the application's; room or not, because they are the
             // last.
             self.receiver.push_last(&mut self.refused);
             self.receiver.close(reason.clone());
@@ -320,8 +318,8 @@ where
         }
     }
 
-    /// Ready when a message that has begun has not ended in time. One that is there in one read
-    /// takes no timer.
+    /// Ready when a message that has begun has not ended in time. A message that arrives in a
+    /// single read takes no timer.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.wire.take_ended() || !self.wire.has_begun() {
             self.message_deadline.clear();
@@ -356,8 +354,8 @@ where
         false
     }
 
-    /// For as long as the socket is not read, whatever the reason: no time counts against the peer,
-    /// but its end is watched for. True when it has gone.
+    /// For as long as the socket is not read, for any reason: no time counts against the peer, but
+    /// its end is watched for. True when it has gone.
     fn poll_paused(&mut self, cx: &mut Context<'_>) -> bool {
         self.message_deadline.clear();
         let gone = matches!(self.reading, Reading::Open) && self.end_watch.poll(cx).is_ready();
@@ -428,7 +426,7 @@ where
         }
     }
 
-    /// Writes what the session has, as far as the socket takes it.
+    /// Writes the session's frames, as far as the socket takes them.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Ending>> {
         loop {
             if self.wire.pending() >= WRITE_THRESHOLD && self.poll_flush(cx)?.is_pending() {
@@ -469,7 +467,7 @@ where
         Ok(None)
     }
 
-    /// How it ends if the peer takes what waits for it too slowly.
+    /// How it ends if the peer takes the waiting bytes too slowly.
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
         if !self.wire.is_full() {
             return None;
@@ -519,8 +517,8 @@ where
     }
 }
 
-/// Says goodbye and ends with FIN, never RST, which could destroy what the peer has not read yet:
-/// after our last byte the connection is read until the peer's end.
+/// Says goodbye and ends with FIN, never RST, which could destroy bytes that the peer has not read
+/// yet: after our last byte the connection is read until the peer's end.
 async fn finish<S>(
     mut wire: Wire<S>,
     ending: Ending,
@@ -560,7 +558,7 @@ where
     .await?
 }
 
-/// What a step is about to add to the write buffer, roughly.
+/// The bytes that a step is about to add to the write buffer, roughly.
 fn size(step: &Step) -> usize {
     match step {
         Step::Frame(Frame::Message(message)) => message.len(),

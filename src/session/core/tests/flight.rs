@@ -5,7 +5,7 @@ use super::*;
 const RATE: usize = 1000;
 
 impl Bench {
-    /// The attached receiver takes a frame that will be told of: so many messages, and bytes.
+    /// The attached receiver takes a frame with a receipt: so many messages, and bytes.
     fn hand_over(&mut self, messages: usize, bytes: usize) -> String {
         let step = self.step();
         self.core.frame_handed_over(self.now, &self.limits, messages, bytes);
@@ -62,7 +62,7 @@ fn what_the_kernel_took_is_read_at_the_least_rate() {
     bench.written(1);
     assert_eq!(bench.expires_after(DISCONNECT + Duration::from_secs(8)), (false, true));
 
-    // And the time is the write timeout at the most.
+    // And the time is at most the write timeout.
     let mut bench = opened();
     bench.answer(RATE * 1000);
     bench.written(1);
@@ -112,7 +112,7 @@ fn a_client_that_takes_too_little_is_given_up() {
     }
     assert!(bench.core.expire(bench.now), "ten seconds for the bytes, and the write timeout");
     assert_eq!(bench.step(), "c[1008,\"the client reads too slowly\"]");
-    // A receiver with nothing on its way waits for ever.
+    // A receiver with nothing on its way waits forever.
     let mut bench = Bench::streaming(Liveness::Heartbeats);
     bench.send("x");
     bench.hand_over(1, RATE * 10);
@@ -183,7 +183,7 @@ fn a_close_ends_the_session_when_what_is_before_it_has_left() {
             bench.written(0);
         }
         assert_eq!(bench.end(), Some((3000, EndedBy::Application, usize::from(lost))));
-        // Lost or not, it is told to whoever asks.
+        // Lost or not, the next receiver is told of it.
         assert_eq!(bench.poll(), "c[3000,\"enough\"]");
     }
 }

@@ -26,7 +26,7 @@ fn what_was_refused_comes_back_as_it_was() {
     assert_eq!(offered, payload);
 }
 
-/// It would wait for ever otherwise; how large it may be was settled where it came from.
+/// It would wait forever otherwise; its size was limited before.
 #[test]
 fn an_empty_queue_takes_a_payload_larger_than_itself() {
     let mut bench = Bench::new();

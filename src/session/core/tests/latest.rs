@@ -50,7 +50,7 @@ fn keys_and_bytes_are_bounded() {
     assert_eq!(bench.steps()[2..], [r#"a["bbbb"]"#, r#"a["AAAAAA"]"#]);
 }
 
-/// What waits goes out before a close that comes after it, and is counted when nobody takes it.
+/// Waiting messages go out before a later close, and are counted when no receiver takes them.
 #[test]
 fn what_waits_is_delivered_or_counted() {
     let mut bench = full();

@@ -138,7 +138,7 @@ fn the_first_close_counts() {
     assert_eq!(bench.end(), Some((4000, EndedBy::Application, 1)));
 }
 
-/// A closed session that nobody takes from would hold its messages for ever.
+/// A closed session without a receiver would hold its messages forever.
 #[test]
 fn the_rest_of_a_closed_session_is_given_up_when_nobody_takes_it() {
     let mut bench = Bench::streaming(Liveness::Heartbeats);
@@ -221,7 +221,7 @@ fn a_client_that_comes_back_in_time_finds_its_session() {
     assert!(!bench.core.expire(bench.now), "while it is there it is in time");
 }
 
-/// A session that nobody ever came for.
+/// A session to which no receiver ever came.
 #[test]
 fn a_session_without_a_first_receiver_expires() {
     let mut bench = Bench::new();

@@ -68,7 +68,7 @@ impl Bench {
         self.core.detach(self.now, &self.limits, Detach::Vanished);
     }
 
-    /// What the receiver is to do: a frame's text, `ping`, or nothing.
+    /// The receiver's next step: a frame's text, `ping`, or nothing.
     fn step(&mut self) -> String {
         match self.core.poll_frame(self.now, &self.limits) {
             None => {
@@ -90,8 +90,8 @@ impl Bench {
         std::iter::from_fn(|| Some(self.step()).filter(|step| !step.is_empty())).collect()
     }
 
-    /// What a receiver gets that takes one frame and goes, as those of polls do; nothing means that
-    /// it waits on.
+    /// The frame of a receiver that takes a single frame and goes, as a poll does; nothing means
+    /// that it waits on.
     fn poll(&mut self) -> String {
         self.attach().expect("nobody is attached");
         let step = self.step();

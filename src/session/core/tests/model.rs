@@ -1,5 +1,5 @@
 //! Any interleaving of inputs and time against a model that is too simple to be wrong, and against
-//! what the wire and the application may rely on, whatever the model thinks.
+//! guarantees of the wire and the application, whatever the model thinks.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ enum Op {
     PeerClosed,
     Abort,
     Wait(Duration),
-    /// Until the session's own next date, or just before it.
+    /// Until the session's own next deadline, or just before it.
     WaitUntilDue(bool),
 }
 
@@ -141,28 +141,27 @@ fn any_interleaving_behaves_as_the_model_says() {
     }
 }
 
-/// A session, its model, and what was seen of it.
+/// A session, its model, and its observed outputs.
 struct Run {
     bench: Bench,
     step: usize,
     seen: BTreeMap<&'static str, usize>,
 
-    /// What the application sent, and how many of it were handed to a receiver.
+    /// The messages that the application sent, and how many were handed to a receiver.
     sent: Vec<String>,
     handed: usize,
-    /// What the client sent and was admitted, in order, but for what an application that closed
-    /// threw away.
+    /// The client's admitted messages, in order, without those that a closing application dropped.
     admitted: Vec<String>,
     popped: usize,
     taken: u64,
     /// Messages that came after there was no more room for them.
     over: bool,
-    /// The client has gone, and what it sent before is still taken.
+    /// The client has gone, and its last messages are still taken.
     rest_comes: bool,
 
     opened: bool,
     told: bool,
-    /// The first close of any kind, when it was, and whether it let what was queued go out.
+    /// The first close of any kind, when it was, and whether it let queued messages go out.
     closed: Option<(CloseReason, EndedBy, Instant)>,
     ended: Option<SessionEnd>,
     detached_at: Instant,
@@ -177,7 +176,7 @@ struct ReceiverModel {
     backlog: usize,
     /// When it came or took its last frame.
     last_frame: Instant,
-    /// For a receiver that pings: when the last look was, and what it has seen since.
+    /// For a receiver that pings: when the last look was, and the signs since.
     pings: Option<PingModel>,
 }
 
@@ -192,8 +191,8 @@ struct PingModel {
 enum Ping {
     None,
     Sent,
-    /// It has left, and the peer could be heard from then on; for what was said before it left,
-    /// nobody knows to what it was an answer.
+    /// It has left, and the peer could be heard from then on; an earlier sign may answer an earlier
+    /// ping.
     HeardFrom(Instant),
 }
 
@@ -447,7 +446,7 @@ impl Run {
         true
     }
 
-    /// What a receiver is to get now, and what that is called here.
+    /// The step that a receiver is to get now, and its name.
     fn expected(&mut self) -> (String, Option<&'static str>) {
         let now = self.bench.now;
         let queued = self.queued();
@@ -497,7 +496,7 @@ impl Run {
             )
     }
 
-    /// Whether the session is over for want of somebody who takes what it has.
+    /// Whether the session is over for want of a receiver.
     fn expire(&mut self) -> bool {
         let since = match (&self.receiver, &self.closed) {
             (None, _) => self.detached_at,
@@ -524,7 +523,7 @@ impl Run {
         self.ended = Some(SessionEnd { reason, by, undelivered: self.sent.len() - self.handed });
     }
 
-    /// What holds after every step.
+    /// The invariants after every step.
     fn check(&self) {
         let core = &self.bench.core;
         assert_eq!(core.is_open(), self.closed.is_none());
@@ -538,7 +537,7 @@ impl Run {
         assert!(core.inbound.len() <= self.bench.limits.inbound.messages || self.over);
     }
 
-    /// Lets whoever still may come take what is there, and looks at all that went out.
+    /// Lets late receivers take the rest, and checks all outputs.
     fn finish(&mut self) {
         if self.receiver.is_none() {
             self.apply(Op::Attach(Liveness::Heartbeats));
@@ -586,7 +585,7 @@ impl Run {
         self.receiver.as_mut()?.pings.as_mut()
     }
 
-    /// Texts that nobody has used before.
+    /// Fresh texts.
     fn texts(&self, kind: &str, sizes: &[usize]) -> Vec<String> {
         let text = |(index, size): (usize, &usize)| {
             format!("{kind}{}.{index}{}", self.step, "x".repeat(*size))
@@ -594,7 +593,7 @@ impl Run {
         sizes.iter().enumerate().map(text).collect()
     }
 
-    /// A reason that nobody has given before.
+    /// A fresh reason.
     fn reason(&self) -> CloseReason {
         CloseReason::new(3000, format!("step {}", self.step))
     }

@@ -1,4 +1,4 @@
-//! Pings and pongs: a peer that answers is alive, one that can't be heard is given time.
+//! Pings and pongs: a peer that answers is alive, a peer that can't be heard is given time.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn a_peer_that_was_heard_is_not_pinged() {
     assert_eq!(bench.steps(), ["h", "ping"], "silent for a whole delay");
 }
 
-/// What the server sends proves nothing about the peer.
+/// Bytes from the server prove nothing about the peer.
 #[test]
 fn frames_do_not_put_off_a_ping() {
     let mut bench = Bench::streaming(Liveness::Pings);
@@ -78,8 +78,8 @@ fn anything_that_arrives_answers_a_ping() {
     assert_eq!(bench.end(), Some((3000, EndedBy::Gateway, 0)));
 }
 
-/// A socket that takes nothing for a minute says nothing about who reads it: the time counts from
-/// when the ping has left.
+/// A socket that takes nothing for a minute says nothing about its peer: the time counts from when
+/// the ping has left.
 #[test]
 fn a_ping_that_has_not_left_blames_nobody() {
     let mut bench = Bench::streaming(Liveness::Pings);
@@ -109,7 +109,7 @@ fn only_a_ping_that_was_sent_can_leave() {
     assert!(bench.core.is_open());
 }
 
-/// While the application doesn't receive, nobody reads the socket, in which the pong may lie.
+/// While the application doesn't receive, the socket is not read, and the pong may lie in it.
 #[test]
 fn time_stands_still_while_nobody_reads() {
     let mut bench = pinged();
@@ -152,8 +152,8 @@ fn a_ping_that_leaves_while_nobody_reads_blames_nobody() {
     }
 }
 
-/// A peer that has gone while its socket is not read is noticed by a write that fails, and the
-/// first one never does: so pings go on, each heartbeat, though none can be answered.
+/// A peer that has gone while its socket is not read is noticed by a failed write, and the first
+/// write never fails: so pings go on, each heartbeat, though none can be answered.
 #[test]
 fn pings_go_on_while_nobody_reads() {
     let mut bench = pinged();
@@ -223,7 +223,7 @@ fn silence_can_be_asked_for_without_taking_a_frame() {
     assert_eq!(bench.end(), Some((3000, EndedBy::Gateway, 0)));
 }
 
-/// What one receiver left open does not follow the next.
+/// The open ping of a receiver does not follow the next.
 #[test]
 fn a_new_receiver_starts_with_a_clean_sheet() {
     let mut bench = pinged();

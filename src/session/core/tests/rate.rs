@@ -1,4 +1,4 @@
-//! A client's rate: what it lets in, and when.
+//! A client's rate: the payloads that it lets in, and when.
 
 use super::*;
 use crate::session::core::rate::Buckets;
@@ -32,7 +32,7 @@ fn messages_and_bytes_both_bound() {
 
 /// A payload comes whole or not at all, also one that is more than a burst. It needs a full bucket,
 /// else a client could send a burst and such a payload in one moment, which together are more than
-/// the queues of those that hear it hold.
+/// the queues of its hearers hold.
 #[test]
 fn a_payload_that_is_more_than_a_burst_takes_the_time_that_it_costs() {
     let start = clock::now();
@@ -79,8 +79,8 @@ fn a_rate_of_zero_is_refused() {
     let _ = Rate::new(0, 1);
 }
 
-/// A payload that finds no room costs nothing, and what is dropped because the session has closed
-/// is not held back either.
+/// A payload that finds no room costs nothing, and messages that a closed session drops are not
+/// held back either.
 #[test]
 fn only_what_comes_in_is_counted() {
     let mut bench = Bench::new();

@@ -1,4 +1,4 @@
-//! What frames on their way hold, and a socket that is not read for want of memory.
+//! The memory of frames on their way, and a socket that is not read for want of memory.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -67,7 +67,7 @@ async fn what_a_connection_has_not_taken_counts_as_the_sessions() {
     assert_eq!(budget.used(), 0);
 }
 
-/// What a transport has made of a message may be larger, or another copy of a line that is shared.
+/// A transport's form of a message may be larger, or another copy of a shared line.
 #[tokio::test(start_paused = true)]
 async fn a_frame_counts_as_large_as_its_transport_has_made_it() {
     let budget = Budget::new(usize::MAX);
@@ -121,8 +121,8 @@ async fn a_line_of_many_streams_counts_once_for_the_process() {
     assert_eq!(budget.used(), 0);
 }
 
-/// A session was ended for its memory, but that stayed in hyper until its client took it, which it
-/// never did. Its connection is shut; and nobody else is ended for what is on its way back.
+/// A session was ended for its memory, but the memory stayed in hyper because its client took
+/// nothing. Its connection is shut, and no other session is ended for memory on its way back.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_ended_for_its_memory_has_its_connection_shut() {
     let budget = Budget::new(SIZE + 50_000);
@@ -143,13 +143,13 @@ async fn a_session_that_is_ended_for_its_memory_has_its_connection_shut() {
     about(before - budget.used(), SIZE + 2_000);
     drop((held, receiver, beside, hoarder, other));
     assert_eq!(budget.used(), 0);
-    // Nothing is left over of what was on its way back: the limit is what it was.
+    // No memory on its way back is left over: the limit is as before.
     let held = budget.hold(SIZE + 49_000);
     assert_eq!(budget.ended(), 1);
     drop(held);
 }
 
-/// A stream that takes nothing for `write_timeout` ends, and with it what hyper holds for it.
+/// A stream that takes nothing for `write_timeout` ends, and with it hyper's bytes for it.
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_takes_nothing_for_too_long_is_shut() {
     let budget = Budget::new(usize::MAX);

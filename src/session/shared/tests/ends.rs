@@ -1,4 +1,4 @@
-//! What is left of a session at its end, and what happens under its lock.
+//! The rest of a session at its end, and drops under its lock.
 
 use std::sync::Weak;
 
@@ -22,8 +22,8 @@ fn kept() -> (Message, Weak<Vec<u8>>) {
     (Message::binary(Bytes::from_owner(Owner(bytes))), weak)
 }
 
-/// An application keeps the senders of a hundred sessions that have ended. Each held what its
-/// client had sent last: 97 MiB.
+/// An application keeps the senders of a hundred sessions that have ended. Each held its client's
+/// last messages: 97 MiB.
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_is_kept_after_the_end_keeps_no_messages() {
     type End = fn(Session, Receiver);
@@ -59,7 +59,7 @@ async fn a_sender_that_is_kept_after_the_end_keeps_no_messages() {
     }
 }
 
-/// What came before the end is the application's, as long as it can receive it.
+/// Messages from before the end are the application's, as long as it can receive them.
 #[tokio::test(start_paused = true)]
 async fn an_application_that_has_its_session_still_receives_after_the_end() {
     let shared = shared(limits());
@@ -119,7 +119,7 @@ async fn a_close_frame_makes_way_for_the_next_receiver() {
 }
 
 /// The last waker of a task may be what keeps the task, and the task may hold this very session: a
-/// drop under the session's lock would wait for that lock for ever.
+/// drop under the session's lock would wait for that lock forever.
 #[tokio::test(start_paused = true)]
 async fn no_waker_is_dropped_under_the_lock() {
     /// Notes whether the lock was free when the last of its wakers was dropped.
@@ -150,7 +150,7 @@ async fn no_waker_is_dropped_under_the_lock() {
     }
     check("a receiver is polled by other tasks", 2);
     assert!(receiver.poll_silence(&mut Context::from_waker(&waker())).is_pending());
-    // The timer keeps another one.
+    // The timer keeps another waker.
     assert!(receiver.poll_silence(&mut Context::from_waker(&waker())).is_pending());
     check("and while its socket takes nothing", 1);
     receiver.awake(false);

@@ -30,9 +30,9 @@ impl Wake for Woken {
     }
 }
 
-/// A publication over `outbound_bytes` found an empty queue that took anything, and the next one
-/// closed a session that had kept up. A message that never can keep to the limit is refused,
-/// whatever there is room for, and the session goes on.
+/// A publication over `outbound_bytes` found an empty queue that took anything, and the next
+/// publication closed a session that had kept up. A message that never can keep to the limit is
+/// refused, whatever there is room for, and the session goes on.
 #[tokio::test]
 async fn a_message_larger_than_the_queue_is_refused_also_by_an_empty_one() {
     use futures_util::SinkExt;
@@ -57,8 +57,8 @@ async fn a_message_larger_than_the_queue_is_refused_also_by_an_empty_one() {
     assert!(matches!(session.try_send(of(1)), Err(TrySendError::Full(_))));
 }
 
-/// Without room for bytes only empty messages pass, one at a time: no sender waits for what can't
-/// come.
+/// Without room for bytes only empty messages pass, one at a time: no sender waits for room that
+/// can't come.
 #[tokio::test]
 async fn a_queue_without_bytes_takes_empty_messages() {
     let session = shared(Limits { outbound: QueueLimit { messages: 0, bytes: 0 }, ..limits() });
@@ -99,8 +99,8 @@ async fn what_comes_later_does_not_overtake_what_waits() {
     }
 }
 
-/// A hub can't wait, and closes a session that has no room. One that has some is healthy, though a
-/// sender waits for more.
+/// A hub can't wait, and closes a session that has no room. A session with room is healthy, though
+/// a sender waits for more.
 #[tokio::test]
 async fn a_publication_takes_the_room_that_there_is() {
     let session = narrow(10);
@@ -111,7 +111,7 @@ async fn a_publication_takes_the_room_that_there_is() {
     assert!(matches!(session.try_send_past_senders(of(1)), Err(TrySendError::Full(_))));
 }
 
-/// The first one gives up. The next one is woken, for it needs less.
+/// The first sender is cancelled. The next sender is woken, because it needs less.
 #[tokio::test]
 async fn a_sender_that_gives_up_leaves_its_turn_to_the_next() {
     let session = narrow(10);
@@ -151,7 +151,7 @@ async fn a_sink_that_is_not_asked_again_holds_up_nobody() {
     );
 }
 
-/// What happens to senders of one session.
+/// The turns of a session's senders.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Send(usize),
@@ -221,7 +221,7 @@ fn play(ops: &[Op]) {
                 assert_eq!(take(), expected);
             }
         }
-        // Tasks run, the last that came first, as long as one was woken.
+        // Tasks run, the last that came first, as long as any was woken.
         while let Some(at) =
             waiting.iter().rposition(|(_, task, _)| *task.0.lock().expect("no panic"))
         {
