@@ -102,14 +102,17 @@ pub struct EndpointConfig {
     /// the time to read the bytes ahead of the ping at `least_rate`, at most `write_timeout`.
     /// Default: 10 s.
     pub pong_timeout: Duration,
-    /// How long a WebSocket client may take none of the bytes that wait for it; then its session
-    /// closes with 1008 "the client does not read". Default: 60 s.
+    /// How long a client may take none of the bytes that wait for it, over WebSocket or HTTP; then
+    /// its session closes with 1008 "the client does not read". The connection ends with it: a
+    /// response's is reset, where its server gives a [`PeerWatch`](crate::PeerWatch). Default: 60 s.
     pub write_timeout: Duration,
     /// The bytes a second that a client has to take while more wait for it, on the average of
-    /// `write_timeout`; a WebSocket session whose client takes less closes with 1008 "the client
-    /// reads too slowly". The time for bytes that lie ahead of a ping, or are left at the end,
-    /// follows from this rate too. 0 asks for no rate. Default: 1,024, a tenth of what a slow
-    /// telephone line takes.
+    /// `write_timeout`; a session whose client takes less closes with 1008 "the client reads too
+    /// slowly". Over HTTP a response has the time that its bytes take at this rate, and
+    /// `write_timeout` on top. `disconnect_delay` then begins when the client can have read the
+    /// bytes at this rate, at most `write_timeout` after they left. The time for bytes that lie
+    /// ahead of a ping, or are left at the end, follows from this rate too. 0 asks for no rate.
+    /// Default: 1,024, a tenth of what a slow telephone line takes.
     pub least_rate: usize,
     /// How long a receiver waits for an earlier receiver of its session to go, before it is told
     /// 2010 "Another connection still open": the other's connection may have ended unnoticed.
@@ -121,8 +124,8 @@ pub struct EndpointConfig {
     /// [`Budget::process`].
     pub budget: Budget,
     /// How long the id of an ended HTTP session is remembered: a receiver that comes with it is
-    /// told once how the session ended, and then the id is free. Zero remembers none. Default: 60
-    /// s.
+    /// told once how the session ended, and then the id is free, whether that answer arrives or
+    /// not. Zero remembers none. Default: 60 s.
     pub remembered_for: Duration,
     /// Such ids; of more, the oldest are forgotten. Default: 10,000.
     pub remembered_sessions: usize,

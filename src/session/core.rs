@@ -68,7 +68,8 @@ pub struct SessionEnd {
     /// The side that ended it.
     pub by: EndedBy,
     /// Messages that the application sent and that were never handed to a transport; over HTTP
-    /// those too that had not left in full, as far as the server could tell when the session ended.
+    /// those too that had not left in full, as far as the server could tell when the session ended
+    /// (their connections are reset).
     ///
     /// Messages that the server's system had taken count as delivered, though the client may not
     /// have read them: a connection tells no more (`TCP_NOTSENT_LOWAT` keeps their number small).

@@ -8,7 +8,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
+use self::flight::{FlightModel, RATED};
 use super::*;
+
+mod flight;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -31,6 +34,12 @@ enum Op {
     RestIsIn,
     Pop,
     Send(usize),
+    SendLatest(u8, usize),
+    /// Of the frames that are on their way.
+    FrameMoved,
+    FrameWritten(usize),
+    AllWritten,
+    FrameLost(usize),
     Close(EndedBy),
     PeerClosed,
     Abort,
@@ -59,15 +68,20 @@ fn op((choice, detail, more): (u8, u8, u8)) -> Op {
         42..70 => Op::Poll,
         70..94 => Op::PollAll,
         94..100 => Op::PollSilence,
-        100..109 => Op::Expire,
-        109..127 => Op::PingLeft(if detail < 192 { 0 } else { usize::from(more) * 1_000 }),
+        100..112 => Op::Expire,
+        112..127 => Op::PingLeft(if detail < 192 { 0 } else { usize::from(more) * 1_000 }),
         127..130 => Op::Heard,
         130..133 => Op::Pause,
         133..138 => Op::Resume,
         138..152 => Op::Push(sizes()),
         152..154 => Op::PushLast(sizes()),
-        154..168 => Op::Pop,
-        168..202 => Op::Send(size(more)),
+        154..164 => Op::Pop,
+        164..166 => Op::FrameMoved,
+        166..180 if detail < 12 => Op::FrameLost(usize::from(detail)),
+        166..180 if detail < 128 => Op::AllWritten,
+        166..180 => Op::FrameWritten(usize::from(detail % 4)),
+        180..190 => Op::SendLatest(detail % 2, size(more)),
+        190..202 => Op::Send(size(more)),
         202..207 => Op::WaitUntilDue(true),
         207..235 => Op::WaitUntilDue(false),
         235..ENDS => Op::Wait(match detail % 6 {
@@ -100,9 +114,10 @@ fn any_interleaving_behaves_as_the_model_says() {
     let ops = |choices: std::ops::RangeInclusive<u8>| {
         vec((choices, any::<u8>(), any::<u8>()).prop_map(op), 0..120)
     };
-    let runs = prop_oneof![ops(0..=255), ops(0..=ENDS - 1)];
-    let outcome = TestRunner::new(config).run(&runs, |ops| {
-        let mut run = Run::new();
+    let is_one_in_three = || (0..3_u8).prop_map(|number| number == 0);
+    let runs = (prop_oneof![ops(0..=255), ops(0..=ENDS - 1)], is_one_in_three(), is_one_in_three());
+    let outcome = TestRunner::new(config).run(&runs, |(ops, flies, rated)| {
+        let mut run = Run::new(flies, rated);
         for op in ops {
             run.apply(op);
             run.check();
@@ -135,9 +150,17 @@ fn any_interleaving_behaves_as_the_model_says() {
         "dropped by the application",
         "rest taken",
         "ping behind bytes",
+        "frame lost",
+        "ended when all had left",
+        "stalled",
+        "too slow",
+        "key waits",
+        "key replaced",
+        "no place for a key",
+        "over the rate",
     ] {
         let times = seen.borrow().get(what).copied().unwrap_or(0);
-        assert!(times >= 100, "{what}: {times} times in all runs");
+        assert!(times >= 20, "{what}: {times} times in all runs");
     }
 }
 
@@ -150,6 +173,14 @@ struct Run {
     /// The messages that the application sent, and how many were handed to a receiver.
     sent: Vec<String>,
     handed: usize,
+    /// The newest of each key, which wait behind those.
+    latest: Vec<(u8, String)>,
+    /// Whether receivers of frames tell how far these came.
+    flies: bool,
+    flight: FlightModel,
+    /// The client's rate, and its messages with their times.
+    rate: Option<Rate>,
+    paced: Vec<(Instant, usize, usize)>,
     /// The client's admitted messages, in order, without those that a closing application dropped.
     admitted: Vec<String>,
     popped: usize,
@@ -197,8 +228,9 @@ enum Ping {
 }
 
 impl Run {
-    fn new() -> Self {
+    fn new(flies: bool, rated: bool) -> Self {
         let mut bench = Bench::new();
+        bench.limits.outbound_keys = 1;
         let queue = QueueLimit { messages: 4, bytes: 40 };
         bench.limits.inbound = queue;
         bench.limits.outbound = queue;
@@ -209,6 +241,11 @@ impl Run {
             seen: BTreeMap::new(),
             sent: Vec::new(),
             handed: 0,
+            latest: Vec::new(),
+            flies,
+            flight: FlightModel::new(now),
+            rate: rated.then(|| Rate::new(RATED.0, RATED.1)),
+            paced: Vec::new(),
             admitted: Vec::new(),
             popped: 0,
             taken: 0,
@@ -313,7 +350,13 @@ impl Run {
             Op::Push(sizes) => {
                 let texts = self.texts("in", &sizes);
                 let mut messages = texts.iter().map(|text| Message::from(text.as_str())).collect();
-                let refused = !self.bench.core.push_inbound(&self.bench.limits, &mut messages);
+                let refused = match self.rate {
+                    None => !self.bench.core.push_inbound(&self.bench.limits, &mut messages),
+                    Some(rate) => match self.push_at_rate(rate, &mut messages) {
+                        Some(refused) => refused,
+                        None => return assert!(fits(&self.admitted[self.popped..], &texts)),
+                    },
+                };
                 if self.closed.is_some() && !self.rest_comes {
                     assert!(!refused, "its client can't know yet");
                     return;
@@ -375,7 +418,9 @@ impl Run {
                 let too_large = text.len() > self.bench.limits.outbound.bytes;
                 assert_eq!(
                     room,
-                    !too_large && fits(&self.sent[self.handed..], std::slice::from_ref(&text))
+                    !too_large
+                        && self.latest.is_empty()
+                        && fits(&self.sent[self.handed..], std::slice::from_ref(&text))
                 );
                 if too_large {
                     self.saw("too large");
@@ -386,6 +431,11 @@ impl Run {
                     self.saw("full");
                 }
             }
+            Op::SendLatest(key, size) => self.send_latest(key, size),
+            Op::FrameMoved => self.frame_moved(),
+            Op::FrameWritten(which) => drop(self.frame_written(which)),
+            Op::AllWritten => while self.frame_written(0) {},
+            Op::FrameLost(which) => self.frame_lost(which),
             Op::Close(by) => {
                 let reason = self.reason();
                 self.bench.core.close(now, &self.bench.limits, reason.clone(), by);
@@ -423,14 +473,22 @@ impl Run {
             self.saw("silence");
             self.end(CloseReason::NO_PONG, EndedBy::Gateway);
         }
+        let handed = self.handed;
         let (expected, kind) = self.expected();
+        let pinged = self.receiver.as_ref().is_some_and(|receiver| receiver.pings.is_some());
         let step = self.bench.step();
         assert_eq!(step, expected);
+        if self.handed > handed {
+            self.refill();
+        }
         if let Some(kind) = kind {
             self.saw(kind);
         }
         if step.is_empty() || step == "ping" {
             return !step.is_empty();
+        }
+        if self.flies && !pinged {
+            self.hand_over(&step, self.handed - handed);
         }
         self.frames.push((now, step));
         let close = kind == Some("close") || kind == Some("close again");
@@ -441,7 +499,9 @@ impl Run {
             self.told = true;
             self.receiver = None;
             self.detached_at = now;
-            self.end(CloseReason::NORMAL, EndedBy::Gateway);
+            if self.flight.messages() == 0 {
+                self.end(CloseReason::NORMAL, EndedBy::Gateway);
+            }
         }
         true
     }
@@ -498,7 +558,12 @@ impl Run {
 
     /// Whether the session is over for want of a receiver.
     fn expire(&mut self) -> bool {
+        let at = self.bench.core.expires_at();
         let since = match (&self.receiver, &self.closed) {
+            (Some(_), _) if self.ended.is_some() => return false,
+            // Dates move with the bytes that leave; `check_date` says how far.
+            (None, _) | (_, Some(_)) if self.flies => return self.expire_at(at),
+            (Some(_), None) if !self.flight.is_empty() => return self.expire_at(at),
             (None, _) => self.detached_at,
             // Each frame that is taken after the close gives the rest its time anew.
             (Some(_), Some((_, _, closed_at))) if self.ended.is_none() => {
@@ -506,10 +571,20 @@ impl Run {
             }
             (Some(_), _) => return false,
         };
-        let due = self.bench.now >= since + DISCONNECT;
+        self.expire_at(Some(since + DISCONNECT))
+    }
+
+    fn expire_at(&mut self, at: Option<Instant>) -> bool {
+        let due = at.is_some_and(|at| self.bench.now >= at);
         if due && self.ended.is_none() {
-            self.saw(if self.receiver.is_some() { "rest given up" } else { "expired" });
-            self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
+            let (reason, by) = self.flight.blame(self.bench.now);
+            self.saw(match () {
+                () if reason == CloseReason::NOT_READING => "stalled",
+                () if reason == CloseReason::TOO_SLOW => "too slow",
+                () if self.receiver.is_some() => "rest given up",
+                () => "expired",
+            });
+            self.end(reason, by);
         }
         due
     }
@@ -520,7 +595,9 @@ impl Run {
         }
         let now = self.bench.now;
         let (reason, by, _) = self.closed.get_or_insert((reason, by, now)).clone();
-        self.ended = Some(SessionEnd { reason, by, undelivered: self.sent.len() - self.handed });
+        self.flight.lost = self.flight.messages();
+        let undelivered = self.queued() + self.latest.len() + self.flight.lost;
+        self.ended = Some(SessionEnd { reason, by, undelivered });
     }
 
     /// The invariants after every step.
@@ -532,6 +609,7 @@ impl Run {
         assert_eq!(core.ended_untold(), self.ended.is_some() && !self.told);
         assert_eq!(core.takes_more(), self.closed.is_none() || self.rest_comes);
         assert_eq!(core.counts(), (self.taken, self.handed as u64));
+        self.check_date();
         assert_eq!(core.outbound.len(), if self.ended.is_some() { 0 } else { self.queued() });
         assert!(core.outbound.len() <= self.bench.limits.outbound.messages);
         assert!(core.inbound.len() <= self.bench.limits.inbound.messages || self.over);
@@ -544,6 +622,7 @@ impl Run {
         }
         while self.poll() {}
         self.check();
+        self.check_rate();
 
         // The wire, without any model: one open frame, then all else, then closes and nothing but
         // closes, of one kind.
@@ -564,7 +643,7 @@ impl Run {
         let lost = self.bench.core.ended().map_or(0, |end| end.undelivered);
         assert_eq!(
             messages.len() + lost + self.bench.core.outbound.len(),
-            self.sent.len(),
+            self.sent.len() + self.latest.len() + self.flight.lost,
             "none lost in silence"
         );
         // Heartbeats after silence only.
