@@ -247,6 +247,26 @@ async fn a_client_that_reads_under_load_lives() {
     }
 }
 
+/// A ping has left into room that there was, and no byte comes from the client. It is not given up
+/// for want of a pong while its socket, which is full by now, takes bytes again and again.
+#[tokio::test(start_paused = true)]
+async fn a_full_socket_that_takes_bytes_again_is_a_sign_of_life() {
+    let (tell, mut ended) = oneshot::channel();
+    let (mut client, _server) =
+        serve(64 * 1024, Framing::Raw, limits(), patience(), |session| async move {
+            // The ping comes 25 s later.
+            session.send("x".repeat(30_000)).await.expect("open");
+            sleep(30 * SECOND).await;
+            while session.send("x".repeat(1000)).await.is_ok() {}
+            let _ = tell.send(session.ended().await);
+        });
+    for _ in 0..100 {
+        sleep(10 * SECOND).await;
+        client.read_exact(&mut vec![0; 12_000]).await.expect("it is open");
+        assert_eq!(ended.try_recv().ok(), None);
+    }
+}
+
 /// Its session was held for ever.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_takes_nothing_is_given_up() {
