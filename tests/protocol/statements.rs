@@ -164,7 +164,7 @@ const STATEMENTS: &[Statement] = &[
     ("9.9", Own, "the delays can be set", &["delays::the_disconnect_delay_can_be_set", "frames::heartbeats_are_wrapped_like_any_frame"]),
     ("9.9", Own, "sockeye_wait bounds how long an xhr poll waits, where it is switched on", &["delays::a_short_poll_waits_no_longer_than_it_says", "delays::a_short_poll_brings_what_there_is_and_loses_nothing", "delays::a_short_poll_of_no_time_opens_no_session", "delays::short_polls_are_off_until_switched_on"]),
     ("9.9", Own, "a frame that is not written in full is lost: the session ends with 1002, told once, and counts it", &["written::a_frame_that_is_not_written_in_full_is_lost_and_told", "written::an_answer_that_nobody_writes_is_lost_and_told", "written::a_large_answer_is_lost_when_one_of_its_pieces_is"]),
-    ("9.9", Own, "the disconnect delay begins when the last bytes have left; a connection that takes none is given up after a minute", &["written::a_session_does_not_expire_while_its_last_bytes_leave", "written::a_connection_that_takes_nothing_is_given_up"]),
+    ("9.9", Own, "the disconnect delay begins when the last bytes have left; a connection that takes none, or too few, is given up", &["written::a_session_does_not_expire_while_its_last_bytes_leave", "written::a_connection_that_takes_nothing_is_given_up", "written::a_connection_that_takes_too_little_is_given_up"]),
     ("9.10", Node, "a session can change its transport", &["lifecycle::a_session_can_change_its_transport"]),
     ("9.10", Own, "each endpoint has sessions of its own", &["lifecycle::endpoints_have_sessions_of_their_own"]),
 
