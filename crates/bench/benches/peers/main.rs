@@ -34,7 +34,7 @@ use self::page::Page;
 #[derive(Debug, Parser)]
 struct Args {
     /// The gateway's binary
-    #[arg(long)]
+    #[arg(long, default_value = "sockeye")]
     server: PathBuf,
     /// Only measurements whose name holds this text; may be repeated
     #[arg(long, value_name = "TEXT")]
