@@ -1,9 +1,9 @@
 # make run     the server on http://127.0.0.1:8080, with everything embedded that npm can install
 # make test    all tests: Rust, real clients in Node and Chromium, the fuzz targets and the package
-# make bench   what a message and a session cost, beside what the libraries cost by themselves; writes benches/results/end-to-end.md
-#                    and the section of README.md that shows it
-# make bench-peers   the same beside other SockJS servers, those that can be built here, in about ten minutes; writes benches/results/peers*
-#                    and the section of README.md that shows them
+# make bench   what a message and a session cost, beside what the libraries cost by themselves; writes the section
+#                    of BENCHMARKS.md that shows it
+# make bench-peers   the same beside other SockJS servers, those that can be built here, in about ten minutes; writes the
+#                    section of BENCHMARKS.md that shows it, and its pictures in benches/results
 # make faults  slow, silent and hostile clients, 500 connections of each kind, against the release build, round after round (FAULT_ROUNDS)
 # make soak    the same for SOAK_MINUTES (10): what is kept, and which files stay open, is checked after each round
 # make clean   removes all that was built or installed
@@ -39,15 +39,14 @@ bench: client
 	$(CARGO) build --release
 	cp target/release/sockeye target/sockeye-to-bench
 	$(CARGO) bench --features micro --bench micro
-	mkdir -p benches/results
 	$(CARGO) bench -p sockeye-bench --bench end_to_end -- --server $(CURDIR)/target/sockeye-to-bench \
-		--output $(CURDIR)/benches/results/end-to-end.md --readme $(CURDIR)/README.md
+		--page $(CURDIR)/BENCHMARKS.md
 
 bench-peers: client
 	$(CARGO) build --release
 	cp target/release/sockeye target/sockeye-to-bench
 	$(CARGO) bench -p sockeye-bench --bench peers -- --server $(CURDIR)/target/sockeye-to-bench \
-		--output $(CURDIR)/benches/results --readme $(CURDIR)/README.md
+		--page $(CURDIR)/BENCHMARKS.md --pictures $(CURDIR)/benches/results
 
 test-clients: build tests/browser/$(INSTALLED) chromium nginx
 	cd tests/browser && node --test

@@ -35,15 +35,6 @@ fn every_setting_of_an_endpoint_has_its_row() {
     }
 }
 
-/// `make bench-peers` writes both.
-#[test]
-fn the_figures_beside_other_servers_are_those_that_were_measured() {
-    let shown = between(include_str!("../README.md"), "<!-- peers -->\n", "<!-- /peers -->");
-    let measured = include_str!("../benches/results/peers.md");
-    let measured = measured.replace("src=\"peers-", "src=\"benches/results/peers-");
-    assert_eq!(shown.strip_prefix("<!-- peers -->\n"), Some(&*measured));
-}
-
 fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     let start = text.find(from).expect("the heading");
     let end = start + text[start..].find(to).expect("what follows");

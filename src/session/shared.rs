@@ -63,8 +63,8 @@ impl Carries {
 }
 
 /// The bytes of an idle session, and of a socket with its session, as `make bench` has measured
-/// them after bursts ("memory of 5,000 idle sessions" in README.md: resident memory, divided), the
-/// KiB included that a session may owe the budget.
+/// them after bursts ("memory of 5,000 idle sessions" in BENCHMARKS.md: resident memory, divided),
+/// the KiB included that a session may owe the budget.
 const SESSION: usize = 2_500 + 1_024;
 const SESSION_AND_SOCKET: usize = 5_200 + 1_024;
 

@@ -48,12 +48,9 @@ struct Args {
     /// How long each run is measured
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Write the tables to this file as well
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
     /// Put the tables into this file as well, between the lines <!-- bench --> and <!-- /bench -->
     #[arg(long, value_name = "FILE")]
-    readme: Option<PathBuf>,
+    page: Option<PathBuf>,
     /// Be a floor's server
     #[arg(long, hide = true)]
     serve: Option<Floor>,
@@ -141,12 +138,8 @@ impl Bench {
             latencies.into_iter().map(|(name, measure)| (name, move || measure(self))),
             self,
         );
-        if let Some(file) = &self.args.output {
-            std::fs::write(file, &report.text)
-                .map_err(|error| format!("{}: {error}", file.display()))?;
-        }
-        if let Some(readme) = &self.args.readme {
-            put(readme, "bench", &report.text)?;
+        if let Some(page) = &self.args.page {
+            put(page, "bench", &report.text)?;
         }
         if report.failed { Err("not every row could be measured".to_owned()) } else { Ok(()) }
     }

@@ -49,13 +49,12 @@ struct Args {
     /// How long each is measured
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Write the tables and pictures into this folder
-    #[arg(long, value_name = "FOLDER")]
-    output: Option<PathBuf>,
-    /// Put the tables and pictures into this file, between the lines <!-- peers --> and <!-- /peers
-    /// -->
-    #[arg(long, value_name = "FILE", requires = "output")]
-    readme: Option<PathBuf>,
+    /// Put the tables into this file as well, between the lines <!-- peers --> and <!-- /peers -->
+    #[arg(long, value_name = "FILE", requires = "pictures")]
+    page: Option<PathBuf>,
+    /// Write the page's pictures into this folder, which lies beside the page
+    #[arg(long, value_name = "FOLDER", requires = "page")]
+    pictures: Option<PathBuf>,
     /// Be a floor's server
     #[arg(long, hide = true)]
     serve: Option<Floor>,
@@ -103,7 +102,7 @@ fn bench(args: &Args) -> Result<(), String> {
     ];
     let page = Page { machine, scale, contenders: &contenders, skipped, pinned, figures };
     println!("{}", page.markdown(""));
-    if let Some(folder) = &args.output {
+    if let (Some(file), Some(folder)) = (&args.page, &args.pictures) {
         std::fs::create_dir_all(folder).map_err(text)?;
         for figures in page.figures() {
             if let Some(file) = figures.picture() {
@@ -111,11 +110,9 @@ fn bench(args: &Args) -> Result<(), String> {
                 std::fs::write(folder.join(file), picture).map_err(text)?;
             }
         }
-        std::fs::write(folder.join("peers.md"), page.markdown("")).map_err(text)?;
-        if let Some(readme) = &args.readme {
-            let folder = format!("{}/", folder.display());
-            put(readme, "peers", &page.markdown(&folder))?;
-        }
+        // The page has to show them wherever the tree lies.
+        let beside = file.parent().and_then(|root| folder.strip_prefix(root).ok());
+        put(file, "peers", &page.markdown(&format!("{}/", beside.unwrap_or(folder).display())))?;
     }
     page.own_failures()
 }

@@ -21,8 +21,8 @@ use super::config::ServerConfig;
 use crate::front::Front;
 
 /// Memory of a silent connection, and of an HTTP connection beside its sessions, in bytes, as `make
-/// bench` measured them ("memory of 5,000 idle sessions" in README.md: a waiting poll after bursts,
-/// less a session between polls).
+/// bench` measured them ("memory of 5,000 idle sessions" in BENCHMARKS.md: a waiting poll after
+/// bursts, less a session between polls).
 const SILENT_CONNECTION: usize = 1_700;
 const CONNECTION: usize = 12_700;
 
