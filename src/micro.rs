@@ -53,7 +53,7 @@ pub fn route(prefix: &Prefix, method: &Method, path: &str) -> bool {
     prefix.below(path).is_some_and(|below| find_route(method, below).is_ok())
 }
 
-/// A session's state machine with a receiver, and a clock that stands.
+/// A session's state machine that is attached to, and a clock that stands.
 pub struct OneSession {
     core: Core,
     limits: Limits,
@@ -99,7 +99,7 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// So many sessions. Must be called within a tokio runtime, for a receiver has a timer.
+    /// So many sessions. Must be called within a tokio runtime, for an attachment has a timer.
     pub fn new(count: usize) -> Self {
         let topic = Hub::new().topic("audience");
         let mut subscribers = Vec::with_capacity(count);

@@ -17,7 +17,7 @@ use super::request::connect_info;
 use super::route::Resource;
 use super::short_poll;
 use crate::protocol::close::CloseReason;
-use crate::session::{Carries, Liveness, Receiver, Shared};
+use crate::session::{Attachment, Carries, Liveness, Shared};
 use crate::transport::jsonp::Callback;
 use crate::transport::{PeerWatch, Source, eventsource, htmlfile, jsonp, xhr};
 
@@ -83,7 +83,7 @@ fn attach(
         endpoint.registry.find_or_create(segment, |segment| {
             let info = connect_info(&mut parts, form.name(), &endpoint.config)?;
             let (limits, owner) = (Arc::clone(&endpoint.limits), Arc::clone(&endpoint.owner));
-            Ok(Receiver::first(
+            Ok(Attachment::first(
                 Shared::new(info, Some(segment), Carries::Text, limits, owner),
                 Liveness::Heartbeats,
             ))
@@ -94,14 +94,16 @@ fn attach(
         }
         Err(NotMade::Refused(refusal)) => return at_once(decoration.apply(refusal.into())),
         Ok(Lookup::Ended(reason)) => Source::Refused(reason),
-        Ok(Lookup::Created(receiver)) => {
-            Contained::new(Arc::clone(&endpoint.handler), Arc::clone(receiver.session())).start();
-            Source::session(receiver, watch)
+        Ok(Lookup::Created(attachment)) => {
+            Contained::new(Arc::clone(&endpoint.handler), Arc::clone(attachment.session())).start();
+            Source::session(attachment, watch)
         }
-        Ok(Lookup::Found(session)) => match Receiver::try_attach(&session, Liveness::Heartbeats) {
-            Some(receiver) => attached(endpoint, receiver, watch),
-            None => return wait_to_attach(endpoint, session, watch, form, decoration),
-        },
+        Ok(Lookup::Found(session)) => {
+            match Attachment::try_attach(&session, Liveness::Heartbeats) {
+                Some(attachment) => attached(endpoint, attachment, watch),
+                None => return wait_to_attach(endpoint, session, watch, form, decoration),
+            }
+        }
     };
     frames(source, form, endpoint.config.response_limit, decoration)
 }
@@ -117,22 +119,22 @@ fn wait_to_attach(
     let endpoint = Arc::clone(endpoint);
     Box::pin(async move {
         let config = &endpoint.config;
-        let source = match Receiver::attach(session, Liveness::Heartbeats, config.attach_wait).await
-        {
-            Ok(receiver) => attached(&endpoint, receiver, watch),
-            Err(_) => Source::Refused(CloseReason::IN_USE),
-        };
+        let source =
+            match Attachment::attach(session, Liveness::Heartbeats, config.attach_wait).await {
+                Ok(attachment) => attached(&endpoint, attachment, watch),
+                Err(_) => Source::Refused(CloseReason::IN_USE),
+            };
         frames(source, form, config.response_limit, decoration).await
     })
 }
 
-fn attached(endpoint: &Endpoint, receiver: Receiver, watch: Option<PeerWatch>) -> Source {
-    if receiver.session().ended_untold() {
+fn attached(endpoint: &Endpoint, attachment: Attachment, watch: Option<PeerWatch>) -> Source {
+    if attachment.session().ended_untold() {
         // The session ended while this receiver was on its way: this receiver is told its end, and
         // none after it.
-        endpoint.registry.forget(receiver.session());
+        endpoint.registry.forget(attachment.session());
     }
-    Source::session(receiver, watch)
+    Source::session(attachment, watch)
 }
 
 /// A stream is answered at once, and its frames are the body's. A poll is answered with its first

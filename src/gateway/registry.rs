@@ -16,7 +16,7 @@ use self::tasks::Tasks;
 use crate::budget::Budget;
 use crate::clock;
 use crate::protocol::close::CloseReason;
-use crate::session::{Owner, Receiver, SessionId, Shared};
+use crate::session::{Attachment, Owner, SessionId, Shared};
 
 /// All live sessions of one endpoint.
 ///
@@ -52,7 +52,7 @@ pub(crate) enum Lookup {
     /// It ended; this was its reason. The segment is free from now on.
     Ended(CloseReason),
     /// Made just now, and attached before any other request could find it.
-    Created(Receiver),
+    Created(Attachment),
 }
 
 /// Why a session was not made.
@@ -88,7 +88,7 @@ impl Registry {
     pub(crate) fn find_or_create<E>(
         self: &Arc<Self>,
         segment: &str,
-        create: impl FnOnce(Arc<str>) -> Result<Receiver, E>,
+        create: impl FnOnce(Arc<str>) -> Result<Attachment, E>,
     ) -> Result<Lookup, NotMade<E>> {
         let mut tables = self.lock();
         if let Some(entry) = tables.by_segment.get(segment) {
@@ -99,14 +99,14 @@ impl Registry {
         }
         tables.admit(self.sessions, &self.budget).map_err(NotMade::NoRoom)?;
         let segment: Arc<str> = segment.into();
-        let receiver = create(Arc::clone(&segment)).map_err(NotMade::Refused)?;
+        let attachment = create(Arc::clone(&segment)).map_err(NotMade::Refused)?;
         tables
             .by_segment
-            .insert(segment, Entry { session: Arc::clone(receiver.session()), ticket: None });
+            .insert(segment, Entry { session: Arc::clone(attachment.session()), ticket: None });
         tables.tasks.runtime = Some(Handle::current());
         // This runtime takes over the deadlines that an earlier one left behind.
         self.staff(tables);
-        Ok(Lookup::Created(receiver))
+        Ok(Lookup::Created(attachment))
     }
 
     /// Enters a WebSocket's session.

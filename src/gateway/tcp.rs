@@ -19,7 +19,7 @@ use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::modified_utf8;
 use crate::session::{
-    Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Rate, Receiver,
+    Attachment, Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Rate,
     Shared,
 };
 use crate::tally::Tally;
@@ -260,9 +260,9 @@ impl TcpEndpoint {
             Err(NoRoom::Sessions) => return refused.add(1, peer),
             Err(NoRoom::Memory) => return config.budget.tell_refused(),
         };
-        let receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+        let attachment = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
         let application = Contained::new(Arc::clone(handler), session);
-        tcp::run(stream, watch, receiver, application, Arc::clone(settings)).await;
+        tcp::run(stream, watch, attachment, application, Arc::clone(settings)).await;
     }
 
     /// The longest record, in bytes of modified UTF-8.

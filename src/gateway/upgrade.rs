@@ -18,7 +18,7 @@ use super::headers;
 use super::refusal::Refusal;
 use super::request::connect_info;
 use crate::escape::Escaped;
-use crate::session::{Carries, Liveness, Receiver, Shared};
+use crate::session::{Attachment, Carries, Liveness, Shared};
 use crate::transport::websocket::{self, Framing, Settings};
 use crate::transport::{Body, WatchedStream};
 
@@ -52,7 +52,7 @@ pub(super) fn answer<B>(
     });
     let session = entered.map_err(|full| endpoint.no_room(full))?;
     let start = Start {
-        receiver: Receiver::first(Arc::clone(&session), Liveness::Pings),
+        attachment: Attachment::first(Arc::clone(&session), Liveness::Pings),
         application: Contained::new(Arc::clone(&endpoint.handler), session),
         framing,
         settings: Arc::clone(&endpoint.websocket),
@@ -70,7 +70,7 @@ pub(super) fn answer<B>(
 
 /// A session that waits for its socket. Dropping it ends the session.
 struct Start {
-    receiver: Receiver,
+    attachment: Attachment,
     application: Contained,
     framing: Framing,
     settings: Arc<Settings>,
@@ -80,7 +80,7 @@ impl Start {
     /// The session gets a task of its own: the task that waited for the upgrade still holds hyper's
     /// leftovers.
     fn on(self, upgraded: Upgraded) {
-        let Self { receiver, application, framing, settings } = self;
+        let Self { attachment, application, framing, settings } = self;
         match bare(upgraded) {
             Ok((stream, read)) => {
                 let watch = Some(stream.watch());
@@ -88,7 +88,7 @@ impl Start {
                     stream,
                     read,
                     watch,
-                    receiver,
+                    attachment,
                     application,
                     framing,
                     settings,
@@ -100,7 +100,7 @@ impl Start {
                     stream,
                     Vec::new(),
                     None,
-                    receiver,
+                    attachment,
                     application,
                     framing,
                     settings,

@@ -1,5 +1,6 @@
 //! The session: an application's view of a client, whichever transport carries it.
 
+mod attachment;
 mod buffered;
 mod core;
 mod error;
@@ -7,7 +8,6 @@ mod info;
 mod pace;
 mod queue;
 mod receipt;
-mod receiver;
 mod shared;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod testing;
@@ -24,6 +24,7 @@ use tokio_stream::Stream;
 use crate::Message;
 use crate::protocol::close::CloseReason;
 
+pub(crate) use self::attachment::Attachment;
 pub(crate) use self::buffered::{Buffered, ReadingPause};
 #[cfg(feature = "micro")]
 pub(crate) use self::core::Core;
@@ -36,7 +37,6 @@ pub use self::info::{ConnectInfo, SessionId, SessionIdError};
 pub(crate) use self::queue::Queue;
 pub(crate) use self::queue::{Key, QueueLimit};
 pub(crate) use self::receipt::Receipt;
-pub(crate) use self::receiver::Receiver;
 pub(crate) use self::shared::{Carries, Connection, Inbound, Owner, Place, Shared};
 use self::wakers::Waiter;
 

@@ -96,7 +96,7 @@ pub(super) struct State {
     /// The application, in `recv`.
     pub(super) application: Option<Waker>,
     /// The attached transport side.
-    pub(super) receiver: Option<Waker>,
+    pub(super) attachment: Option<Waker>,
     /// Senders waiting for room in the outbound queue.
     senders: Turns,
     /// Transports waiting for room in the inbound queue or for another receiver to go, and waiters
@@ -119,7 +119,7 @@ impl Shared {
         let state = State {
             core: Core::new(created, &limits).counted(owner.budget().id()),
             application: None,
-            receiver: None,
+            attachment: None,
             senders: Turns::default(),
             others: Waiting::default(),
             waiting_payloads: 0,
@@ -296,7 +296,7 @@ impl Shared {
             if was_attached && !state.core.is_attached() {
                 state.changed(Change::Detached, &self.limits, &mut wakes);
                 // A stored waker would keep its task's memory.
-                _stale = state.receiver.take();
+                _stale = state.attachment.take();
             }
             (result, state.core.due_charge())
         };

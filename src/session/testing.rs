@@ -4,8 +4,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use super::attachment::Attachment;
 use super::core::{Limits, Liveness, SessionEnd, Step};
-use super::receiver::Receiver;
 use super::shared::{Carries, Inbound, Owner, Shared};
 use super::{ConnectInfo, Session};
 #[cfg(any(test, feature = "micro"))]
@@ -51,10 +51,10 @@ pub(crate) fn session_of(info: ConnectInfo, limits: Limits) -> (Session, Client)
 }
 
 fn connect(shared: Arc<Shared>) -> (Session, Client) {
-    let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+    let attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
     (
         Session::new(Arc::clone(&shared)),
-        Client { shared, receiver: Some(receiver), heard: Vec::new() },
+        Client { shared, attachment: Some(attachment), heard: Vec::new() },
     )
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn shared_in(budget: &Budget, limits: Limits) -> Arc<Shared> {
 /// to.
 pub(crate) struct Client {
     shared: Arc<Shared>,
-    receiver: Option<Receiver>,
+    attachment: Option<Attachment>,
     /// Messages of a frame that have not been asked for, newest first.
     heard: Vec<Message>,
 }
@@ -109,14 +109,14 @@ impl Client {
             if let Some(message) = self.heard.pop() {
                 return Ok(message);
             }
-            let receiver = self.receiver.as_mut().expect("asked for a message after the close");
-            match poll_fn(|cx| receiver.poll_step(cx)).await {
+            let attachment = self.attachment.as_mut().expect("asked for a message after the close");
+            match poll_fn(|cx| attachment.poll_step(cx)).await {
                 Step::Frame(Frame::Message(message)) => return Ok(message),
                 Step::Frame(Frame::Messages(messages)) => {
                     self.heard.extend(messages.into_iter().rev())
                 }
                 Step::Frame(Frame::Close(reason)) => {
-                    self.receiver = None;
+                    self.attachment = None;
                     return Err(reason);
                 }
                 Step::Frame(Frame::Heartbeat) => panic!("no message came before the heartbeat"),
@@ -145,14 +145,14 @@ impl Client {
     /// Ends its connection in good order, as a polling client does after each response: the session
     /// waits for the next one.
     pub(crate) fn let_go(&mut self) {
-        if let Some(mut receiver) = self.receiver.take() {
-            receiver.finish();
+        if let Some(mut attachment) = self.attachment.take() {
+            attachment.finish();
         }
     }
 
     /// Connects again after [`let_go`](Self::let_go).
     pub(crate) fn come_back(&mut self) {
-        self.receiver = Some(Receiver::first(Arc::clone(&self.shared), Liveness::Heartbeats));
+        self.attachment = Some(Attachment::first(Arc::clone(&self.shared), Liveness::Heartbeats));
     }
 
     /// How the session ended, if it has.

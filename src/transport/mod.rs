@@ -27,13 +27,13 @@ pub(crate) use self::patience::Patience;
 pub use self::watch::{PeerWatch, WatchedStream};
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
-use crate::session::{Connection, Receipt, Receiver};
+use crate::session::{Attachment, Connection, Receipt};
 
 /// Where an HTTP response gets its frames from.
 pub(crate) enum Source {
     /// A session that this response is attached to.
     Session {
-        receiver: Receiver,
+        attachment: Attachment,
         /// The client's end, where the server lets it be watched.
         gone: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
         /// The same connection, so that it can be shut.
@@ -44,17 +44,17 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn session(receiver: Receiver, watch: Option<PeerWatch>) -> Self {
+    pub(crate) fn session(attachment: Attachment, watch: Option<PeerWatch>) -> Self {
         let connection = watch.as_ref().and_then(PeerWatch::connection);
-        Self::Session { receiver, gone: watch.map(PeerWatch::gone), connection }
+        Self::Session { attachment, gone: watch.map(PeerWatch::gone), connection }
     }
 
     /// The next frame; `None` when the client is gone.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Handed>> {
         match self {
             Self::Refused(reason) => Poll::Ready(Some(Frame::Close(reason.clone()).into())),
-            Self::Session { receiver, gone, connection } => {
-                match receiver.poll_frame(cx, connection.as_ref()) {
+            Self::Session { attachment, gone, connection } => {
+                match attachment.poll_frame(cx, connection.as_ref()) {
                     Poll::Ready((frame, receipt)) => {
                         Poll::Ready(Some(Handed { frame, receipt: Some(receipt) }))
                     }
@@ -86,15 +86,15 @@ impl Source {
     }
 
     fn finish(&mut self) {
-        if let Self::Session { receiver, .. } = self {
-            receiver.finish();
+        if let Self::Session { attachment, .. } = self {
+            attachment.finish();
         }
     }
 
     /// The response goes on behind the frame that was taken last.
     fn stay(&mut self) {
-        if let Self::Session { receiver, .. } = self {
-            receiver.stay();
+        if let Self::Session { attachment, .. } = self {
+            attachment.stay();
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::escape::Escaped;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 use crate::protocol::modified_utf8::{RecordError, Records, write_record};
-use crate::session::{Buffered, Receiver, Step};
+use crate::session::{Attachment, Buffered, Step};
 
 /// The settings of an endpoint that a TCP session needs.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ const TURN: usize = 64;
 pub(crate) async fn run<S>(
     stream: S,
     watch: Option<PeerWatch>,
-    receiver: Receiver,
+    attachment: Attachment,
     application: impl Future<Output = ()> + Unpin,
     settings: Arc<Settings>,
 ) where
@@ -57,8 +57,8 @@ pub(crate) async fn run<S>(
 {
     let mut driver = Driver {
         stream,
-        buffered: receiver.buffered(),
-        receiver,
+        buffered: attachment.buffered(),
+        attachment,
         application: Some(application),
         records: Records::default(),
         refused: Vec::new(),
@@ -81,10 +81,10 @@ pub(crate) async fn run<S>(
     if driver.rest_comes {
         Box::pin(driver.read_rest()).await;
     }
-    let Driver { stream, buffered, receiver, application, output, settings, end_watch, .. } =
+    let Driver { stream, buffered, attachment, application, output, settings, end_watch, .. } =
         driver;
     // Now, for the watch holds the socket as well.
-    drop((receiver, end_watch));
+    drop((attachment, end_watch));
     // Boxed: a session should not keep room for it all its life.
     let finish = Box::pin(async move {
         let _buffered = buffered;
@@ -104,7 +104,7 @@ pub(crate) async fn run<S>(
 struct Driver<S, A> {
     stream: S,
     buffered: Buffered,
-    receiver: Receiver,
+    attachment: Attachment,
     /// `None` once it has returned.
     application: Option<A>,
     records: Records,
@@ -163,7 +163,7 @@ where
 {
     /// Moves messages both ways until the session needs the socket no more.
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        self.receiver.awake(false);
+        self.attachment.awake(false);
         let mut call_application = true;
         for _ in 0..TURN {
             let read = self.poll_read(cx);
@@ -211,7 +211,7 @@ where
     /// reading has ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
-            if !self.receiver.hear_again(cx, &mut self.refused) {
+            if !self.attachment.hear_again(cx, &mut self.refused) {
                 // Of an end that was seen there is no more to see.
                 return !self.rest_comes && (self.look_ahead(cx) || self.poll_paused(cx));
             }
@@ -221,7 +221,7 @@ where
         if self.reading != Reading::Open {
             return false;
         }
-        if !self.receiver.may_read(cx) {
+        if !self.attachment.may_read(cx) {
             return self.poll_paused(cx);
         }
         self.end_watch.rest();
@@ -237,7 +237,7 @@ where
             self.read_deadline.clear();
         }
         let read = !waits || !batch.is_empty();
-        if !batch.is_empty() && !self.receiver.hear(cx, &mut batch) {
+        if !batch.is_empty() && !self.attachment.hear(cx, &mut batch) {
             // No deadline now: the client can't be blamed while its socket is not read.
             self.refused = batch;
             return true;
@@ -337,18 +337,18 @@ where
     fn settle(&mut self, reading: Reading) -> Reading {
         if let Reading::AtEnd | Reading::Left | Reading::Refused(_) = reading {
             // Room or not: they are in memory already, and a session that is closing takes no more.
-            self.receiver.push_last(&mut self.refused);
+            self.attachment.push_last(&mut self.refused);
         }
         match reading {
             // A client that only shut down its sending side still reads the answer to its last
             // message.
-            Reading::AtEnd => self.receiver.peer_finished(),
+            Reading::AtEnd => self.attachment.peer_finished(),
             Reading::Left => {
                 self.rest_comes = true;
-                self.receiver.expect_rest();
-                self.receiver.peer_finished();
+                self.attachment.expect_rest();
+                self.attachment.peer_finished();
             }
-            Reading::Refused(reason) => self.receiver.close(reason),
+            Reading::Refused(reason) => self.attachment.close(reason),
             reading => return reading,
         }
         Reading::Stopped
@@ -356,12 +356,12 @@ where
 
     /// Tells the session how it ended, after the last messages that came.
     fn tell(&mut self, ending: &Ending) {
-        self.receiver.push_last(&mut self.refused);
+        self.attachment.push_last(&mut self.refused);
         match ending {
             Ending::InOrder => {}
-            Ending::Malformed => self.receiver.abort(CloseReason::NOT_MODIFIED_UTF8),
-            Ending::Stalled(reason) => self.receiver.abort(reason.clone()),
-            Ending::Lost => self.receiver.peer_closed(CloseReason::INTERRUPTED),
+            Ending::Malformed => self.attachment.abort(CloseReason::NOT_MODIFIED_UTF8),
+            Ending::Stalled(reason) => self.attachment.abort(reason.clone()),
+            Ending::Lost => self.attachment.peer_closed(CloseReason::INTERRUPTED),
         }
     }
 
@@ -375,7 +375,7 @@ where
                 Poll::Pending if !self.full => return None,
                 Poll::Pending => {
                     // A socket that takes nothing keeps the session's own timer from being asked.
-                    let silent = self.receiver.poll_silence(cx).is_ready();
+                    let silent = self.attachment.poll_silence(cx).is_ready();
                     return match self.pace.poll_full(&self.settings.patience, cx) {
                         _ if silent => Some(Ending::Lost),
                         Poll::Ready(reason) => Some(Ending::Stalled(reason)),
@@ -393,11 +393,11 @@ where
         }
     }
 
-    /// Gathers records for one write. True when they are the last: the receiver must not be asked
+    /// Gathers records for one write. True when they are the last: the attachment must not be asked
     /// again.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> bool {
         while self.output.len() < WRITE_THRESHOLD {
-            match self.receiver.poll_step(cx) {
+            match self.attachment.poll_step(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Step::Frame(Frame::Message(message))) => self.append(&message),
                 Poll::Ready(Step::Frame(Frame::Messages(messages))) => {
@@ -430,7 +430,7 @@ where
         let taken = before - self.output.len();
         if self.full && (taken > 0 || outcome.is_ready()) {
             self.full = false;
-            self.receiver.took_bytes();
+            self.attachment.took_bytes();
         }
         self.pace.took(taken, &self.settings.patience);
         match &outcome {
@@ -461,7 +461,7 @@ where
         });
         if timeout(linger, read).await.is_err() {
             tracing::debug!(
-                session = %self.receiver.session().info().id(),
+                session = %self.attachment.session().info().id(),
                 messages = self.refused.len(),
                 bytes = self.records.waiting(),
                 waited = ?linger,
@@ -469,8 +469,8 @@ where
             );
             self.refused.clear();
         }
-        self.receiver.push_last(&mut self.refused);
-        self.receiver.rest_is_in();
+        self.attachment.push_last(&mut self.refused);
+        self.attachment.rest_is_in();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rule of wake-ups: which waiters each change of a session wakes.
 //!
 //! A message that finds room takes the shortest path, with a single waker and no list: see
-//! `Shared::offer`, `Shared::poll_recv` and the receiver's `push`.
+//! `Shared::offer`, `Shared::poll_recv` and `Attachment::hear`.
 
 use super::State;
 use crate::session::core::Limits;
@@ -12,7 +12,7 @@ use crate::session::wakers::Wakes;
 pub(in crate::session) enum Change {
     /// The application has something to receive: messages, or the end of them.
     Inbound,
-    /// The receiver has something to do: a frame, a close, or an end.
+    /// The attachment has something to do: a frame, a close, or an end.
     Outbound,
     /// The inbound queue has room.
     InboundRoom,
@@ -22,7 +22,7 @@ pub(in crate::session) enum Change {
     Closed,
     /// The session is over.
     Ended,
-    /// The receiver has left. Its own waker is not called, but dropped.
+    /// The attachment has gone. Its own waker is not called, but dropped.
     Detached,
 }
 
@@ -34,10 +34,10 @@ impl State {
         limits: &Limits,
         wakes: &mut Wakes,
     ) {
-        let Self { core, application, receiver, senders, others, .. } = self;
+        let Self { core, application, attachment, senders, others, .. } = self;
         match change {
             Change::Inbound => wakes.add(application),
-            Change::Outbound => wakes.add(receiver),
+            Change::Outbound => wakes.add(attachment),
             // Payloads and sockets that wait for room. (Among `others` are all rare waiters.)
             Change::InboundRoom => wakes.add_all(others),
             // First come, first served. As a rule no sender waits, and every message comes here.
@@ -47,17 +47,17 @@ impl State {
             Change::Closed => {
                 wakes.add(application);
                 // It has the close frame to send.
-                wakes.add(receiver);
+                wakes.add(attachment);
                 wakes.add_senders(senders);
                 wakes.add_all(others);
             }
-            // Without the receiver: as a rule its own call has brought the end.
+            // Without the attachment: as a rule its own call has brought the end.
             Change::Ended => {
                 wakes.add(application);
                 wakes.add_senders(senders);
                 wakes.add_all(others);
             }
-            // Receivers that wait to attach.
+            // Requests that wait to attach.
             Change::Detached => wakes.add_all(others),
         }
     }

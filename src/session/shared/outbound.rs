@@ -93,12 +93,12 @@ impl Shared {
             return Err(TrySendError::Closed(message));
         }
         let kept = state.core.send_latest(&self.limits, key, message);
-        // The receiver of a full queue has been woken.
-        let receiver = if kept == Kept::Queued { state.receiver.take() } else { None };
+        // The attachment of a full queue has been woken.
+        let attachment = if kept == Kept::Queued { state.attachment.take() } else { None };
         let charge = state.core.due_charge();
         drop(state);
-        if let Some(receiver) = receiver {
-            receiver.wake();
+        if let Some(attachment) = attachment {
+            attachment.wake();
         }
         self.charge(charge);
         Ok(kept)
@@ -133,11 +133,11 @@ impl Shared {
             return Err(TrySendError::Full(message));
         }
         state.core.send(message);
-        let receiver = state.receiver.take();
+        let attachment = state.attachment.take();
         let charge = state.core.due_charge();
         drop(state);
-        if let Some(receiver) = receiver {
-            receiver.wake();
+        if let Some(attachment) = attachment {
+            attachment.wake();
         }
         self.charge(charge);
         Ok(())

@@ -8,7 +8,7 @@ use std::task::Wake;
 use super::*;
 use crate::session::core::Liveness;
 use crate::session::testing::{limits, shared};
-use crate::session::{QueueLimit, Receiver, SendError};
+use crate::session::{Attachment, QueueLimit, SendError};
 
 struct Task;
 
@@ -23,7 +23,7 @@ impl Wake for Task {
 async fn who_gives_up_waiting_leaves_nothing_behind() {
     let one = QueueLimit { messages: 1, bytes: 4 };
     let session = shared(Limits { inbound: one, outbound: one, ..limits() });
-    let _receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    let _receiver = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
     session.try_send("full".into()).expect("there is room");
     session.deliver(vec!["full".into()], Duration::MAX, 1).await;
 
@@ -31,7 +31,7 @@ async fn who_gives_up_waiting_leaves_nothing_behind() {
     let waiting = [
         ("send", boxed(session.send("more".into()))),
         ("deliver", boxed(session.deliver(vec!["more".into()], patience, 1))),
-        ("attach", boxed(Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, patience))),
+        ("attach", boxed(Attachment::attach(Arc::clone(&session), Liveness::Heartbeats, patience))),
         ("ended", boxed(session.ended())),
     ];
     for (what, mut future) in waiting {

@@ -22,7 +22,7 @@ use crate::Message;
 use crate::protocol::close::{CloseReason, cut};
 use crate::protocol::frame::Frame;
 use crate::protocol::payload::{self, PayloadLimits};
-use crate::session::{Buffered, Receiver, Step};
+use crate::session::{Attachment, Buffered, Step};
 use crate::transport::patience::{Deadline, Pace, Patience, flush_last};
 use crate::transport::watch::{EndWatch, PeerWatch};
 
@@ -68,7 +68,7 @@ pub(crate) async fn run<S>(
     stream: S,
     read: Vec<u8>,
     watch: Option<PeerWatch>,
-    receiver: Receiver,
+    attachment: Attachment,
     application: impl Future<Output = ()> + Unpin,
     framing: Framing,
     settings: Arc<Settings>,
@@ -81,8 +81,8 @@ pub(crate) async fn run<S>(
     };
     let mut driver = Driver {
         wire: Wire::new(stream, read, largest),
-        buffered: receiver.buffered(),
-        receiver,
+        buffered: attachment.buffered(),
+        attachment,
         application: Some(application),
         framing,
         settings,
@@ -102,9 +102,9 @@ pub(crate) async fn run<S>(
     if matches!(ending, Ending::Left) {
         ending = Box::pin(driver.read_rest()).await;
     }
-    let Driver { wire, buffered, receiver, application, settings, end_watch, .. } = driver;
+    let Driver { wire, buffered, attachment, application, settings, end_watch, .. } = driver;
     // Now, for the watch holds the socket as well.
-    drop((receiver, end_watch));
+    drop((attachment, end_watch));
     // Boxed: it has buffers of its own, for which a session should not keep room all its life.
     let finish = Box::pin(async move {
         let _buffered = buffered;
@@ -124,7 +124,7 @@ pub(crate) async fn run<S>(
 struct Driver<S, A> {
     wire: Wire<S>,
     buffered: Buffered,
-    receiver: Receiver,
+    attachment: Attachment,
     /// `None` once it has returned.
     application: Option<A>,
     framing: Framing,
@@ -177,13 +177,13 @@ where
             let heard = self.wire.take_arrived();
             if !read && turn > 0 {
                 if heard {
-                    self.receiver.heard();
+                    self.attachment.heard();
                 }
                 // Everything else has been asked since the last read.
                 return Poll::Pending;
             }
             if !read {
-                self.receiver.awake(heard);
+                self.attachment.awake(heard);
             }
             self.poll_application(cx);
             let ending = match std::mem::replace(&mut self.reading, Reading::Stopped) {
@@ -233,15 +233,15 @@ where
         if timeout(linger, read).await.is_err() {
             let messages = self.refused.len();
             tracing::debug!(
-                session = %self.receiver.session().info().id(),
+                session = %self.attachment.session().info().id(),
                 messages,
                 waited = ?linger,
                 "dropped what a client had sent before it went: its application did not receive it in time"
             );
             self.refused.clear();
         }
-        self.receiver.push_last(&mut self.refused);
-        self.receiver.rest_is_in();
+        self.attachment.push_last(&mut self.refused);
+        self.attachment.rest_is_in();
         match std::mem::replace(&mut self.reading, Reading::Stopped) {
             Reading::Ended(ending) => ending,
             Reading::Open | Reading::Refused(_) | Reading::Stopped => Ending::Lost,
@@ -260,13 +260,13 @@ where
     /// peer ended.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.refused.is_empty() {
-            if !self.receiver.hear_again(cx, &mut self.refused) {
+            if !self.attachment.hear_again(cx, &mut self.refused) {
                 return self.look_ahead(cx) || self.poll_paused(cx);
             }
             self.end_watch.rest();
             return true;
         }
-        if !self.receiver.may_read(cx) {
+        if !self.attachment.may_read(cx) {
             return self.poll_paused(cx);
         }
         self.end_watch.rest();
@@ -299,7 +299,7 @@ where
             self.refuse();
             return true;
         }
-        if self.receiver.hear(cx, &mut batch) {
+        if self.attachment.hear(cx, &mut batch) {
             give_back(&SPARE_MESSAGES, &mut batch, SPARE);
         } else {
             self.refused = batch;
@@ -312,8 +312,8 @@ where
         if let Reading::Refused(reason) = &self.reading {
             // Messages before it are still the application's; room or not, because they are the
             // last.
-            self.receiver.push_last(&mut self.refused);
-            self.receiver.close(reason.clone());
+            self.attachment.push_last(&mut self.refused);
+            self.attachment.close(reason.clone());
             self.reading = Reading::Stopped;
         }
     }
@@ -411,18 +411,20 @@ where
 
     /// Tells the session how it ended, after the last messages that came.
     fn tell(&mut self, ending: &Ending) {
-        self.receiver.push_last(&mut self.refused);
+        self.attachment.push_last(&mut self.refused);
         match ending {
             Ending::Closed(_) => {}
             Ending::Left => {
-                self.receiver.expect_rest();
-                self.receiver.peer_closed(CloseReason::INTERRUPTED);
+                self.attachment.expect_rest();
+                self.attachment.peer_closed(CloseReason::INTERRUPTED);
             }
             Ending::ByPeer(Some((code, reason))) if self.framing == Framing::Raw => {
-                self.receiver.peer_closed(CloseReason::new(*code, reason.clone()));
+                self.attachment.peer_closed(CloseReason::new(*code, reason.clone()));
             }
-            Ending::Aborted(reason) => self.receiver.abort(reason.clone()),
-            Ending::ByPeer(_) | Ending::Lost => self.receiver.peer_closed(CloseReason::INTERRUPTED),
+            Ending::Aborted(reason) => self.attachment.abort(reason.clone()),
+            Ending::ByPeer(_) | Ending::Lost => {
+                self.attachment.peer_closed(CloseReason::INTERRUPTED)
+            }
         }
     }
 
@@ -431,12 +433,12 @@ where
         loop {
             if self.wire.pending() >= WRITE_THRESHOLD && self.poll_flush(cx)?.is_pending() {
                 // A socket that takes nothing keeps the session's own timer from being asked.
-                let silent = self.receiver.poll_silence(cx).is_ready();
+                let silent = self.attachment.poll_silence(cx).is_ready();
                 return Ok(silent.then_some(Ending::Lost).or_else(|| self.poll_pace(cx)));
             }
             // Encoded and written after the session's lock is released.
             let (mut steps, mut bytes) = (SPARE_STEPS.take(), 0);
-            self.receiver.poll_steps(cx, |step| {
+            self.attachment.poll_steps(cx, |step| {
                 bytes += size(&step);
                 steps.push(step);
                 if bytes < WRITE_THRESHOLD {
@@ -502,14 +504,14 @@ where
         let flushed = self.wire.poll_flush(cx);
         self.pace.took(self.wire.take_taken(), &self.settings.patience);
         if self.wire.take_takes_again() {
-            self.receiver.took_bytes();
+            self.attachment.took_bytes();
         }
         match flushed {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(())) => {
                 if std::mem::take(&mut self.ping_leaving) {
-                    self.receiver.ping_left(self.wire.ahead());
+                    self.attachment.ping_left(self.wire.ahead());
                 }
                 Ok(Poll::Ready(()))
             }

@@ -244,7 +244,7 @@ async fn room_for_fragments_is_given_back_after_the_last() {
 async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
     let (ours, mut theirs) = duplex(1024);
     let session = shared(limits());
-    let receiver = Receiver::first(Arc::clone(&session), Liveness::Pings);
+    let attachment = Attachment::first(Arc::clone(&session), Liveness::Pings);
     let settings = Settings {
         binary: false,
         payload_size: 1024,
@@ -263,7 +263,7 @@ async fn a_slow_client_gets_all_that_was_sent_before_the_close() {
         ours,
         Vec::new(),
         None,
-        receiver,
+        attachment,
         application,
         Framing::Raw,
         Arc::new(settings),

@@ -26,15 +26,15 @@ fn kept() -> (Message, Weak<Vec<u8>>) {
 /// last messages: 97 MiB.
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_is_kept_after_the_end_keeps_no_messages() {
-    type End = fn(Session, Receiver);
+    type End = fn(Session, Attachment);
     let ends: [(&str, End); 4] = [
-        ("the client goes, and its rest comes", |session, receiver| {
-            receiver.expect_rest();
-            receiver.peer_finished();
+        ("the client goes, and its rest comes", |session, attachment| {
+            attachment.expect_rest();
+            attachment.peer_finished();
             drop(session);
         }),
-        ("the client goes", |session, receiver| {
-            drop(receiver);
+        ("the client goes", |session, attachment| {
+            drop(attachment);
             drop(session);
         }),
         ("a limit closes", |session, _receiver| {
@@ -45,13 +45,13 @@ async fn a_sender_that_is_kept_after_the_end_keeps_no_messages() {
     ];
     for (how, end) in ends {
         let shared = shared(limits());
-        let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+        let attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
         let session = Session::new(Arc::clone(&shared));
         let _sender: Sender = session.sender();
         let (message, queued) = kept();
         assert_eq!(shared.deliver(vec![message], Duration::ZERO, 0).await, Inbound::Taken);
         assert!(queued.upgrade().is_some());
-        end(session, receiver);
+        end(session, attachment);
         assert!(queued.upgrade().is_none(), "{how}");
         let (message, late) = kept();
         assert_eq!(shared.deliver(vec![message], Duration::ZERO, 0).await, Inbound::Taken);
@@ -63,10 +63,10 @@ async fn a_sender_that_is_kept_after_the_end_keeps_no_messages() {
 #[tokio::test(start_paused = true)]
 async fn an_application_that_has_its_session_still_receives_after_the_end() {
     let shared = shared(limits());
-    let receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+    let attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
     let mut session = Session::new(Arc::clone(&shared));
     shared.deliver(vec!["last words".into()], Duration::ZERO, 0).await;
-    drop(receiver);
+    drop(attachment);
     assert_eq!(session.recv().await.expect("it was taken"), "last words");
     assert_eq!(session.recv().await, None);
 }
@@ -76,7 +76,7 @@ async fn an_application_that_has_its_session_still_receives_after_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_is_kept_after_the_end_keeps_no_task() {
     let shared = shared(limits());
-    let mut receiver = Receiver::first(Arc::clone(&shared), Liveness::Heartbeats);
+    let mut attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
     let session = Session::new(Arc::clone(&shared));
     let (connection, handler) = (Arc::new(Task), Arc::new(Task));
     {
@@ -84,12 +84,12 @@ async fn a_sender_that_is_kept_after_the_end_keeps_no_task() {
         assert!(shared.poll_recv(&mut Context::from_waker(&waker)).is_pending());
         let waker = Waker::from(Arc::clone(&connection));
         let mut cx = Context::from_waker(&waker);
-        assert_eq!(receiver.poll_step(&mut cx), Poll::Ready(Step::Frame(Frame::Open)));
-        assert!(receiver.poll_step(&mut cx).is_pending());
+        assert_eq!(attachment.poll_step(&mut cx), Poll::Ready(Step::Frame(Frame::Open)));
+        assert!(attachment.poll_step(&mut cx).is_pending());
     }
     assert!(Arc::strong_count(&connection) > 1 && Arc::strong_count(&handler) > 1);
-    receiver.finish();
-    drop(receiver);
+    attachment.finish();
+    drop(attachment);
     assert_eq!(Arc::strong_count(&connection), 1, "a response has ended, and its session lives");
     drop(session);
     assert_eq!(Arc::strong_count(&handler), 1);
@@ -101,16 +101,16 @@ async fn a_sender_that_is_kept_after_the_end_keeps_no_task() {
 #[tokio::test(start_paused = true)]
 async fn a_close_frame_makes_way_for_the_next_receiver() {
     let session = shared(limits());
-    let mut first = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    let mut first = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
     first.close(CloseReason::TOO_LARGE);
     let close = Step::Frame(Frame::Close(CloseReason::TOO_LARGE));
     assert_eq!(poll_fn(|cx| first.poll_step(cx)).await, Step::Frame(Frame::Open));
     assert_eq!(poll_fn(|cx| first.poll_step(cx)).await, close);
 
-    let mut second = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    let mut second = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
     let (attach_wait, start) = (Duration::from_secs(60), clock::now());
     let third =
-        tokio::spawn(Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, attach_wait));
+        tokio::spawn(Attachment::attach(Arc::clone(&session), Liveness::Heartbeats, attach_wait));
     tokio::task::yield_now().await;
     assert_eq!(poll_fn(|cx| second.poll_step(cx)).await, close);
     let mut third = third.await.expect("no panic").expect("the second one has gone");
@@ -144,16 +144,16 @@ async fn no_waker_is_dropped_under_the_lock() {
         assert!(seen.len() >= least && seen.iter().all(|free| *free), "{what}: {seen:?}");
     };
 
-    let mut receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    let mut attachment = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
     for step in 0..3 {
-        assert_eq!(receiver.poll_step(&mut Context::from_waker(&waker())).is_ready(), step == 0);
+        assert_eq!(attachment.poll_step(&mut Context::from_waker(&waker())).is_ready(), step == 0);
     }
-    check("a receiver is polled by other tasks", 2);
-    assert!(receiver.poll_silence(&mut Context::from_waker(&waker())).is_pending());
+    check("an attachment is polled by other tasks", 2);
+    assert!(attachment.poll_silence(&mut Context::from_waker(&waker())).is_pending());
     // The timer keeps another waker.
-    assert!(receiver.poll_silence(&mut Context::from_waker(&waker())).is_pending());
+    assert!(attachment.poll_silence(&mut Context::from_waker(&waker())).is_pending());
     check("and while its socket takes nothing", 1);
-    receiver.awake(false);
+    attachment.awake(false);
     check("and runs", 1);
 
     for _ in 0..3 {
@@ -164,7 +164,7 @@ async fn no_waker_is_dropped_under_the_lock() {
     session.try_send("x".into()).expect("there is room");
     session.deliver(vec!["x".into()], Duration::MAX, 1).await;
     for _ in 0..3 {
-        assert!(!receiver.hear(&mut Context::from_waker(&waker()), &mut vec!["y".into()]));
+        assert!(!attachment.hear(&mut Context::from_waker(&waker()), &mut vec!["y".into()]));
     }
     check("a socket waits for room", 2);
     let mut sink = None;
@@ -176,7 +176,7 @@ async fn no_waker_is_dropped_under_the_lock() {
     let waiting = [
         ("send", boxed(session.send("y".into()))),
         ("deliver", boxed(session.deliver(vec!["y".into()], patience, 1))),
-        ("attach", boxed(Receiver::attach(Arc::clone(&session), Liveness::Heartbeats, patience))),
+        ("attach", boxed(Attachment::attach(Arc::clone(&session), Liveness::Heartbeats, patience))),
         ("ended", boxed(session.ended())),
     ];
     for (what, mut future) in waiting {
@@ -190,7 +190,7 @@ async fn no_waker_is_dropped_under_the_lock() {
         drop(future);
         check(what, 1);
     }
-    drop(receiver);
+    drop(attachment);
     session.abandon(CloseReason::NORMAL);
     check("the end", 1);
 }

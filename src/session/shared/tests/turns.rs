@@ -72,8 +72,8 @@ async fn a_queue_without_bytes_takes_empty_messages() {
 #[tokio::test]
 async fn what_comes_later_does_not_overtake_what_waits() {
     let session = narrow(10);
-    let mut receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
-    assert_eq!(poll_fn(|cx| receiver.poll_step(cx)).await, Step::Frame(Frame::Open));
+    let mut attachment = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
+    assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Open));
     session.try_send(of(6)).expect("there is room");
     let mut large = Box::pin(session.send(of(7)));
     assert!(!poll(&mut large));
@@ -84,7 +84,7 @@ async fn what_comes_later_does_not_overtake_what_waits() {
         "nor for a sender that does not wait"
     );
 
-    assert_eq!(poll_fn(|cx| receiver.poll_step(cx)).await, Step::Frame(Frame::Message(of(6))));
+    assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Message(of(6))));
     assert!(!poll(&mut small), "still the large one's turn");
     assert!(poll(&mut large));
     drop(large);
@@ -93,7 +93,7 @@ async fn what_comes_later_does_not_overtake_what_waits() {
     session.try_send(of(1)).expect("no sender waits");
     for bytes in [7, 1, 1] {
         assert_eq!(
-            poll_fn(|cx| receiver.poll_step(cx)).await,
+            poll_fn(|cx| attachment.poll_step(cx)).await,
             Step::Frame(Frame::Message(of(bytes)))
         );
     }
@@ -131,8 +131,8 @@ async fn a_sender_that_gives_up_leaves_its_turn_to_the_next() {
 #[tokio::test]
 async fn a_sink_that_is_not_asked_again_holds_up_nobody() {
     let session = narrow(10);
-    let mut receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
-    assert_eq!(poll_fn(|cx| receiver.poll_step(cx)).await, Step::Frame(Frame::Open));
+    let mut attachment = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
+    assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Open));
     for _ in 0..64 {
         session.try_send(of(0)).expect("there is room");
     }
@@ -140,7 +140,7 @@ async fn a_sink_that_is_not_asked_again_holds_up_nobody() {
     assert!(session.poll_space(&mut sink, &mut Context::from_waker(Waker::noop())).is_pending());
     let mut behind = Box::pin(session.send(of(1)));
     assert!(!poll(&mut behind));
-    assert_eq!(poll_fn(|cx| receiver.poll_step(cx)).await, Step::Frame(Frame::Message(of(0))));
+    assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Message(of(0))));
     assert!(poll(&mut behind), "the sink has had its turn");
     drop(behind);
     // If it is asked after all, its turn counts, though there is no room left.
@@ -185,10 +185,10 @@ fn play(ops: &[Op]) {
     const MESSAGES: usize = 3;
     let session =
         shared(Limits { outbound: QueueLimit { messages: MESSAGES, bytes: BYTES }, ..limits() });
-    let mut receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
+    let mut attachment = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
     let mut take = || {
         let mut step = None;
-        receiver.poll_steps(&mut Context::from_waker(Waker::noop()), |taken| {
+        attachment.poll_steps(&mut Context::from_waker(Waker::noop()), |taken| {
             step = Some(taken);
             std::ops::ControlFlow::Break(())
         });

@@ -31,7 +31,7 @@ where
     let (ours, theirs) = duplex(pipe);
     let read_ahead = (limits.inbound.bytes, limits.inbound.messages);
     let session = shared(limits);
-    let receiver = Receiver::first(Arc::clone(&session), Liveness::Pings);
+    let attachment = Attachment::first(Arc::clone(&session), Liveness::Pings);
     let settings = Settings {
         binary: false,
         payload_size: 2 << 20,
@@ -40,7 +40,7 @@ where
         patience,
     };
     let application = Box::pin(app(Session::new(session)));
-    let server = run(ours, Vec::new(), None, receiver, application, framing, Arc::new(settings));
+    let server = run(ours, Vec::new(), None, attachment, application, framing, Arc::new(settings));
     (theirs, tokio::spawn(server))
 }
 

@@ -11,22 +11,22 @@ use crate::session::core::Limits;
 use crate::session::testing::{limits, shared};
 
 /// A ping leaves when the socket is flushed, which is after the session was asked for the last time
-/// in that turn. The receiver's timer then still stands at the next heartbeat, and a peer that is
+/// in that turn. The attachment's timer then still stands at the next heartbeat, and a peer that is
 /// dead would be missed until then.
 #[tokio::test(start_paused = true)]
 async fn the_pong_is_awaited_from_when_the_ping_has_left() {
     let limits = limits();
-    let mut receiver = Receiver::first(shared(limits.clone()), Liveness::Pings);
+    let mut attachment = Attachment::first(shared(limits.clone()), Liveness::Pings);
     let mut steps = Vec::new();
     while steps.last() != Some(&Step::Ping) {
-        steps.push(poll_fn(|cx| receiver.poll_step(cx)).await);
+        steps.push(poll_fn(|cx| attachment.poll_step(cx)).await);
     }
     assert_eq!(steps, [Step::Frame(Frame::Open), Step::Frame(Frame::Heartbeat), Step::Ping]);
 
     // The turn in which the ping is handed to the socket ends, and then its bytes leave.
-    let end = poll_fn(|cx| match receiver.poll_step(cx) {
+    let end = poll_fn(|cx| match attachment.poll_step(cx) {
         Poll::Pending => {
-            receiver.ping_left(0);
+            attachment.ping_left(0);
             Poll::Pending
         }
         Poll::Ready(step) => Poll::Ready(step),
@@ -43,10 +43,10 @@ async fn the_pong_is_awaited_from_when_the_ping_has_left() {
 async fn a_pong_needs_no_room_in_the_inbound_queue() {
     let limits = Limits { inbound: QueueLimit { messages: 8, bytes: 8 }, ..limits() };
     let shared = shared(limits.clone());
-    let mut receiver = Receiver::first(Arc::clone(&shared), Liveness::Pings);
+    let mut attachment = Attachment::first(Arc::clone(&shared), Liveness::Pings);
     poll_fn(|cx| {
-        assert!(receiver.hear(cx, &mut vec!["larger than the queue".into()]));
-        assert!(receiver.hear(cx, &mut Vec::new()), "a pong");
+        assert!(attachment.hear(cx, &mut vec!["larger than the queue".into()]));
+        assert!(attachment.hear(cx, &mut Vec::new()), "a pong");
         assert!(shared.poll_recv(cx).is_ready());
         Poll::Ready(())
     })
@@ -55,8 +55,8 @@ async fn a_pong_needs_no_room_in_the_inbound_queue() {
     let began = clock::now();
     let end = async {
         loop {
-            match poll_fn(|cx| receiver.poll_step(cx)).await {
-                Step::Ping => receiver.ping_left(0),
+            match poll_fn(|cx| attachment.poll_step(cx)).await {
+                Step::Ping => attachment.ping_left(0),
                 Step::Frame(Frame::Close(reason)) => break reason,
                 Step::Frame(_) => {}
             }
@@ -81,10 +81,10 @@ impl Wake for Woken {
 #[tokio::test(start_paused = true)]
 async fn the_timer_wakes_the_task_that_asked_last() {
     let limits = limits();
-    let mut receiver = Receiver::first(shared(limits.clone()), Liveness::Heartbeats);
+    let mut attachment = Attachment::first(shared(limits.clone()), Liveness::Heartbeats);
     let mut poll = |waker: &Arc<Woken>| {
         let waker = Waker::from(Arc::clone(waker));
-        receiver.poll_step(&mut Context::from_waker(&waker))
+        attachment.poll_step(&mut Context::from_waker(&waker))
     };
     let (first, second): (Arc<Woken>, Arc<Woken>) = Default::default();
     assert_eq!(poll(&first), Poll::Ready(Step::Frame(Frame::Open)));
@@ -117,19 +117,19 @@ async fn the_timer_wakes_the_task_that_asked_last() {
 async fn a_socket_over_its_rate_is_read_when_it_is_time() {
     let rate = crate::Rate::new(1, u32::MAX).burst(Duration::from_secs(1));
     let shared = shared(Limits { inbound_rate: Some(rate), ..limits() });
-    let mut receiver = Receiver::first(Arc::clone(&shared), Liveness::Pings);
+    let mut attachment = Attachment::first(Arc::clone(&shared), Liveness::Pings);
     let start = clock::now();
     let mut messages: Vec<Message> = vec!["x".into(); 60];
-    assert!(poll_fn(|cx| Poll::Ready(receiver.hear(cx, &mut messages))).await);
+    assert!(poll_fn(|cx| Poll::Ready(attachment.hear(cx, &mut messages))).await);
     let mut more = vec!["more".into()];
     let taken = poll_fn(|cx| {
-        while let Poll::Ready(step) = receiver.poll_step(cx) {
+        while let Poll::Ready(step) = attachment.poll_step(cx) {
             match step {
-                Step::Ping => receiver.ping_left(0),
+                Step::Ping => attachment.ping_left(0),
                 step => assert!(!matches!(step, Step::Frame(Frame::Close(_))), "{step:?}"),
             }
         }
-        if receiver.hear_again(cx, &mut more) { Poll::Ready(()) } else { Poll::Pending }
+        if attachment.hear_again(cx, &mut more) { Poll::Ready(()) } else { Poll::Pending }
     });
     taken.await;
     let waited = clock::now() - start;

@@ -23,18 +23,18 @@ fn stuck() -> (Arc<Stuck>, Arc<dyn Connection>) {
     (Arc::clone(&stuck), stuck)
 }
 
-/// A receiver that has had its first frame.
-fn streaming(budget: &Budget, connection: &Arc<dyn Connection>) -> (Arc<Shared>, Receiver) {
+/// An attachment that has had its first frame.
+fn streaming(budget: &Budget, connection: &Arc<dyn Connection>) -> (Arc<Shared>, Attachment) {
     let session = shared_in(budget, limits());
-    let mut receiver = Receiver::first(Arc::clone(&session), Liveness::Heartbeats);
-    take(&mut receiver, connection);
-    (session, receiver)
+    let mut attachment = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
+    take(&mut attachment, connection);
+    (session, attachment)
 }
 
 /// Takes a frame, which is written at once if the test drops it so.
-fn take(receiver: &mut Receiver, connection: &Arc<dyn Connection>) -> Receipt {
+fn take(attachment: &mut Attachment, connection: &Arc<dyn Connection>) -> Receipt {
     let mut cx = Context::from_waker(Waker::noop());
-    match receiver.poll_frame(&mut cx, Some(connection)) {
+    match attachment.poll_frame(&mut cx, Some(connection)) {
         Poll::Ready((_, mut receipt)) => {
             receipt.written();
             receipt
@@ -53,17 +53,17 @@ fn about(bytes: usize, expected: usize) {
 async fn what_a_connection_has_not_taken_counts_as_the_sessions() {
     let budget = Budget::new(usize::MAX);
     let (_, connection) = stuck();
-    let (session, mut receiver) = streaming(&budget, &connection);
+    let (session, mut attachment) = streaming(&budget, &connection);
     let (idle, own) = (budget.used(), session.held());
     session.try_send("x".repeat(SIZE).into()).expect("room");
     about(budget.used() - idle, SIZE);
-    let receipt = take(&mut receiver, &connection);
+    let receipt = take(&mut attachment, &connection);
     about(budget.used() - idle, SIZE);
     about(session.held() - own, SIZE);
     drop(receipt);
     about(budget.used(), idle);
     about(session.held(), own);
-    drop((receiver, session));
+    drop((attachment, session));
     assert_eq!(budget.used(), 0);
 }
 
@@ -72,23 +72,23 @@ async fn what_a_connection_has_not_taken_counts_as_the_sessions() {
 async fn a_frame_counts_as_large_as_its_transport_has_made_it() {
     let budget = Budget::new(usize::MAX);
     let (_, connection) = stuck();
-    let (session, mut receiver) = streaming(&budget, &connection);
+    let (session, mut attachment) = streaming(&budget, &connection);
     let idle = budget.used();
     session.try_send("x".repeat(SIZE).into()).expect("room");
-    let mut receipt = take(&mut receiver, &connection);
+    let mut receipt = take(&mut attachment, &connection);
     receipt.weigh(&vec![0; 6 * SIZE].into());
     about(budget.used() - idle, 6 * SIZE);
     drop(receipt);
 
     let shared = Message::from("x".repeat(SIZE));
     session.try_send(shared.clone()).expect("room");
-    let mut receipt = take(&mut receiver, &connection);
+    let mut receipt = take(&mut attachment, &connection);
     about(budget.used() - idle, SIZE);
     receipt.weigh(shared.line().expect("text"));
     about(budget.used() - idle, SIZE);
     receipt.weigh(&vec![0; SIZE].into());
     about(budget.used() - idle, SIZE);
-    drop((receipt, receiver, session));
+    drop((receipt, attachment, session));
     assert_eq!(budget.used(), 0);
 }
 
@@ -106,8 +106,8 @@ async fn a_line_of_many_streams_counts_once_for_the_process() {
     }
     let receipts: Vec<_> = all
         .iter_mut()
-        .map(|(_, receiver)| {
-            let mut receipt = take(receiver, &connection);
+        .map(|(_, attachment)| {
+            let mut receipt = take(attachment, &connection);
             receipt.weigh(message.line().expect("text"));
             receipt
         })
@@ -128,11 +128,11 @@ async fn a_session_that_is_ended_for_its_memory_has_its_connection_shut() {
     let budget = Budget::new(SIZE + 50_000);
     let (hoarding, first) = stuck();
     let (modest, second) = stuck();
-    let (hoarder, mut receiver) = streaming(&budget, &first);
+    let (hoarder, mut attachment) = streaming(&budget, &first);
     let (other, mut beside) = streaming(&budget, &second);
     hoarder.try_send("x".repeat(SIZE).into()).expect("room");
     other.try_send("x".repeat(2_000).into()).expect("room");
-    let receipts = (take(&mut receiver, &first), take(&mut beside, &second));
+    let receipts = (take(&mut attachment, &first), take(&mut beside, &second));
     let held = budget.hold(60_000);
     assert_eq!(hoarding.0.load(Ordering::Relaxed), 1);
     assert_eq!(modest.0.load(Ordering::Relaxed), 0);
@@ -141,7 +141,7 @@ async fn a_session_that_is_ended_for_its_memory_has_its_connection_shut() {
     let before = budget.used();
     drop(receipts);
     about(before - budget.used(), SIZE + 2_000);
-    drop((held, receiver, beside, hoarder, other));
+    drop((held, attachment, beside, hoarder, other));
     assert_eq!(budget.used(), 0);
     // No memory on its way back is left over: the limit is as before.
     let held = budget.hold(SIZE + 49_000);
@@ -154,9 +154,9 @@ async fn a_session_that_is_ended_for_its_memory_has_its_connection_shut() {
 async fn a_connection_that_takes_nothing_for_too_long_is_shut() {
     let budget = Budget::new(usize::MAX);
     let (stuck, connection) = stuck();
-    let (session, mut receiver) = streaming(&budget, &connection);
+    let (session, mut attachment) = streaming(&budget, &connection);
     session.try_send("x".repeat(2_000).into()).expect("room");
-    let receipt = take(&mut receiver, &connection);
+    let receipt = take(&mut attachment, &connection);
     assert!(!session.expire(clock::now()));
     assert_eq!(stuck.0.load(Ordering::Relaxed), 0);
     tokio::time::sleep(limits().write_timeout + Duration::from_secs(3)).await;
@@ -174,17 +174,17 @@ async fn a_connection_that_takes_nothing_for_too_long_is_shut() {
 async fn no_pong_is_missed_while_memory_is_short() {
     let budget = Budget::new(10 << 20);
     let shared = shared_in(&budget, limits());
-    let mut receiver = Receiver::first(Arc::clone(&shared), Liveness::Pings);
+    let mut attachment = Attachment::first(Arc::clone(&shared), Liveness::Pings);
     let mut much = vec!["x".repeat(SIZE).into()];
-    assert!(poll_fn(|cx| Poll::Ready(receiver.hear(cx, &mut much))).await);
+    assert!(poll_fn(|cx| Poll::Ready(attachment.hear(cx, &mut much))).await);
     let held = budget.hold(9 << 20);
     let mut ended = None;
-    let mut serve = async |receiver: &mut Receiver, time: Duration| {
+    let mut serve = async |attachment: &mut Attachment, time: Duration| {
         let served = poll_fn(|cx| {
-            let _may = receiver.may_read(cx);
-            while let Poll::Ready(step) = receiver.poll_step(cx) {
+            let _may = attachment.may_read(cx);
+            while let Poll::Ready(step) = attachment.poll_step(cx) {
                 match step {
-                    Step::Ping => receiver.ping_left(0),
+                    Step::Ping => attachment.ping_left(0),
                     Step::Frame(Frame::Close(reason)) => return Poll::Ready(reason),
                     Step::Frame(_) => {}
                 }
@@ -194,9 +194,9 @@ async fn no_pong_is_missed_while_memory_is_short() {
         ended = tokio::time::timeout(time, served).await.ok();
         ended.clone()
     };
-    assert_eq!(serve(&mut receiver, Duration::from_secs(600)).await, None);
+    assert_eq!(serve(&mut attachment, Duration::from_secs(600)).await, None);
     drop(held);
     let (began, pong) = (clock::now(), limits().pong_timeout);
-    assert_eq!(serve(&mut receiver, Duration::from_secs(600)).await, Some(CloseReason::NO_PONG));
+    assert_eq!(serve(&mut attachment, Duration::from_secs(600)).await, Some(CloseReason::NO_PONG));
     assert!(clock::now() - began >= pong, "it has the whole time anew");
 }

@@ -21,8 +21,9 @@ use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
 
-/// Pulls a session's frames for its client. Dropping it means that the connection is gone.
-pub(crate) struct Receiver {
+/// A session's hold on the connection that receives its frames: the transport's side of it, which
+/// pulls the frames and pushes messages. Dropping it means that the connection is gone.
+pub(crate) struct Attachment {
     shared: Arc<Shared>,
     attached: bool,
     /// Frames are on their way, and no deadline stands for the session.
@@ -36,7 +37,7 @@ pub(crate) struct Receiver {
     pace: Pace,
 }
 
-impl Receiver {
+impl Attachment {
     /// Attaches, waiting up to `patience` for another receiver to go: its connection may have ended
     /// unnoticed, on another thread.
     pub(crate) async fn attach(
@@ -97,8 +98,8 @@ impl Receiver {
         }
     }
 
-    /// The next thing to do for the socket. After a close frame the receiver is detached and must
-    /// not be polled again.
+    /// The next thing to do for the socket. After a close frame the attachment is over and must not
+    /// be polled again.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let mut step = None;
         self.poll_steps(cx, |next| {
@@ -108,8 +109,8 @@ impl Receiver {
         step.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// The next frame, and its receipt. After a close frame the receiver is detached and must not
-    /// be polled again.
+    /// The next frame, and its receipt. After a close frame the attachment is over and must not be
+    /// polled again.
     ///
     /// `connection`: through which the frame is to go, where the server lets it be known.
     pub(crate) fn poll_frame(
@@ -140,8 +141,8 @@ impl Receiver {
         Poll::Ready((frame, receipt))
     }
 
-    /// The receiver stays, while frames of its are on their way: a connection that takes nothing
-    /// does not ask for more, so that the receiver's own timer would not be asked either.
+    /// The connection goes on, with frames on their way. If it takes nothing, it does not ask for
+    /// more either, so that the attachment's own timer is not polled: the owner gets a deadline.
     pub(crate) fn stay(&mut self) {
         if std::mem::take(&mut self.unwatched) {
             // The earliest possible deadline, which is then renewed.
@@ -151,7 +152,7 @@ impl Receiver {
 
     /// Hands the socket's next steps to `take`, under one lock, as long as it goes on. If it never
     /// breaks off there is no more, and `cx` is woken when there is. After a close frame the
-    /// receiver is detached and must not be polled again.
+    /// attachment is over and must not be polled again.
     pub(crate) fn poll_steps(
         &mut self,
         cx: &mut Context<'_>,
@@ -176,7 +177,7 @@ impl Receiver {
                 }
                 state.changed(Change::OutboundRoom, &shared.limits, wakes);
                 if !enough {
-                    register(&mut state.receiver, cx, &mut stale);
+                    register(&mut state.attachment, cx, &mut stale);
                 }
                 (enough, state.core.is_attached(), state.core.next_timeout())
             });
@@ -246,12 +247,12 @@ impl Receiver {
     /// room, or the client is over its rate; they are left where they are, and `cx` is woken when
     /// they may be taken.
     ///
-    /// The caller's task polls the application next, and the receiver before it rests: so it is not
+    /// The caller's task polls the application next, and the attachment before it rests: so it is not
     /// woken for either.
     pub(crate) fn hear(&mut self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let mut state = self.shared.lock();
         // Dropped when the lock is released, behind `push`.
-        let _stale = state.receiver.take();
+        let _stale = state.attachment.take();
         state.core.heard();
         push(&self.shared, state, self.waiter, &mut self.pace, cx, messages)
     }
@@ -279,7 +280,7 @@ impl Receiver {
             let mut stale = None;
             let silence = self.shared.with(|state, _| {
                 // A close from elsewhere must be noticed here as well.
-                register(&mut state.receiver, cx, &mut stale);
+                register(&mut state.attachment, cx, &mut stale);
                 state.core.poll_silence(now)
             });
             match silence {
@@ -305,11 +306,11 @@ impl Receiver {
         self.shared.close(CloseReason::INTERRUPTED, EndedBy::Peer);
     }
 
-    /// No input need wake the receiver's task now: it runs, and asks again before it rests.
+    /// No input need wake its task now: it runs, and asks again before it rests.
     /// `heard`: there was a sign of life from the peer, though no message.
     pub(crate) fn awake(&self, heard: bool) {
         let mut state = self.shared.lock();
-        let stale = state.receiver.take();
+        let stale = state.attachment.take();
         if heard {
             state.core.heard();
         }
@@ -375,7 +376,7 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
+impl Drop for Attachment {
     fn drop(&mut self) {
         self.shared.account().budget().stop_waiting(&mut self.ticket);
         self.detach(Detach::Vanished);
@@ -420,7 +421,7 @@ fn push(
     true
 }
 
-/// A receiver's one timer. Traffic does not move it: when it fires, the core tells the next
+/// An attachment's one timer. Traffic does not move it: when it fires, the core tells the next
 /// deadline.
 struct Alarm {
     sleep: Pin<Box<Sleep>>,
