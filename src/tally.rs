@@ -18,10 +18,10 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// more happen; when the runtime ends; or when the tally is dropped, if they were counted outside a
 /// runtime.
 pub(crate) struct Tally<T: Send + 'static> {
-    shared: Arc<Shared<T>>,
+    reporter: Arc<Reporter<T>>,
 }
 
-struct Shared<T> {
+struct Reporter<T> {
     // Held to count only. Lines are logged after it is released.
     counts: Mutex<Counts<T>>,
     tell: Box<dyn Fn(u64, T) + Send + Sync>,
@@ -39,17 +39,17 @@ impl<T: Send + 'static> Tally<T> {
     /// `tell` gets how many there were, and which was the latest.
     pub(crate) fn new(tell: impl Fn(u64, T) + Send + Sync + 'static) -> Self {
         let counts = Counts { last: None, untold: None, waited_for: false };
-        Self { shared: Arc::new(Shared { counts: Mutex::new(counts), tell: Box::new(tell) }) }
+        Self { reporter: Arc::new(Reporter { counts: Mutex::new(counts), tell: Box::new(tell) }) }
     }
 
     /// Counts `count` more, and tells of them if it is time.
     pub(crate) fn add(&self, count: u64, latest: T) {
         let now = clock::now();
-        let mut counts = self.shared.lock();
+        let mut counts = self.reporter.lock();
         let before = counts.untold.take().map_or(0, |(before, _)| before);
         counts.untold = Some((before + count, latest));
         let Some(rest) = counts.rest_of_interval(now) else {
-            return self.shared.tell(counts, now);
+            return self.reporter.tell(counts, now);
         };
         if counts.waited_for {
             return;
@@ -59,7 +59,7 @@ impl<T: Send + 'static> Tally<T> {
             // Unlocked first: a runtime that is shutting down drops the task here and now, which
             // tells.
             drop(counts);
-            let last = Rest(Arc::clone(&self.shared));
+            let last = Rest(Arc::clone(&self.reporter));
             runtime.spawn(async move {
                 tokio::time::sleep(rest).await;
                 drop(last);
@@ -75,7 +75,7 @@ impl<T> Counts<T> {
     }
 }
 
-impl<T> Shared<T> {
+impl<T> Reporter<T> {
     fn tell(&self, mut counts: MutexGuard<'_, Counts<T>>, now: Instant) {
         let Some((count, latest)) = counts.untold.take() else { return };
         counts.last = Some(now);
@@ -91,7 +91,7 @@ impl<T> Shared<T> {
 
 /// The count still to be logged at the end of an interval. Dropping it logs it: the runtime may end
 /// before the interval does.
-struct Rest<T>(Arc<Shared<T>>);
+struct Rest<T>(Arc<Reporter<T>>);
 
 impl<T> Drop for Rest<T> {
     fn drop(&mut self) {
@@ -101,7 +101,7 @@ impl<T> Drop for Rest<T> {
     }
 }
 
-impl<T> Drop for Shared<T> {
+impl<T> Drop for Reporter<T> {
     fn drop(&mut self) {
         let counts = self.counts.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some((count, latest)) = mem::take(&mut counts.untold) {

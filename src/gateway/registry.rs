@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-use self::deadlines::{Deadlines, Ticket};
+use self::deadlines::{DeadlineId, Deadlines};
 pub(crate) use self::memory::Memory;
 use self::tasks::Tasks;
 use crate::budget::Budget;
@@ -42,7 +42,7 @@ struct Tables {
 struct Entry {
     session: Arc<Shared>,
     /// The deadline that stands for this session, if any.
-    ticket: Option<Ticket>,
+    deadline: Option<DeadlineId>,
 }
 
 /// The meaning of a session segment.
@@ -102,7 +102,7 @@ impl Registry {
         let attachment = create(Arc::clone(&segment)).map_err(NotMade::Refused)?;
         tables
             .by_segment
-            .insert(segment, Entry { session: Arc::clone(attachment.session()), ticket: None });
+            .insert(segment, Entry { session: Arc::clone(attachment.session()), deadline: None });
         tables.tasks.runtime = Some(Handle::current());
         // This runtime takes over the deadlines that an earlier one left behind.
         self.staff(tables);
@@ -145,11 +145,11 @@ impl Registry {
         let mut guard = self.lock();
         let tables = &mut *guard;
         let Some(entry) = tables.by_segment.get_mut(segment) else { return };
-        if entry.ticket.is_some() || !Arc::ptr_eq(&entry.session, session) {
+        if entry.deadline.is_some() || !Arc::ptr_eq(&entry.session, session) {
             return;
         }
         let at = at.min(clock::now() + session.look_delay());
-        entry.ticket = Some(tables.deadlines.enter(Arc::clone(segment), at));
+        entry.deadline = Some(tables.deadlines.enter(Arc::clone(segment), at));
         self.staff(guard);
     }
 
@@ -182,11 +182,11 @@ impl Registry {
     fn due(&self, now: Instant) -> Vec<Arc<Shared>> {
         let mut tables = self.lock();
         let mut due = Vec::new();
-        while let Some((segment, ticket)) = tables.deadlines.pop(now) {
+        while let Some((segment, deadline)) = tables.deadlines.pop(now) {
             if let Some(entry) = tables.by_segment.get_mut(&segment)
-                && entry.ticket == Some(ticket)
+                && entry.deadline == Some(deadline)
             {
-                entry.ticket = None;
+                entry.deadline = None;
                 due.push(Arc::clone(&entry.session));
             }
         }

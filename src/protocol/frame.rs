@@ -10,7 +10,7 @@ use crate::Message;
 pub(crate) enum Frame {
     /// `o`: the first thing on a new session.
     Open,
-    /// `h`: the line is alive.
+    /// `h`: the connection is alive.
     Heartbeat,
     /// `a["…"]` with one message: the bytes are shared by all sessions that send it.
     Message(Message),

@@ -62,7 +62,7 @@ pub(crate) fn parse(body: &[u8], limits: &PayloadLimits) -> Result<Vec<Message>,
     }
     let text = str::from_utf8(body).map_err(|_| PayloadError::Broken)?;
     let mut messages = Vec::new();
-    read(text, limits, Form::Array, &mut messages)?;
+    read(text, limits, Shape::Array, &mut messages)?;
     Ok(messages)
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn parse_frame(
     if text.is_empty() {
         return Ok(());
     }
-    read(text, limits, Form::ArrayOrString, messages)
+    read(text, limits, Shape::ArrayOrString, messages)
 }
 
 /// Never longer than its input.
@@ -119,7 +119,7 @@ fn form_decode(value: &[u8]) -> Vec<u8> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum Shape {
     Array,
     ArrayOrString,
 }
@@ -127,13 +127,13 @@ enum Form {
 fn read(
     text: &str,
     limits: &PayloadLimits,
-    form: Form,
+    shape: Shape,
     messages: &mut Vec<Message>,
 ) -> Result<(), PayloadError> {
-    let outcome = deserialize(text, limits, form, messages);
+    let outcome = deserialize(text, limits, shape, messages);
     match outcome {
         Err(error) if !error.is_limit() => match repair_surrogates(text) {
-            Some(repaired) => deserialize(&repaired, limits, form, messages),
+            Some(repaired) => deserialize(&repaired, limits, shape, messages),
             None => outcome,
         },
         _ => outcome,
@@ -143,13 +143,13 @@ fn read(
 fn deserialize(
     text: &str,
     limits: &PayloadLimits,
-    form: Form,
+    shape: Shape,
     messages: &mut Vec<Message>,
 ) -> Result<(), PayloadError> {
     let before = messages.len();
     let mut exceeded = None;
     let mut json = serde_json::Deserializer::from_str(text);
-    let read = json.deserialize_any(Payload { limits, form, messages, exceeded: &mut exceeded });
+    let read = json.deserialize_any(Payload { limits, shape, messages, exceeded: &mut exceeded });
     read.and_then(|()| json.end()).map_err(|_| {
         messages.truncate(before);
         exceeded.unwrap_or_else(|| diagnose(text))
@@ -169,7 +169,7 @@ fn diagnose(text: &str) -> PayloadError {
 /// nothing.
 struct Payload<'a> {
     limits: &'a PayloadLimits,
-    form: Form,
+    shape: Shape,
     messages: &'a mut Vec<Message>,
     // Beside the error of serde_json, which can carry text only.
     exceeded: &'a mut Option<PayloadError>,
@@ -198,7 +198,7 @@ impl<'de> Visitor<'de> for Payload<'_> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
-        if self.form == Form::Array {
+        if self.shape == Shape::Array {
             return Err(E::custom("one string, where an array must be"));
         }
         if self.limits.messages == 0 {

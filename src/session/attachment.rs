@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 use super::buffered::Buffered;
-use super::core::{Cargo, Detach, EndedBy, Held, Limits, Liveness, Pause, Step};
-use super::pace::Pace;
+use super::core::{Cargo, Detach, EndedBy, Limits, Liveness, NotAdmitted, Pause, Step};
+use super::rate_timer::RateTimer;
 use super::receipt::Receipt;
 use super::shared::{Change, Connection, Shared, State, Wait};
 use super::wakers::{Waiter, register};
@@ -34,7 +34,7 @@ pub(crate) struct Attachment {
     ticket: Ticket,
     alarm: Alarm,
     /// Waiting until the client is within its rate.
-    pace: Pace,
+    rate_timer: RateTimer,
 }
 
 impl Attachment {
@@ -86,7 +86,7 @@ impl Attachment {
 
     fn attached(shared: Arc<Shared>) -> Self {
         let due = shared.lock().core.next_timeout();
-        let (waiter, ticket, pace) = (Waiter::new(), Ticket::default(), Pace::default());
+        let (waiter, ticket, rate_timer) = (Waiter::new(), Ticket::default(), RateTimer::default());
         Self {
             shared,
             attached: true,
@@ -94,7 +94,7 @@ impl Attachment {
             waiter,
             ticket,
             alarm: Alarm::at(due),
-            pace,
+            rate_timer,
         }
     }
 
@@ -254,13 +254,13 @@ impl Attachment {
         // Dropped when the lock is released, behind `push`.
         let _stale = state.attachment.take();
         state.core.heard();
-        push(&self.shared, state, self.waiter, &mut self.pace, cx, messages)
+        push(&self.shared, state, self.waiter, &mut self.rate_timer, cx, messages)
     }
 
     /// Offers messages again that were not taken.
     pub(crate) fn hear_again(&mut self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
         let state = self.shared.lock();
-        push(&self.shared, state, self.waiter, &mut self.pace, cx, messages)
+        push(&self.shared, state, self.waiter, &mut self.rate_timer, cx, messages)
     }
 
     /// Queues the client's last messages, room or not: they are in memory already, and the session
@@ -387,21 +387,21 @@ fn push(
     shared: &Shared,
     mut state: MutexGuard<'_, State>,
     waiter: Waiter,
-    pace: &mut Pace,
+    rate_timer: &mut RateTimer,
     cx: &mut Context<'_>,
     messages: &mut Vec<Message>,
 ) -> bool {
     if let Err(held) = state.admit(&shared.limits, messages) {
         let mut stale = None;
         match held {
-            Held::Full => state.core.reading_paused(Pause::ROOM),
-            Held::OverRate(_) => state.core.reading_paused(Pause::RATE),
+            NotAdmitted::Full => state.core.reading_paused(Pause::ROOM),
+            NotAdmitted::OverRate(_) => state.core.reading_paused(Pause::RATE),
         }
         // Also over its rate: a session that closes takes all and drops it.
         state.others.register(waiter, cx, &mut stale);
         drop(state);
-        if let Held::OverRate(until) = held {
-            pace.wake_at(until, cx);
+        if let NotAdmitted::OverRate(until) = held {
+            rate_timer.wake_at(until, cx);
         }
         return false;
     }
@@ -413,7 +413,7 @@ fn push(
     let application = state.application.take();
     let charge = state.core.due_charge();
     drop(state);
-    pace.clear();
+    rate_timer.clear();
     if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
         application.wake();
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use self::charges::Charges;
 use self::flight::Flight;
-pub(crate) use self::inbound::Held;
+pub(crate) use self::inbound::NotAdmitted;
 pub(crate) use self::latest::Kept;
 use self::latest::Latest;
 pub(crate) use self::memory::Cargo;
@@ -142,7 +142,7 @@ pub(crate) struct Core {
     latest: Option<Box<Latest>>,
     charges: Charges,
     flying: Flying,
-    line: Line,
+    connectivity: Connectivity,
     flight: Flight,
     /// A close frame has been taken: a client knows of the end.
     told: bool,
@@ -169,7 +169,7 @@ enum Phase {
 }
 
 #[derive(Debug)]
-enum Line {
+enum Connectivity {
     Attached {
         /// Messages that were queued when the receiver came: they leave as one frame.
         backlog: usize,
@@ -193,7 +193,7 @@ impl Core {
             latest: None,
             charges: Charges::default(),
             flying: Flying::default(),
-            line: Line::Detached { expires_at: now + limits.disconnect_delay },
+            connectivity: Connectivity::Detached { expires_at: now + limits.disconnect_delay },
             flight: Flight::new(now),
             told: false,
             rest_comes: false,
@@ -228,7 +228,7 @@ impl Core {
             Liveness::Pings => Some(Pings::new(now, limits)),
         };
         self.flight.client_is_back(now);
-        self.line = Line::Attached {
+        self.connectivity = Connectivity::Attached {
             backlog: self.outbound.len(),
             heartbeat_at: now + limits.heartbeat_delay,
             pings,
@@ -242,7 +242,7 @@ impl Core {
         if !self.is_attached() {
             return;
         }
-        self.line = Line::Detached { expires_at: self.returns_by(now, limits) };
+        self.connectivity = Connectivity::Detached { expires_at: self.returns_by(now, limits) };
         if how == Detach::Vanished {
             self.end(CloseReason::INTERRUPTED, EndedBy::Peer);
         }
@@ -255,7 +255,9 @@ impl Core {
     /// with "in use".
     pub(crate) fn poll_frame(&mut self, now: Instant, limits: &Limits) -> Option<Step> {
         self.give_up_on_silence(now);
-        let Line::Attached { backlog, heartbeat_at, pings } = &mut self.line else { return None };
+        let Connectivity::Attached { backlog, heartbeat_at, pings } = &mut self.connectivity else {
+            return None;
+        };
         let frame = match &self.phase {
             Phase::Closed(end) => Frame::Close(end.reason.clone()),
             Phase::Open | Phase::Closing { .. } if !self.opened => {
@@ -290,7 +292,8 @@ impl Core {
         }
         if let Frame::Close(_) = frame {
             self.told = true;
-            self.line = Line::Detached { expires_at: now + limits.disconnect_delay };
+            self.connectivity =
+                Connectivity::Detached { expires_at: now + limits.disconnect_delay };
             self.end_in_order();
         }
         Some(Step::Frame(frame))
@@ -300,10 +303,10 @@ impl Core {
     /// A closing session that has a receiver has a frame for it, so there `poll_frame` waits for
     /// nothing, and [`expires_at`](Self::expires_at) is the deadline.
     pub(crate) fn next_timeout(&self) -> Instant {
-        match &self.line {
-            Line::Detached { expires_at } => *expires_at,
-            Line::Attached { heartbeat_at, pings: None, .. } => *heartbeat_at,
-            Line::Attached { heartbeat_at, pings: Some(pings), .. } => {
+        match &self.connectivity {
+            Connectivity::Detached { expires_at } => *expires_at,
+            Connectivity::Attached { heartbeat_at, pings: None, .. } => *heartbeat_at,
+            Connectivity::Attached { heartbeat_at, pings: Some(pings), .. } => {
                 pings.next_timeout().min(*heartbeat_at)
             }
         }
@@ -335,13 +338,13 @@ impl Core {
     /// When `expire` has something to do, unless a receiver comes, or takes messages of a closed
     /// session, or a connection takes bytes.
     pub(crate) fn expires_at(&self) -> Option<Instant> {
-        match (&self.line, &self.phase) {
-            (Line::Detached { expires_at }, _) => Some(*expires_at),
-            (Line::Attached { .. }, Phase::Closing { until, .. }) => Some(*until),
-            (Line::Attached { .. }, Phase::Open) if !self.flight.is_empty() => {
+        match (&self.connectivity, &self.phase) {
+            (Connectivity::Detached { expires_at }, _) => Some(*expires_at),
+            (Connectivity::Attached { .. }, Phase::Closing { until, .. }) => Some(*until),
+            (Connectivity::Attached { .. }, Phase::Open) if !self.flight.is_empty() => {
                 Some(self.flight.due())
             }
-            (Line::Attached { .. }, _) => None,
+            (Connectivity::Attached { .. }, _) => None,
         }
     }
 
@@ -364,7 +367,7 @@ impl Core {
             }
             let until = now + limits.disconnect_delay;
             self.phase = Phase::Closing { reason, by, until };
-            if let Line::Detached { expires_at } = &mut self.line
+            if let Connectivity::Detached { expires_at } = &mut self.connectivity
                 && !self.flight.is_empty()
             {
                 *expires_at = until.min(*expires_at);
@@ -380,7 +383,7 @@ impl Core {
     }
 
     pub(crate) fn is_attached(&self) -> bool {
-        matches!(self.line, Line::Attached { .. })
+        matches!(self.connectivity, Connectivity::Attached { .. })
     }
 
     /// How the session ended, once nothing more can be handed to a transport.

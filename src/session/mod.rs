@@ -5,8 +5,8 @@ mod buffered;
 mod core;
 mod error;
 mod info;
-mod pace;
 mod queue;
+mod rate_timer;
 mod receipt;
 mod shared;
 #[cfg(any(test, feature = "test-util"))]

@@ -19,7 +19,7 @@ pub(crate) use self::inbound::{Inbound, Place};
 pub(crate) use self::written::Connection;
 use self::written::{Connections, shut};
 use super::core::{Core, EndedBy, Limits, SessionEnd};
-use super::wakers::{Turns, Waiter, Waiting, Wakes, register};
+use super::wakers::{Turns, Waiter, Waiters, Wakes, register};
 use super::{ConnectInfo, TrySendError};
 use crate::Message;
 use crate::budget::{Account, Budget};
@@ -101,7 +101,7 @@ pub(super) struct State {
     senders: Turns,
     /// Transports waiting for room in the inbound queue or for another receiver to go, and waiters
     /// for the end: all rare.
-    pub(super) others: Waiting,
+    pub(super) others: Waiters,
     waiting_payloads: usize,
     /// Where frames are on their way, as far as the server lets it be known.
     connections: Connections,
@@ -121,7 +121,7 @@ impl Shared {
             application: None,
             attachment: None,
             senders: Turns::default(),
-            others: Waiting::default(),
+            others: Waiters::default(),
             waiting_payloads: 0,
             connections: Connections::default(),
         };
@@ -335,12 +335,12 @@ impl Shared {
 /// task's memory.
 pub(super) struct Wait<'s> {
     session: &'s Shared,
-    list: fn(&mut State) -> &mut Waiting,
+    list: fn(&mut State) -> &mut Waiters,
     waiter: Option<Waiter>,
 }
 
 impl<'s> Wait<'s> {
-    pub(super) fn new(session: &'s Shared, list: fn(&mut State) -> &mut Waiting) -> Self {
+    pub(super) fn new(session: &'s Shared, list: fn(&mut State) -> &mut Waiters) -> Self {
         Self { session, list, waiter: None }
     }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 
 /// Waiters for the same change.
 #[derive(Default)]
-pub(super) struct Waiting(Vec<(Waiter, Waker)>);
+pub(super) struct Waiters(Vec<(Waiter, Waker)>);
 
 /// The id of a waiter, unique in the process: a task may wait in several places at once, and cancel
 /// any of its waits.
@@ -24,7 +24,7 @@ impl Waiter {
     }
 }
 
-impl Waiting {
+impl Waiters {
     /// A waiter registers once, however often it is polled.
     pub(super) fn register(
         &mut self,
@@ -52,10 +52,10 @@ impl Waiting {
 /// Senders that wait for room in the outbound queue, first come, first served: a message that needs
 /// much room would otherwise wait as long as smaller ones come.
 #[derive(Default)]
-pub(super) struct Turns(Option<Box<Line>>); // Boxed, because in most sessions no sender ever waits.
+pub(super) struct Turns(Option<Box<TurnQueue>>); // Boxed, because in most sessions no sender ever waits.
 
 #[derive(Default)]
-struct Line {
+struct TurnQueue {
     turns: VecDeque<Turn>,
     /// The sink has had its turn, and was not asked since.
     granted: bool,
@@ -72,12 +72,12 @@ struct Turn {
 
 impl Turns {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|line| line.turns.is_empty())
+        self.0.as_ref().is_none_or(|queue| queue.turns.is_empty())
     }
 
     /// Whether no sender came before this one.
     pub(super) fn is_first(&self, waiter: Option<Waiter>) -> bool {
-        let first = self.0.as_ref().and_then(|line| line.turns.front());
+        let first = self.0.as_ref().and_then(|queue| queue.turns.front());
         first.is_none_or(|first| Some(first.waiter) == waiter)
     }
 
@@ -129,7 +129,7 @@ impl Turns {
 
     /// Whether the sink has had its turn since it last asked.
     pub(super) fn take_grant(&mut self) -> bool {
-        self.0.as_mut().is_some_and(|line| std::mem::take(&mut line.granted))
+        self.0.as_mut().is_some_and(|queue| std::mem::take(&mut queue.granted))
     }
 
     /// Wakes the first sender if its message finds room; the next sender is woken after that
@@ -138,20 +138,20 @@ impl Turns {
     /// The sink's turn is over at once: its caller may never ask again, and must not hold up those
     /// behind it.
     pub(super) fn wake_first(&mut self, fits: impl Fn(usize) -> bool, wakes: &mut Wakes) {
-        let Some(line) = &mut self.0 else { return };
-        while let Some(first) = line.turns.front_mut().filter(|first| fits(first.bytes)) {
+        let Some(queue) = &mut self.0 else { return };
+        while let Some(first) = queue.turns.front_mut().filter(|first| fits(first.bytes)) {
             wakes.add(&mut first.waker);
             if !first.is_sink {
                 return;
             }
-            line.granted = true;
-            line.turns.pop_front();
+            queue.granted = true;
+            queue.turns.pop_front();
         }
     }
 
     fn wake_all(&mut self, wakes: &mut Wakes) {
-        let Some(line) = &mut self.0 else { return };
-        line.turns.drain(..).for_each(|mut turn| wakes.add(&mut turn.waker));
+        let Some(queue) = &mut self.0 else { return };
+        queue.turns.drain(..).for_each(|mut turn| wakes.add(&mut turn.waker));
     }
 }
 
@@ -171,10 +171,10 @@ impl Wakes {
         }
     }
 
-    pub(super) fn add_all(&mut self, waiting: &mut Waiting) {
+    pub(super) fn add_all(&mut self, waiters: &mut Waiters) {
         // As a rule the list is empty, and every message comes here.
-        if !waiting.0.is_empty() {
-            self.many.extend(waiting.0.drain(..).map(|(_, waker)| waker));
+        if !waiters.0.is_empty() {
+            self.many.extend(waiters.0.drain(..).map(|(_, waker)| waker));
         }
     }
 

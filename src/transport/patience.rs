@@ -162,8 +162,8 @@ mod tests {
         assert!(none.farewell(1) >= Duration::from_secs(u64::MAX));
     }
 
-    /// Seconds until the other end is given up that takes so many bytes every ten seconds of a line
-    /// that never ends.
+    /// Seconds until the other end is given up that takes so many bytes every ten seconds of an
+    /// output that never ends.
     async fn seconds(bytes: usize, patience: &Patience) -> Option<(u64, CloseReason)> {
         let begun = tokio::time::Instant::from_std(crate::clock::now());
         let mut pace = Pace::default();

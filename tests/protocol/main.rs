@@ -28,8 +28,8 @@
 //! * **Heartbeats are `h` and pings on a framed WebSocket**, where sockjs-node only pings: a script
 //!   can see the one, and the other is answered without it. Raw WebSockets are pinged, too, which
 //!   sockjs-node does not do.
-//! * **Heartbeats count from the last frame**, not from when the receiver came: a busy line needs
-//!   none.
+//! * **Heartbeats count from the last frame**, not from when the receiver came: a busy session
+//!   needs none.
 //! * **What is over a limit is answered**: 413 and close code 1009 for sizes, 503 for room, 408 for
 //!   a body that does not arrive. sockjs-node has no such limits.
 //! * **Sends to an unknown session are 404 whatever they hold**: sockjs-node reads the payload

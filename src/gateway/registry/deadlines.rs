@@ -15,39 +15,39 @@ use std::time::Instant;
 /// delay.
 #[derive(Default)]
 pub(super) struct Deadlines {
-    heap: BinaryHeap<Reverse<Deadline>>,
-    last: Ticket,
+    heap: BinaryHeap<Reverse<Expiry>>,
+    last: DeadlineId,
 }
 
 /// Tells the deadline that stands for a session from those of earlier sessions in its segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+pub(super) struct DeadlineId(u64);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Deadline {
+struct Expiry {
     at: Instant,
-    ticket: Ticket,
+    id: DeadlineId,
     segment: Arc<str>,
 }
 
 impl Deadlines {
-    pub(super) fn enter(&mut self, segment: Arc<str>, at: Instant) -> Ticket {
+    pub(super) fn enter(&mut self, segment: Arc<str>, at: Instant) -> DeadlineId {
         self.last.0 += 1;
-        self.heap.push(Reverse(Deadline { at, ticket: self.last, segment }));
+        self.heap.push(Reverse(Expiry { at, id: self.last, segment }));
         self.last
     }
 
     /// The earliest; `None` when no deadline stands.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(deadline)| deadline.at)
+        self.heap.peek().map(|Reverse(expiry)| expiry.at)
     }
 
     /// Takes one deadline that has passed.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<(Arc<str>, Ticket)> {
+    pub(super) fn pop(&mut self, now: Instant) -> Option<(Arc<str>, DeadlineId)> {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse(deadline)| (deadline.segment, deadline.ticket))
+        self.heap.pop().map(|Reverse(expiry)| (expiry.segment, expiry.id))
     }
 }
 

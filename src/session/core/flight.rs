@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Core, EndedBy, Limits, Line, Phase};
+use super::{Connectivity, Core, EndedBy, Limits, Phase};
 use crate::protocol::close::CloseReason;
 
 /// Longer than any frame takes at any sensible rate; no deadline lies further away.
@@ -110,7 +110,7 @@ impl Core {
         bytes: usize,
     ) {
         self.flight.handed_over(now, limits, messages, bytes);
-        if let Line::Detached { expires_at } = &mut self.line {
+        if let Connectivity::Detached { expires_at } = &mut self.connectivity {
             let due = self.flight.due();
             *expires_at = if matches!(self.phase, Phase::Open) {
                 due
@@ -124,7 +124,7 @@ impl Core {
     pub(crate) fn frame_moved(&mut self, now: Instant, limits: &Limits) {
         self.flight.moved(now, limits);
         let returns_by = self.returns_by(now, limits);
-        if let Line::Detached { expires_at } = &mut self.line {
+        if let Connectivity::Detached { expires_at } = &mut self.connectivity {
             *expires_at = returns_by;
         }
         if let Phase::Closing { until, .. } = &mut self.phase {

@@ -8,7 +8,7 @@ use crate::session::queue::Queue;
 
 /// Why messages from the client are not taken now.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum NotAdmitted {
     /// The inbound queue has no room.
     Full,
     /// The client is over its rate until then.
@@ -39,14 +39,14 @@ impl Core {
         limits: &Limits,
         rate: &Rate,
         messages: &mut Vec<Message>,
-    ) -> Result<(), Held> {
+    ) -> Result<(), NotAdmitted> {
         if self.takes_more() && !messages.is_empty() {
             let bytes = messages.iter().map(Message::len).sum();
             if !self.inbound.fits(limits.inbound, messages.len(), bytes) {
-                return Err(Held::Full);
+                return Err(NotAdmitted::Full);
             }
             let buckets = self.rate.get_or_insert_with(|| Box::new(Buckets::full(now)));
-            buckets.take(now, rate, messages.len(), bytes).map_err(Held::OverRate)?;
+            buckets.take(now, rate, messages.len(), bytes).map_err(NotAdmitted::OverRate)?;
         }
         self.push_last(messages);
         Ok(())

@@ -9,7 +9,7 @@ use crate::protocol::close::CloseReason;
 pub(crate) enum Cargo {
     /// So many bytes of its own.
     Own(usize),
-    /// The line of a message, which others send as well.
+    /// The encoded form of a message, which other sessions send as well.
     Shared(Message),
 }
 

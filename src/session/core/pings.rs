@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Core, EndedBy, Limits, Line, Phase};
+use super::{Connectivity, Core, EndedBy, Limits, Phase};
 use crate::protocol::close::CloseReason;
 
 /// A reason not to read a socket for now. Several may hold at the same time.
@@ -189,9 +189,9 @@ impl Core {
     }
 
     pub(super) fn pings(&mut self) -> Option<&mut Pings> {
-        match &mut self.line {
-            Line::Attached { pings, .. } => pings.as_mut(),
-            Line::Detached { .. } => None,
+        match &mut self.connectivity {
+            Connectivity::Attached { pings, .. } => pings.as_mut(),
+            Connectivity::Detached { .. } => None,
         }
     }
 

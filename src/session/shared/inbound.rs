@@ -12,8 +12,8 @@ use super::{Change, Shared, State, Wait};
 use crate::Message;
 use crate::clock;
 use crate::protocol::close::CloseReason;
-use crate::session::core::{EndedBy, Held, Limits};
-use crate::session::pace::Pace;
+use crate::session::core::{EndedBy, Limits, NotAdmitted};
+use crate::session::rate_timer::RateTimer;
 
 /// The outcome for messages that a client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Shared {
             // Never closed; and without a turn the payload is still admitted whole.
             let _turn = self.turn.acquire().await;
             let mut wait = Wait::new(self, |state| &mut state.others);
-            let mut pace = Pace::default();
+            let mut rate_timer = RateTimer::default();
             poll_fn(|cx| {
                 let mut stale = None;
                 let held =
@@ -128,9 +128,9 @@ impl Shared {
                     });
                 match held {
                     None => Poll::Ready(()),
-                    Some(Held::Full) => Poll::Pending,
-                    Some(Held::OverRate(until)) => {
-                        pace.wake_at(until, cx);
+                    Some(NotAdmitted::Full) => Poll::Pending,
+                    Some(NotAdmitted::OverRate(until)) => {
+                        rate_timer.wake_at(until, cx);
                         Poll::Pending
                     }
                 }
@@ -165,11 +165,11 @@ impl State {
         &mut self,
         limits: &Limits,
         messages: &mut Vec<Message>,
-    ) -> Result<(), Held> {
+    ) -> Result<(), NotAdmitted> {
         match &limits.inbound_rate {
             Some(rate) => self.core.push_at_rate(clock::now(), limits, rate, messages),
             None if self.core.push_inbound(limits, messages) => Ok(()),
-            None => Err(Held::Full),
+            None => Err(NotAdmitted::Full),
         }
     }
 }

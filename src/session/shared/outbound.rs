@@ -17,7 +17,7 @@ impl Shared {
         poll_fn(|cx| {
             // Empty only when polled again after it was ready, which an async fn never does.
             let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
-            match self.offer(offered, Room::WaitedFor(&mut turn, cx)) {
+            match self.offer(offered, RoomNeeded::WaitedFor(&mut turn, cx)) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
                 Err(TrySendError::NotCarried(message)) => {
@@ -36,7 +36,7 @@ impl Shared {
     }
 
     pub(crate) fn try_send(&self, message: Message) -> Result<(), TrySendError> {
-        self.offer(message, Room::Now)
+        self.offer(message, RoomNeeded::Now)
     }
 
     /// The same, also while senders wait for more room than there is.
@@ -45,14 +45,14 @@ impl Shared {
     /// forever: if they come faster than the client reads, they fill the queue; if more slowly,
     /// they leave room.
     pub(crate) fn try_send_past_senders(&self, message: Message) -> Result<(), TrySendError> {
-        self.offer(message, Room::NowPastSenders)
+        self.offer(message, RoomNeeded::NowPastSenders)
     }
 
     /// Queues a message for which [`poll_space`](Self::poll_space) has said that there is room,
     /// however large it turns out to be up to the whole queue, and whatever other senders have sent
     /// meanwhile.
     pub(crate) fn send_promised(&self, message: Message) -> Result<(), TrySendError> {
-        self.offer(message, Room::Promised)
+        self.offer(message, RoomNeeded::Promised)
     }
 
     /// Ready when there is room for a message; all calls of a waiter pass the same `waiter`.
@@ -104,7 +104,7 @@ impl Shared {
         Ok(kept)
     }
 
-    fn offer(&self, message: Message, room: Room<'_, '_, '_>) -> Result<(), TrySendError> {
+    fn offer(&self, message: Message, room: RoomNeeded<'_, '_, '_>) -> Result<(), TrySendError> {
         let message = self.carries.accept(message)?;
         if message.len() > self.limits.outbound.bytes {
             return Err(TrySendError::TooLarge(message));
@@ -115,18 +115,18 @@ impl Shared {
             return Err(TrySendError::Closed(message));
         }
         let admitted = match &room {
-            Room::Promised => true,
-            Room::NowPastSenders => state.core.has_space(&self.limits, message.len()),
-            Room::Now => {
+            RoomNeeded::Promised => true,
+            RoomNeeded::NowPastSenders => state.core.has_space(&self.limits, message.len()),
+            RoomNeeded::Now => {
                 state.senders.is_empty() && state.core.has_space(&self.limits, message.len())
             }
-            Room::WaitedFor(turn, _) => {
+            RoomNeeded::WaitedFor(turn, _) => {
                 state.senders.is_first(turn.waiter)
                     && state.core.has_space(&self.limits, message.len())
             }
         };
         if !admitted {
-            if let Room::WaitedFor(turn, cx) = room {
+            if let RoomNeeded::WaitedFor(turn, cx) = room {
                 let waiter = *turn.waiter.get_or_insert_with(Waiter::new);
                 state.senders.register(waiter, message.len(), cx, &mut stale);
             }
@@ -145,7 +145,7 @@ impl Shared {
 }
 
 /// The room that a message needs in the outbound queue.
-enum Room<'a, 's, 'w> {
+enum RoomNeeded<'a, 's, 'w> {
     /// Room now, and no waiting sender, which it would pass.
     Now,
     /// Room now.

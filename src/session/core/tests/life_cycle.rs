@@ -81,7 +81,7 @@ fn a_close_comes_after_the_messages_and_frees_the_line_at_once() {
     assert_eq!(bench.step(), r#"c[4000,"done"]"#);
     assert!(
         !bench.core.is_attached(),
-        "before any newcomer, who would be told that the line is taken"
+        "before any newcomer, which would be told that the session is in use"
     );
     assert_eq!(bench.end(), Some((4000, EndedBy::Application, 0)));
     assert_eq!(

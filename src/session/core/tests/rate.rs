@@ -89,11 +89,11 @@ fn only_what_comes_in_is_counted() {
         bench.core.push_at_rate(bench.now, &bench.limits, &rate, &mut vec![Message::from(text)])
     };
     assert!(bench.push(&["x"; 8]));
-    assert_eq!(push(&mut bench, "x"), Err(Held::Full));
+    assert_eq!(push(&mut bench, "x"), Err(NotAdmitted::Full));
     bench.received();
     assert_eq!(push(&mut bench, "x"), Ok(()));
     let at = bench.now + SECOND;
-    assert_eq!(push(&mut bench, "x"), Err(Held::OverRate(at)));
+    assert_eq!(push(&mut bench, "x"), Err(NotAdmitted::OverRate(at)));
     assert_eq!(bench.core.held_by_rate_until(), Some(at));
     bench.close(1000, "bye");
     assert_eq!(push(&mut bench, "x"), Ok(()), "dropped");

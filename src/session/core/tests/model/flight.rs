@@ -147,12 +147,12 @@ impl Run {
         let load = (now, messages.len(), messages.iter().map(Message::len).sum());
         let counted = self.closed.is_none() || self.rest_comes;
         match self.bench.core.push_at_rate(now, limits, &rate, messages) {
-            Err(Held::OverRate(at)) => {
+            Err(NotAdmitted::OverRate(at)) => {
                 assert!(at > now && at <= now + RATED_FULL, "it comes, and not at once");
                 self.saw("over the rate");
                 None
             }
-            Err(Held::Full) => Some(true),
+            Err(NotAdmitted::Full) => Some(true),
             Ok(()) => {
                 if counted {
                     self.paced.push(load);

@@ -9,9 +9,9 @@ use tokio::time::Sleep;
 
 /// A timer that exists only while a client is over its rate.
 #[derive(Default)]
-pub(super) struct Pace(Option<Pin<Box<Sleep>>>);
+pub(super) struct RateTimer(Option<Pin<Box<Sleep>>>);
 
-impl Pace {
+impl RateTimer {
     /// Has the task woken then.
     pub(super) fn wake_at(&mut self, until: Instant, cx: &mut Context<'_>) {
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
