@@ -1,6 +1,7 @@
 //! WebSocket, with SockJS frames and without: one task for the socket and the application.
 
-mod wire;
+mod intake;
+mod socket;
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -17,7 +18,7 @@ use tungstenite::error::{CapacityError, Error, ProtocolError};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use self::wire::{Wire, give_back};
+use self::socket::{PacketSocket, give_back};
 use crate::Message;
 use crate::protocol::close::{CloseReason, cut};
 use crate::protocol::frame::Frame;
@@ -26,7 +27,7 @@ use crate::session::{Attachment, Buffered, Step};
 use crate::transport::patience::{Deadline, Pace, Patience, flush_last};
 use crate::transport::watch::{EndWatch, PeerWatch};
 
-/// How messages stand on the wire.
+/// How messages stand on the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// SockJS frames; `h` and pings.
@@ -80,7 +81,7 @@ pub(crate) async fn run<S>(
         Framing::Raw => settings.payload.message_size,
     };
     let mut driver = Driver {
-        wire: Wire::new(stream, read, largest),
+        socket: PacketSocket::new(stream, read, largest),
         buffered: attachment.buffered(),
         attachment,
         application: Some(application),
@@ -102,13 +103,13 @@ pub(crate) async fn run<S>(
     if matches!(ending, Ending::Left) {
         ending = Box::pin(driver.read_rest()).await;
     }
-    let Driver { wire, buffered, attachment, application, settings, end_watch, .. } = driver;
+    let Driver { socket, buffered, attachment, application, settings, end_watch, .. } = driver;
     // Now, for the watch holds the socket as well.
     drop((attachment, end_watch));
     // Boxed: it has buffers of its own, for which a session should not keep room all its life.
     let finish = Box::pin(async move {
         let _buffered = buffered;
-        finish(wire, ending, framing, settings.patience).await
+        finish(socket, ending, framing, settings.patience).await
     });
     match application {
         Some(application) => {
@@ -122,7 +123,7 @@ pub(crate) async fn run<S>(
 }
 
 struct Driver<S, A> {
-    wire: Wire<S>,
+    socket: PacketSocket<S>,
     buffered: Buffered,
     attachment: Attachment,
     /// `None` once it has returned.
@@ -174,7 +175,7 @@ where
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         for turn in 0..TURN {
             let read = self.poll_read(cx);
-            let heard = self.wire.take_arrived();
+            let heard = self.socket.take_arrived();
             if !read && turn > 0 {
                 if heard {
                     self.attachment.heard();
@@ -208,7 +209,7 @@ where
         // As a rule nothing is refused.
         let refused =
             self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
-        self.buffered.set(self.wire.held() + refused);
+        self.buffered.set(self.socket.held() + refused);
     }
 
     /// Reads the peer's last bytes, as far as the application makes room for them in time.
@@ -277,7 +278,7 @@ where
             {
                 break;
             }
-            let Poll::Ready(packet) = self.wire.poll_packet(cx) else {
+            let Poll::Ready(packet) = self.socket.poll_packet(cx) else {
                 waits = true;
                 break;
             };
@@ -321,10 +322,10 @@ where
     /// Ready when a message that has begun has not ended in time. A message that arrives in a
     /// single read takes no timer.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.wire.take_ended() || !self.wire.has_begun() {
+        if self.socket.take_ended() || !self.socket.has_begun() {
             self.message_deadline.clear();
         }
-        if self.wire.has_begun() {
+        if self.socket.has_begun() {
             self.message_deadline.start(self.settings.patience.message_timeout);
         }
         self.message_deadline.poll(cx)
@@ -338,7 +339,7 @@ where
             if bytes >= LOOK_AHEAD.0 || self.refused.len() >= LOOK_AHEAD.1 {
                 return false;
             }
-            let Poll::Ready(packet) = self.wire.poll_packet(cx) else { return false };
+            let Poll::Ready(packet) = self.socket.poll_packet(cx) else { return false };
             let (mut refused, before) = (std::mem::take(&mut self.refused), self.refused.len());
             let accepted = self.accept(packet, &mut refused);
             bytes += refused[before..].iter().map(Message::len).sum::<usize>();
@@ -388,7 +389,7 @@ where
                 if self.framing == Framing::SockJs || !self.settings.binary {
                     return Err(Reading::Refused(CloseReason::BINARY_REFUSED));
                 }
-                batch.push(Message::binary(self.wire.alone(bytes)));
+                batch.push(Message::binary(self.socket.alone(bytes)));
             }
             Ok(Packet::Ping(_) | Packet::Pong(_) | Packet::Frame(_)) => {}
             Ok(Packet::Close(frame)) => {
@@ -431,7 +432,7 @@ where
     /// Writes the session's frames, as far as the socket takes them.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Ending>> {
         loop {
-            if self.wire.pending() >= WRITE_THRESHOLD && self.poll_flush(cx)?.is_pending() {
+            if self.socket.pending() >= WRITE_THRESHOLD && self.poll_flush(cx)?.is_pending() {
                 // A socket that takes nothing keeps the session's own timer from being asked.
                 let silent = self.attachment.poll_silence(cx).is_ready();
                 return Ok(silent.then_some(Ending::Lost).or_else(|| self.poll_pace(cx)));
@@ -453,7 +454,7 @@ where
                     Step::Frame(frame) => self.put(frame),
                     Step::Ping => {
                         self.ping_leaving = true;
-                        self.wire.put_ping();
+                        self.socket.put_ping();
                     }
                 }
             }
@@ -462,7 +463,7 @@ where
                 break;
             }
         }
-        if self.wire.pending() > 0 && self.poll_flush(cx)?.is_pending() {
+        if self.socket.pending() > 0 && self.poll_flush(cx)?.is_pending() {
             return Ok(self.poll_pace(cx));
         }
         self.pace.caught_up();
@@ -471,7 +472,7 @@ where
 
     /// How it ends if the peer takes the waiting bytes too slowly.
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
-        if !self.wire.is_full() {
+        if !self.socket.is_full() {
             return None;
         }
         match self.pace.poll_full(&self.settings.patience, cx) {
@@ -482,7 +483,7 @@ where
 
     fn put(&mut self, frame: Frame) {
         match (self.framing, frame) {
-            (Framing::SockJs, frame) => frame.with_bytes(|bytes| self.wire.put_text(bytes)),
+            (Framing::SockJs, frame) => frame.with_bytes(|bytes| self.socket.put_text(bytes)),
             (Framing::Raw, Frame::Message(message)) => self.put_raw(&message),
             (Framing::Raw, Frame::Messages(messages)) => {
                 messages.iter().for_each(|message| self.put_raw(message))
@@ -494,16 +495,16 @@ where
 
     fn put_raw(&mut self, message: &Message) {
         match (message.as_text(), message.as_binary()) {
-            (Some(text), _) => self.wire.put_text(text.as_bytes()),
-            (None, bytes) => self.wire.put_binary(bytes.map_or(&[], |bytes| bytes)),
+            (Some(text), _) => self.socket.put_text(text.as_bytes()),
+            (None, bytes) => self.socket.put_binary(bytes.map_or(&[], |bytes| bytes)),
         }
     }
 
     /// Ready when the socket has taken everything.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        let flushed = self.wire.poll_flush(cx);
-        self.pace.took(self.wire.take_taken(), &self.settings.patience);
-        if self.wire.take_takes_again() {
+        let flushed = self.socket.poll_flush(cx);
+        self.pace.took(self.socket.take_taken(), &self.settings.patience);
+        if self.socket.take_takes_again() {
             self.attachment.took_bytes();
         }
         match flushed {
@@ -511,7 +512,7 @@ where
             Poll::Ready(Err(error)) => Err(error),
             Poll::Ready(Ok(())) => {
                 if std::mem::take(&mut self.ping_leaving) {
-                    self.attachment.ping_left(self.wire.ahead());
+                    self.attachment.ping_left(self.socket.ahead());
                 }
                 Ok(Poll::Ready(()))
             }
@@ -522,7 +523,7 @@ where
 /// Says goodbye and ends with FIN, never RST, which could destroy bytes that the peer has not read
 /// yet: after our last byte the connection is read until the peer's end.
 async fn finish<S>(
-    mut wire: Wire<S>,
+    mut socket: PacketSocket<S>,
     ending: Ending,
     framing: Framing,
     patience: Patience,
@@ -536,21 +537,21 @@ where
         // Its close is answered already.
         (Ending::ByPeer(_), _) => {}
         (Ending::Closed(reason), Framing::SockJs) => {
-            wire.put_text(&reason.frame());
-            wire.put_close(close(CloseCode::Normal, CloseReason::NORMAL.reason()));
+            socket.put_text(&reason.frame());
+            socket.put_close(close(CloseCode::Normal, CloseReason::NORMAL.reason()));
         }
         (Ending::Closed(reason) | Ending::Aborted(reason), _) => {
             let code = CloseCode::from(reason.code());
             // An application's code that may not stand on the wire (1005, say) is that
             // application's error.
-            wire.put_close(close(
+            socket.put_close(close(
                 if code.is_allowed() { code } else { CloseCode::Error },
                 reason.reason(),
             ));
         }
     }
-    flush_last(wire.pending(), &patience, |cx| (wire.poll_flush(cx), wire.pending())).await?;
-    let mut stream = wire.into_stream();
+    flush_last(socket.pending(), &patience, |cx| (socket.poll_flush(cx), socket.pending())).await?;
+    let mut stream = socket.into_stream();
     timeout(patience.linger, async {
         stream.shutdown().await?;
         let mut rest = [0; 512];

@@ -23,9 +23,9 @@ fn from_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
     [&[0x80 | opcode, 0x80 | length, 0, 0, 0, 0], payload].concat()
 }
 
-async fn poll_once(wire: &mut Wire<DuplexStream>) -> Option<Packet> {
+async fn poll_once(socket: &mut PacketSocket<DuplexStream>) -> Option<Packet> {
     poll_fn(|cx| {
-        Poll::Ready(match wire.poll_packet(cx) {
+        Poll::Ready(match socket.poll_packet(cx) {
             Poll::Ready(packet) => Some(packet.expect("sound frames")),
             Poll::Pending => None,
         })
@@ -38,16 +38,16 @@ async fn poll_once(wire: &mut Wire<DuplexStream>) -> Option<Packet> {
 #[tokio::test(start_paused = true)]
 async fn answers_to_pings_are_bounded() {
     let (ours, mut theirs) = duplex(1024);
-    let mut wire = Wire::new(ours, Vec::new(), 1024);
+    let mut socket = PacketSocket::new(ours, Vec::new(), 1024);
     let mut most = 0;
     for count in 0..10_000_u32 {
         theirs
             .write_all(&from_client(9, &count.to_be_bytes().repeat(25)))
             .await
             .expect("room for one frame");
-        while poll_once(&mut wire).await.is_some() {}
-        let _: Poll<_> = poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await;
-        most = most.max(wire.pending());
+        while poll_once(&mut socket).await.is_some() {}
+        let _: Poll<_> = poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await;
+        most = most.max(socket.pending());
     }
     assert!((16 * 1024..64 * 1024).contains(&most), "{most} bytes of answers");
 
@@ -60,25 +60,25 @@ async fn answers_to_pings_are_bounded() {
         last.extend_from_slice(
             &piece[..read.expect("an answer to the last ping").expect("connected")],
         );
-        while poll_once(&mut wire).await.is_some() {}
-        let _: Poll<_> = poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await;
+        while poll_once(&mut socket).await.is_some() {}
+        let _: Poll<_> = poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await;
     }
 }
 
-/// A client that reads a little now and then never lets the line run empty. What has left must not
-/// stay in memory all the same.
+/// A client that reads a little now and then never lets the output run empty. What has left must
+/// not stay in memory all the same.
 #[tokio::test(start_paused = true)]
 async fn what_has_left_is_forgotten_while_the_rest_waits() {
     let (ours, mut theirs) = duplex(1024);
-    let mut wire = Wire::new(ours, Vec::new(), 1024);
-    wire.put_text(&[b'x'; 2000]);
+    let mut socket = PacketSocket::new(ours, Vec::new(), 1024);
+    socket.put_text(&[b'x'; 2000]);
     for _ in 0..1000 {
         tokio::task::yield_now().await;
-        wire.put_text(&[b'x'; 1020]);
-        assert!(poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await.is_pending());
+        socket.put_text(&[b'x'; 1020]);
+        assert!(poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await.is_pending());
         theirs.read_exact(&mut [0; 1024]).await.expect("connected");
     }
-    assert!(wire.room() < 16 * 1024, "{} bytes for {}", wire.room(), wire.pending());
+    assert!(socket.room() < 16 * 1024, "{} bytes for {}", socket.room(), socket.pending());
 }
 
 /// Answers that found no room come before the answer to a close, and none of them is the last word.
@@ -86,11 +86,11 @@ async fn what_has_left_is_forgotten_while_the_rest_waits() {
 async fn a_close_is_answered_behind_answers_that_wait() {
     for close in [Some(Ending::ByPeer(None)), None] {
         let (ours, mut theirs) = duplex(1024);
-        let mut wire = Wire::new(ours, Vec::new(), 1024);
+        let mut socket = PacketSocket::new(ours, Vec::new(), 1024);
         for _ in 0..1000 {
             tokio::task::yield_now().await;
             theirs.write_all(&from_client(9, &[b'x'; 125])).await.expect("room for one frame");
-            while poll_once(&mut wire).await.is_some() {}
+            while poll_once(&mut socket).await.is_some() {}
         }
         let ending = match close {
             Some(ending) => {
@@ -98,13 +98,13 @@ async fn a_close_is_answered_behind_answers_that_wait() {
                     .write_all(&from_client(8, &1000_u16.to_be_bytes()))
                     .await
                     .expect("room for one frame");
-                while !matches!(poll_once(&mut wire).await, Some(Packet::Close(_))) {}
+                while !matches!(poll_once(&mut socket).await, Some(Packet::Close(_))) {}
                 ending
             }
             None => Ending::Closed(CloseReason::NORMAL),
         };
         let told = format!("{ending:?}");
-        let finished = tokio::spawn(finish(wire, ending, Framing::Raw, PATIENCE));
+        let finished = tokio::spawn(finish(socket, ending, Framing::Raw, PATIENCE));
         let mut all = Vec::new();
         loop {
             tokio::task::yield_now().await;
@@ -131,11 +131,11 @@ fn opcodes(mut frames: &[u8]) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn room_for_output_is_given_back() {
     let (ours, mut theirs) = duplex(64 * 1024);
-    let mut wire = Wire::new(ours, Vec::new(), 1024);
-    wire.put_text(&[b'x'; 20_000]);
-    assert_eq!(wire.pending(), 20_004);
-    poll_fn(|cx| wire.poll_flush(cx)).await.expect("room enough");
-    assert_eq!((wire.pending(), wire.room()), (0, 0));
+    let mut socket = PacketSocket::new(ours, Vec::new(), 1024);
+    socket.put_text(&[b'x'; 20_000]);
+    assert_eq!(socket.pending(), 20_004);
+    poll_fn(|cx| socket.poll_flush(cx)).await.expect("room enough");
+    assert_eq!((socket.pending(), socket.room()), (0, 0));
     let mut frame = vec![0; 20_004];
     theirs.read_exact(&mut frame).await.expect("the frame");
     assert_eq!(frame[..4], [0x81, 126, 0x4e, 0x20]);
@@ -148,36 +148,36 @@ async fn room_for_input_is_given_back_between_packets() {
     let (ours, mut theirs) = duplex(64 * 1024);
     let large = [&[0x81, 0xfe, 0x20, 0x00, 0, 0, 0, 0][..], &[b'x'; 0x2000]].concat();
     // With the end of the handshake came the first bytes.
-    let mut wire = Wire::new(ours, large[..5000].to_vec(), 16 * 1024);
-    assert!(poll_once(&mut wire).await.is_none());
+    let mut socket = PacketSocket::new(ours, large[..5000].to_vec(), 16 * 1024);
+    assert!(poll_once(&mut socket).await.is_none());
     theirs.write_all(&large[5000..]).await.expect("room");
     theirs.write_all(&from_client(1, b"next")[..3]).await.expect("room");
-    assert_eq!(poll_once(&mut wire).await.map(|packet| packet.len()), Some(0x2000));
-    assert!(poll_once(&mut wire).await.is_none());
-    assert!(wire.has_grown(), "a packet has begun");
+    assert_eq!(poll_once(&mut socket).await.map(|packet| packet.len()), Some(0x2000));
+    assert!(poll_once(&mut socket).await.is_none());
+    assert!(socket.has_grown(), "a packet has begun");
 
     theirs.write_all(&from_client(1, b"next")[3..]).await.expect("room");
     theirs.write_all(&from_client(9, b"ping")).await.expect("room");
-    assert_eq!(poll_once(&mut wire).await, Some(Packet::text("next")));
-    assert_eq!(poll_once(&mut wire).await, Some(Packet::Ping("ping".into())));
-    assert!(poll_once(&mut wire).await.is_none());
-    assert!(!wire.has_grown());
+    assert_eq!(poll_once(&mut socket).await, Some(Packet::text("next")));
+    assert_eq!(poll_once(&mut socket).await, Some(Packet::Ping("ping".into())));
+    assert!(poll_once(&mut socket).await.is_none());
+    assert!(!socket.has_grown());
     theirs.write_all(&from_client(1, b"more")).await.expect("room");
-    assert_eq!(poll_once(&mut wire).await, Some(Packet::text("more")));
+    assert_eq!(poll_once(&mut socket).await, Some(Packet::text("more")));
 }
 
 /// Ten bytes that an application keeps kept the 64 KiB that they came with, and counted as ten.
 #[tokio::test(start_paused = true)]
 async fn a_small_binary_message_keeps_no_large_buffer() {
     let (ours, mut theirs) = duplex(64 * 1024);
-    let mut wire = Wire::new(ours, Vec::new(), 64 * 1024);
+    let mut socket = PacketSocket::new(ours, Vec::new(), 64 * 1024);
     let large = [&[0x82, 0xfe, 0x40, 0x00, 0, 0, 0, 0][..], &[b'x'; 0x4000]].concat();
     theirs.write_all(&[from_client(2, b"ten bytes."), large].concat()).await.expect("room");
     for (size, copied) in [(10, true), (0x4000, false)] {
-        let Some(Packet::Binary(bytes)) = poll_once(&mut wire).await else { panic!("no packet") };
+        let Some(Packet::Binary(bytes)) = poll_once(&mut socket).await else { panic!("no packet") };
         assert_eq!(bytes.len(), size);
         let before = bytes.as_ptr();
-        assert_eq!(wire.alone(bytes).as_ptr() != before, copied, "{size}");
+        assert_eq!(socket.alone(bytes).as_ptr() != before, copied, "{size}");
     }
 }
 
@@ -188,7 +188,7 @@ async fn room_for_a_burst_is_given_back() {
         // A task that never rests is refused by tokio's pipe after a while.
         tokio::task::yield_now().await;
         let (ours, mut theirs) = duplex(128 * 1024);
-        let mut wire = Wire::new(ours, Vec::new(), 1024);
+        let mut socket = PacketSocket::new(ours, Vec::new(), 1024);
         let [high, low] = u16::to_be_bytes(size);
         let header = if size < 126 { vec![0x81, 0x80 | low] } else { vec![0x81, 0xfe, high, low] };
         let frame = [&header[..], &[0; 4], &vec![b'x'; size.into()]].concat();
@@ -196,7 +196,7 @@ async fn room_for_a_burst_is_given_back() {
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut read = 0;
         let memory = allocation_counter::measure(|| {
-            while let Poll::Ready(packet) = wire.poll_packet(&mut cx) {
+            while let Poll::Ready(packet) = socket.poll_packet(&mut cx) {
                 read += usize::from(packet.expect("sound frames").is_text());
             }
         });
@@ -214,27 +214,27 @@ async fn room_for_a_burst_is_given_back() {
 #[tokio::test(start_paused = true)]
 async fn room_for_fragments_is_given_back_after_the_last() {
     let (ours, mut theirs) = duplex(64 * 1024);
-    let mut wire = Wire::new(ours, Vec::new(), 64 * 1024);
+    let mut socket = PacketSocket::new(ours, Vec::new(), 64 * 1024);
     let large = |first: u8| [&[first, 0xfe, 0x20, 0, 0, 0, 0, 0][..], &[b'x'; 0x2000]].concat();
     let roundabout = [&[0x00, 0xff, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0][..], b"end"].concat();
     let empty = [0x80, 0x80, 0, 0, 0, 0];
     let ping = from_client(9, b"ping");
     for part in [&large(0x01), &ping, &large(0x00), &roundabout] {
         theirs.write_all(part).await.expect("room");
-        assert!(poll_once(&mut wire).await.is_none_or(|packet| packet.is_ping()));
-        assert!(poll_once(&mut wire).await.is_none());
-        assert!(wire.has_grown(), "the message has not ended");
+        assert!(poll_once(&mut socket).await.is_none_or(|packet| packet.is_ping()));
+        assert!(poll_once(&mut socket).await.is_none());
+        assert!(socket.has_grown(), "the message has not ended");
     }
     // Its last bytes come one by one.
     for (index, byte) in empty.into_iter().enumerate() {
         theirs.write_all(&[byte]).await.expect("room");
-        let length = poll_once(&mut wire).await.map(|packet| packet.len());
+        let length = poll_once(&mut socket).await.map(|packet| packet.len());
         assert_eq!(length, (index == 5).then_some(2 * 0x2000 + 3));
     }
-    assert!(poll_once(&mut wire).await.is_none());
-    assert!(!wire.has_grown());
+    assert!(poll_once(&mut socket).await.is_none());
+    assert!(!socket.has_grown());
     theirs.write_all(&from_client(1, b"more")).await.expect("room");
-    assert_eq!(poll_once(&mut wire).await, Some(Packet::text("more")));
+    assert_eq!(poll_once(&mut socket).await, Some(Packet::text("more")));
 }
 
 /// What has been handed to the transport counts as delivered, so a slow client gets all of it, also

@@ -316,29 +316,29 @@ async fn a_write_into_room_that_was_there_is_no_sign_of_life() {
 #[tokio::test(start_paused = true)]
 async fn a_spent_budget_is_no_full_socket() {
     let (ours, mut theirs) = duplex(1024);
-    let mut wire = Wire::new(ours, Vec::new(), 1024);
-    wire.put_text(b"there is room");
+    let mut socket = PacketSocket::new(ours, Vec::new(), 1024);
+    socket.put_text(b"there is room");
     poll_fn(|cx| {
         while has_budget() {
             let _: Poll<()> = std::pin::pin!(tokio::task::coop::consume_budget()).poll(cx);
         }
-        assert!(wire.poll_flush(cx).is_pending());
-        assert!(!wire.is_full());
+        assert!(socket.poll_flush(cx).is_pending());
+        assert!(!socket.is_full());
         Poll::Ready(())
     })
     .await;
     tokio::task::yield_now().await;
-    poll_fn(|cx| wire.poll_flush(cx)).await.expect("room");
-    assert!(!wire.take_takes_again());
+    poll_fn(|cx| socket.poll_flush(cx)).await.expect("room");
+    assert!(!socket.take_takes_again());
 
     // And this is one.
-    wire.put_text(&[b'x'; 2000]);
-    assert!(poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await.is_pending());
-    assert!(wire.is_full());
-    assert!(!wire.take_takes_again(), "into room that was there");
+    socket.put_text(&[b'x'; 2000]);
+    assert!(poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await.is_pending());
+    assert!(socket.is_full());
+    assert!(!socket.take_takes_again(), "into room that was there");
     theirs.read_exact(&mut [0; 500]).await.expect("connected");
-    assert!(poll_fn(|cx| Poll::Ready(wire.poll_flush(cx))).await.is_pending());
-    assert!(wire.take_takes_again());
+    assert!(poll_fn(|cx| Poll::Ready(socket.poll_flush(cx))).await.is_pending());
+    assert!(socket.take_takes_again());
 }
 
 fn has_budget() -> bool {

@@ -15,12 +15,14 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, Frame, FrameHeader};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 
+use super::intake::Intake;
+
 /// The server's end of a WebSocket.
 ///
 /// tungstenite reads, checks and answers what the protocol wants answered. It is driven without
 /// tokio-tungstenite, which puts two wakers in place for each packet, and what is sent does not go
 /// through its buffer, which would be kept for as long as the connection lives.
-pub(super) struct Wire<S> {
+pub(super) struct PacketSocket<S> {
     stream: S,
     codec: WebSocketContext,
     largest: usize,
@@ -44,11 +46,7 @@ pub(super) struct Wire<S> {
 
 /// Allocated for as long as the connection lives, so small; larger messages, and many at once, grow
 /// it while they are read.
-const READ_BUFFER: usize = 2 * 1024;
-/// While no more than this waits in the read buffer, it has room for the packet that is read,
-/// wherever in the buffer that begins: what waits is moved to the front when it fits in front of
-/// itself, and the room for a packet is asked for on top of it.
-const UNGROWN: u64 = READ_BUFFER as u64 / 3;
+pub(super) const READ_BUFFER: usize = 2 * 1024;
 /// Answers to pings are not added to output beyond this, so that a client that only pings and never
 /// reads costs no memory. The latest ping is answered when there is room (RFC 6455, Pong).
 const ROOM_FOR_ANSWERS: usize = 32 * 1024;
@@ -58,11 +56,11 @@ const ONE_ANSWER: usize = 256;
 const SPARE: usize = 64 * 1024;
 
 thread_local! {
-    /// As a rule all output leaves in the turn in which it was put in line.
+    /// As a rule all output leaves in the turn in which it was written.
     static SPARE_OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> PacketSocket<S> {
     /// Takes a connection after its handshake, with what has been read behind that. A message may
     /// have up to `largest` bytes.
     pub(super) fn new(stream: S, read: Vec<u8>, largest: usize) -> Self {
@@ -86,12 +84,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next packet. What answers it is put in line by itself.
+    /// The next packet. What answers it is appended to the output.
     pub(super) fn poll_packet(&mut self, cx: &mut Context<'_>) -> Poll<Result<Packet, Error>> {
         let mut socket =
             Polled::new(&mut self.stream, &mut self.intake, &mut self.output, self.written, cx);
         let packet = self.codec.read(&mut socket);
-        if self.intake.arrived {
+        if self.intake.has_arrived() {
             self.ahead = 0;
         }
         match packet {
@@ -111,8 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// A binary packet's bytes are a part of the read buffer, and keep all of it, however few they
     /// are: they are copied if that is much more than themselves.
     pub(super) fn alone(&self, bytes: Bytes) -> Bytes {
-        let buffer = self.intake.most.max(READ_BUFFER as u64);
-        if (bytes.len() as u64).saturating_mul(2) < buffer {
+        if (bytes.len() as u64).saturating_mul(2) < self.intake.buffer() {
             Bytes::copy_from_slice(&bytes)
         } else {
             bytes
@@ -121,12 +118,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Whether anything has arrived since this was asked before, be it a part of a packet.
     pub(super) fn take_arrived(&mut self) -> bool {
-        std::mem::take(&mut self.intake.arrived)
+        self.intake.take_arrived()
     }
 
     /// Whether a message, or a frame between messages, has ended since this was asked before.
     pub(super) fn take_ended(&mut self) -> bool {
-        std::mem::take(&mut self.intake.ended)
+        self.intake.take_ended()
     }
 
     /// Whether a message or a frame has begun to arrive and has not ended.
@@ -137,13 +134,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// tungstenite never makes its buffer smaller: a session that once got a large message, or many
     /// at once, would keep the room for them.
     fn give_input_back(&mut self) {
-        if self.intake.has_grown
+        if self.intake.has_grown()
             && self.intake.is_between_messages()
             && !self.answering
             && self.codec.can_write()
         {
             self.codec = WebSocketContext::new(Role::Server, Some(config(self.largest)));
-            (self.intake.has_grown, self.intake.most) = (false, 0);
+            self.intake.buffer_is_new();
         }
     }
 
@@ -159,22 +156,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         });
     }
 
-    /// Puts a text message in line, which must be UTF-8.
+    /// Appends a text message to the output; it must be UTF-8.
     pub(super) fn put_text(&mut self, text: &[u8]) {
         self.put(OpCode::Data(Data::Text), text);
     }
 
-    /// Puts a binary message in line.
+    /// Appends a binary message to the output.
     pub(super) fn put_binary(&mut self, bytes: &[u8]) {
         self.put(OpCode::Data(Data::Binary), bytes);
     }
 
-    /// Puts an empty ping in line.
+    /// Appends an empty ping to the output.
     pub(super) fn put_ping(&mut self) {
         self.put(OpCode::Control(Control::Ping), &[]);
     }
 
-    /// Puts the last frame in line. Answers that found no room before it are given up.
+    /// Appends the last frame to the output. Answers that found no room before it are given up.
     pub(super) fn put_close(&mut self, close: CloseFrame) {
         self.answering = false;
         let frame = Frame::close(Some(close));
@@ -224,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.ahead
     }
 
-    /// What the line has of memory.
+    /// The memory of the output.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
         self.output.capacity()
@@ -232,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     #[cfg(test)]
     pub(super) fn has_grown(&self) -> bool {
-        self.intake.has_grown
+        self.intake.has_grown()
     }
 
     /// Ready when the socket has taken everything.
@@ -272,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// For a line that is never empty: a peer that always leaves some of it waiting would else have
+    /// For an output that is never empty: a peer that always leaves some of it waiting would else have
     /// all of it kept. Nothing is moved before more than that has left, so that moving costs no
     /// more than writing.
     fn forget_what_has_left(&mut self) {
@@ -287,7 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         give_back(&SPARE_OUTPUT, &mut self.output, SPARE);
     }
 
-    /// The connection, without what waits in line.
+    /// The connection, without the output that still waits.
     pub(super) fn into_stream(self) -> S {
         self.stream
     }
@@ -312,109 +309,8 @@ fn config(largest: usize) -> WebSocketConfig {
         .max_frame_size(Some(largest))
 }
 
-/// Where in the client's frames the reading stands, told from the bytes as they come: tungstenite
-/// does not say whether it holds any. Frames that are not sound are its to find; nothing is read
-/// after them.
-#[derive(Default)]
-struct Intake {
-    /// The frame's beginning, up to its length.
-    head: [u8; 10],
-    /// Bytes of the frame that have come.
-    begun: u64,
-    /// Bytes of the whole frame, once its length has come.
-    whole: Option<u64>,
-    /// A message has begun, and its last fragment has not come (RFC 6455, fragmentation).
-    in_fragments: bool,
-    /// tungstenite's buffer may be larger than it was made.
-    has_grown: bool,
-    /// The most bytes that it had to have room for since it was made.
-    most: u64,
-    /// Bytes of the message's fragments that have come.
-    fragments: u64,
-    /// Bytes have come, since that was asked.
-    arrived: bool,
-    /// A message, or a frame between messages, has ended, since that was asked.
-    ended: bool,
-}
-
-impl Intake {
-    fn take(&mut self, mut bytes: &[u8]) {
-        self.arrived |= !bytes.is_empty();
-        self.has_room_for(self.begun.saturating_add(bytes.len() as u64));
-        // As a rule whole frames come.
-        while self.begun == 0
-            && let Some(whole) = frame_size(bytes)
-            && let Some((frame, rest)) =
-                usize::try_from(whole).ok().and_then(|whole| bytes.split_at_checked(whole))
-        {
-            self.end_frame(frame[0], whole);
-            bytes = rest;
-        }
-        while !bytes.is_empty() {
-            let Some(whole) = self.whole else {
-                self.head[self.begun as usize] = bytes[0];
-                self.begun += 1;
-                bytes = &bytes[1..];
-                self.whole = frame_size(&self.head[..self.begun as usize]);
-                // tungstenite makes room for all of a frame when it has seen its length.
-                self.has_room_for(self.whole.unwrap_or(0));
-                continue;
-            };
-            let more = (whole - self.begun).min(bytes.len() as u64);
-            self.begun += more;
-            bytes = &bytes[more as usize..];
-            if self.begun == whole {
-                self.end_frame(self.head[0], whole);
-            }
-        }
-    }
-
-    fn has_room_for(&mut self, bytes: u64) {
-        self.most = self.most.max(bytes);
-        self.has_grown |= bytes > UNGROWN;
-    }
-
-    /// What tungstenite holds more than when it was made, in bytes; it takes no frame and no
-    /// message over `largest`.
-    fn held(&self, largest: usize) -> usize {
-        let buffer = if self.has_grown { self.most } else { 0 };
-        let at_most = |bytes| {
-            usize::try_from(bytes).unwrap_or(usize::MAX).min(largest.saturating_add(READ_BUFFER))
-        };
-        at_most(buffer).saturating_add(at_most(self.fragments))
-    }
-
-    /// A frame with this first byte has come, of so many bytes.
-    fn end_frame(&mut self, first: u8, bytes: u64) {
-        // Control frames may come between fragments.
-        let (is_last, is_control) = (first & 0x80 != 0, first & 0x08 != 0);
-        if !is_control {
-            self.in_fragments = !is_last;
-            self.fragments = if is_last { 0 } else { self.fragments.saturating_add(bytes) };
-        }
-        (self.begun, self.whole) = (0, None);
-        self.ended |= !self.in_fragments;
-    }
-
-    fn is_between_messages(&self) -> bool {
-        self.begun == 0 && !self.in_fragments
-    }
-}
-
-/// Bytes of a frame that begins so: head, mask, which all frames of clients have, and payload.
-/// `None` while its length has not come.
-fn frame_size(head: &[u8]) -> Option<u64> {
-    let (length, extended) = match head.get(1)? & 0x7f {
-        126 => (0, head.get(2..4)?),
-        127 => (0, head.get(2..10)?),
-        length => (u64::from(length), &[][..]),
-    };
-    let payload = extended.iter().fold(length, |length, byte| length << 8 | u64::from(*byte));
-    Some(payload.saturating_add(2 + extended.len() as u64 + 4))
-}
-
 /// The socket as tungstenite wants it: one whose reads would block while nothing has arrived, and
-/// whose writes only join the line.
+/// whose writes only extend the output.
 struct Polled<'a, 'cx, S> {
     stream: &'a mut S,
     intake: &'a mut Intake,
