@@ -233,8 +233,8 @@ impl Budget {
 
     /// Ends the largest holders, from 100 % down to 90 %.
     ///
-    /// The task whose charge crosses the limit does it, at once: a task made for it might come late,
-    /// when the memory is gone. All others pass by.
+    /// The task whose charge crosses the limit does it, at once: a task made for it might come
+    /// late, when the memory is gone. All others pass by.
     fn relieve(&self) {
         let inner = &*self.inner;
         while let Some(limit) = self.limit()

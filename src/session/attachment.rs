@@ -1,22 +1,22 @@
 //! The attached transport side of a session.
 
-use std::future::{Future, poll_fn};
+mod alarm;
+mod inbound;
+
+use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::pin::Pin;
-use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
-
+use self::alarm::Alarm;
 use super::buffered::Buffered;
-use super::core::{Cargo, Detach, EndedBy, Limits, Liveness, NotAdmitted, Pause, Step};
+use super::core::{Cargo, Detach, EndedBy, Limits, Liveness, Step};
 use super::rate_timer::RateTimer;
 use super::receipt::Receipt;
 use super::shared::{Change, Connection, Shared, State, Wait};
 use super::wakers::{Waiter, register};
-use crate::Message;
-use crate::budget::{Holder, Ticket, UNPAUSED};
+use crate::budget::Ticket;
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
@@ -215,63 +215,6 @@ impl Attachment {
         Buffered::of(&self.shared)
     }
 
-    /// Whether the socket may be read now. If not, memory is short and the session holds much
-    /// already; `cx` is woken when it may be.
-    ///
-    /// A session that holds little is read on: its messages are soon answered or gone, and it
-    /// should not suffer for others.
-    pub(crate) fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.shared.account().budget().is_short() && !self.ticket.is_taken() {
-            return true;
-        }
-        let budget = self.shared.account().budget();
-        if self.shared.held() > UNPAUSED && budget.poll_ease(&mut self.ticket, cx).is_pending() {
-            let mut stale = None;
-            let mut state = self.shared.lock();
-            // It may come to hold less before memory is free.
-            state.others.register(self.waiter, cx, &mut stale);
-            state.core.reading_paused(Pause::MEMORY);
-            drop(state);
-            drop(stale);
-            return false;
-        }
-        budget.stop_waiting(&mut self.ticket);
-        let mut state = self.shared.lock();
-        if state.core.is_reading_paused(Pause::MEMORY) {
-            state.core.reading_resumed(clock::now(), &self.shared.limits, Pause::MEMORY);
-        }
-        true
-    }
-
-    /// Something arrived from the peer. Queues its messages for the application; false: there is no
-    /// room, or the client is over its rate; they are left where they are, and `cx` is woken when
-    /// they may be taken.
-    ///
-    /// The caller's task polls the application next, and the attachment before it rests: so it is not
-    /// woken for either.
-    pub(crate) fn hear(&mut self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
-        let mut state = self.shared.lock();
-        // Dropped when the lock is released, behind `push`.
-        let _stale = state.attachment.take();
-        state.core.heard();
-        push(&self.shared, state, self.waiter, &mut self.rate_timer, cx, messages)
-    }
-
-    /// Offers messages again that were not taken.
-    pub(crate) fn hear_again(&mut self, cx: &mut Context<'_>, messages: &mut Vec<Message>) -> bool {
-        let state = self.shared.lock();
-        push(&self.shared, state, self.waiter, &mut self.rate_timer, cx, messages)
-    }
-
-    /// Queues the client's last messages, room or not: they are in memory already, and the session
-    /// ends.
-    pub(crate) fn push_last(&self, messages: &mut Vec<Message>) {
-        self.shared.with(|state, wakes| {
-            state.core.push_last(messages);
-            state.changed(Change::Inbound, &self.shared.limits, wakes);
-        });
-    }
-
     /// Ready when the peer has left a ping unanswered, or nothing was taken of a closed session for
     /// too long: for while the socket takes no frames.
     pub(crate) fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -328,19 +271,6 @@ impl Attachment {
         self.shared.lock().core.took_bytes(clock::now(), &self.shared.limits);
     }
 
-    /// The peer has gone; its last bytes are read on. Called before the session is closed.
-    pub(crate) fn expect_rest(&self) {
-        self.shared.lock().core.expect_rest();
-    }
-
-    /// All of the rest is in, or dropped.
-    pub(crate) fn rest_is_in(&self) {
-        self.shared.with(|state, wakes| {
-            state.core.rest_is_in();
-            state.changed(Change::Inbound, &self.shared.limits, wakes);
-        });
-    }
-
     /// The peer ended the session, saying why.
     pub(crate) fn peer_closed(&mut self, reason: CloseReason) {
         self.shared.with(|state, _| state.core.peer_closed(reason));
@@ -380,99 +310,6 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         self.shared.account().budget().stop_waiting(&mut self.ticket);
         self.detach(Detach::Vanished);
-    }
-}
-
-fn push(
-    shared: &Shared,
-    mut state: MutexGuard<'_, State>,
-    waiter: Waiter,
-    rate_timer: &mut RateTimer,
-    cx: &mut Context<'_>,
-    messages: &mut Vec<Message>,
-) -> bool {
-    if let Err(held) = state.admit(&shared.limits, messages) {
-        let mut stale = None;
-        match held {
-            NotAdmitted::Full => state.core.reading_paused(Pause::ROOM),
-            NotAdmitted::OverRate(_) => state.core.reading_paused(Pause::RATE),
-        }
-        // Also over its rate: a session that closes takes all and drops it.
-        state.others.register(waiter, cx, &mut stale);
-        drop(state);
-        if let NotAdmitted::OverRate(until) = held {
-            rate_timer.wake_at(until, cx);
-        }
-        return false;
-    }
-    for reason in [Pause::ROOM, Pause::RATE] {
-        if state.core.is_reading_paused(reason) {
-            state.core.reading_resumed(clock::now(), &shared.limits, reason);
-        }
-    }
-    let application = state.application.take();
-    let charge = state.core.due_charge();
-    drop(state);
-    rate_timer.clear();
-    if let Some(application) = application.filter(|waker| !waker.will_wake(cx.waker())) {
-        application.wake();
-    }
-    shared.charge(charge);
-    true
-}
-
-/// An attachment's one timer. Traffic does not move it: when it fires, the core tells the next
-/// deadline.
-struct Alarm {
-    sleep: Pin<Box<Sleep>>,
-    /// The waker that tokio's timer has. Comparing it here takes less time than polling the timer
-    /// again.
-    asked: Option<Waker>,
-}
-
-impl Alarm {
-    fn at(due: Instant) -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep_until(due.into())), asked: None }
-    }
-
-    /// Ready at an earlier deadline, which may be before `due`; after that, `due` is the deadline.
-    fn poll_by(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        if self.sleep.is_elapsed() {
-            self.set(due);
-        }
-        self.bring_forward(due);
-        self.poll(cx)
-    }
-
-    /// Ready at `due`.
-    fn poll_at(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        self.set(due);
-        self.poll(cx)
-    }
-
-    fn bring_forward(&mut self, due: Instant) {
-        if due < self.sleep.deadline().into_std() {
-            self.set(due);
-        }
-    }
-
-    /// The task of the earlier deadline is woken at this one, unless the timer has fired.
-    fn set(&mut self, due: Instant) {
-        self.sleep.as_mut().reset(due.into());
-        self.asked = None;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.sleep.is_elapsed()
-            && self.asked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            return Poll::Pending;
-        }
-        // Without budget the timer is not even looked at.
-        let has_budget = tokio::task::coop::has_budget_remaining();
-        let fired = self.sleep.as_mut().poll(cx);
-        self.asked = (fired.is_pending() && has_budget).then(|| cx.waker().clone());
-        fired
     }
 }
 

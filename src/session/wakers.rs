@@ -52,7 +52,8 @@ impl Waiters {
 /// Senders that wait for room in the outbound queue, first come, first served: a message that needs
 /// much room would otherwise wait as long as smaller ones come.
 #[derive(Default)]
-pub(super) struct Turns(Option<Box<TurnQueue>>); // Boxed, because in most sessions no sender ever waits.
+// Boxed, because in most sessions no sender ever waits.
+pub(super) struct Turns(Option<Box<TurnQueue>>);
 
 #[derive(Default)]
 struct TurnQueue {

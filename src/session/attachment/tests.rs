@@ -2,9 +2,10 @@ mod memory;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Wake;
+use std::task::{Wake, Waker};
 
 use super::*;
+use crate::Message;
 use crate::protocol::frame::Frame;
 use crate::session::QueueLimit;
 use crate::session::core::Limits;

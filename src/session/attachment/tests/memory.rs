@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
-use crate::budget::Budget;
+use crate::budget::{Budget, Holder};
 use crate::session::testing::shared_in;
 
 const SIZE: usize = 100_000;
