@@ -45,7 +45,15 @@ pub trait Backplane: Send + Sync + 'static {
 }
 
 /// A message on its way to the subscribers of a topic.
+///
+/// ```
+/// use sockeye::hub::{Publication, WhenFull};
+///
+/// let heard = Publication::new("prices", "EUR 1.08").when_full(WhenFull::Drop);
+/// assert_eq!((&*heard.topic, heard.except), ("prices", None));
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Publication {
     /// The topic's name.
     pub topic: Arc<str>,
@@ -55,6 +63,28 @@ pub struct Publication {
     pub except: Option<SessionId>,
     /// How it treats subscribers that have no room.
     pub when_full: WhenFull,
+}
+
+impl Publication {
+    /// A message to all subscribers of a topic, which closes those that have no room: for a
+    /// backplane that has heard it from another process.
+    #[must_use]
+    pub fn new(topic: impl Into<Arc<str>>, message: impl Into<Message>) -> Self {
+        let (topic, message) = (topic.into(), message.into());
+        Self { topic, message, except: None, when_full: WhenFull::default() }
+    }
+
+    /// Sets the session that must not get it.
+    #[must_use]
+    pub fn except(self, except: impl Into<Option<SessionId>>) -> Self {
+        Self { except: except.into(), ..self }
+    }
+
+    /// Sets how it treats subscribers that have no room.
+    #[must_use]
+    pub fn when_full(self, when_full: WhenFull) -> Self {
+        Self { when_full, ..self }
+    }
 }
 
 /// How a publication treats a subscriber whose outbound queue has no room for it.

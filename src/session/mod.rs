@@ -156,7 +156,7 @@ impl Session {
     }
 }
 
-/// Ends with `None` like [`Session::recv`].
+/// Ends with `None` like [`Session::recv`]. The trait is that of `futures-core` 0.3.
 impl Stream for Session {
     type Item = Message;
 
@@ -168,7 +168,7 @@ impl Stream for Session {
 /// Ready while the outbound queue has room; then a message is taken, also when it makes the queue
 /// larger than its limit, unless it is larger than the limit by itself. Flushing and closing wait
 /// for nothing: a queued message is on its way, and [`Session::ended`] tells how many were not
-/// delivered. Closing the sink closes the session with 1000.
+/// delivered. Closing the sink closes the session with 1000. The trait is that of `futures-sink` 0.3.
 ///
 /// # Errors
 ///
