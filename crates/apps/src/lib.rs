@@ -34,7 +34,7 @@
 //!
 //! # Modules
 //!
-//! Each file uses only files below it; `tests/architecture.rs` checks that.
+//! Each file uses only files below it; `tests/tree/circles.rs` of the workspace checks that.
 //!
 //! | folder | from the bottom up |
 //! |---|---|

@@ -4,10 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 /// Makes a test of each scenario on each transport: `xhr::handlers::a_handler_panics`, say. Each is
-/// an `async fn` of a [`Transport`](super::transport::Transport) in the module of that name at the
-/// root of the test.
+/// an `async fn` of a [`Transport`](super::transport::Transport) in the module of that name beside
+/// the call of this macro.
 #[macro_export]
-#[allow(clippy::crate_in_macro_def, reason = "the scenarios are the caller's")]
 macro_rules! on_every_transport {
     ($($module:ident: { $($scenario:ident),* $(,)? })*) => {
         $crate::on_every_transport!(@ websocket WebSocket $($module: $($scenario)*,)*);
@@ -24,7 +23,7 @@ macro_rules! on_every_transport {
             $(mod $module {
                 $(#[tokio::test]
                 async fn $scenario() {
-                    let scenario = crate::$module::$scenario($crate::transport::Transport::$transport);
+                    let scenario = super::super::$module::$scenario($crate::transport::Transport::$transport);
                     $crate::scenarios::play(scenario).await;
                 })*
             })*

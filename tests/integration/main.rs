@@ -1,0 +1,12 @@
+//! The library as applications and clients meet it. A folder for each point of view; all are one
+//! program, because linking is most of what a program of tests costs.
+
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(feature = "client")]
+mod client;
+mod peer_watch;
+mod protocol;
+mod races;
+mod session;
+mod tcp;
