@@ -106,13 +106,13 @@ pub use budget::{Budget, Held};
 pub use escape::Escaped;
 pub use gateway::origin::is_foreign;
 pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, PeerAddr, Prefix, PrefixError, SameSite,
+    CookieConfig, EndpointConfig, Gateway, Handler, LocalAddr, PeerAddr, Prefix, PrefixError, SameSite,
     TcpConfig, TcpEndpoint, Transports,
 };
-pub use message::Message;
+pub use message::{JsonError, Message};
 pub use protocol::close::CloseReason;
 pub use session::{
-    ConnectInfo, EndedBy, Rate, SendError, Sender, Session, SessionEnd, SessionId, SessionIdError,
+    ConnectInfo, EndedBy, Rate, SendError, Sender, SenderSink, Session, SessionEnd, SessionId, SessionIdError,
     TrySendError,
 };
 pub use transport::{Body, Chunk, PeerWatch, WatchedStream};

@@ -1,5 +1,6 @@
 //! Messages, which applications send and receive.
 
+mod from;
 mod places;
 
 use std::fmt;
@@ -7,10 +8,14 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+pub use self::from::JsonError;
 use self::places::Places;
 use crate::protocol::quote;
 
 /// One message: immutable shared text, or bytes on sessions that carry binary.
+///
+/// It is made of text (`&str`, `String`, `Arc<str>`, …), of bytes (`Bytes`, `Vec<u8>`, `&[u8]`, …)
+/// or of a value to be [JSON](Self::json); functions that send take each of them.
 ///
 /// Cloning copies a pointer. The form in which SockJS clients receive the text (a one-message
 /// frame, `a["…"]`) is made at the first need and kept with the message, so that a message
@@ -183,24 +188,6 @@ impl Text {
     }
 }
 
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self::text(text)
-    }
-}
-
-impl From<Bytes> for Message {
-    fn from(bytes: Bytes) -> Self {
-        Self::binary(bytes)
-    }
-}
-
 impl PartialEq for Message {
     fn eq(&self, other: &Self) -> bool {
         self.as_text() == other.as_text() && self.as_binary() == other.as_binary()
@@ -212,6 +199,12 @@ impl Eq for Message {}
 impl PartialEq<str> for Message {
     fn eq(&self, other: &str) -> bool {
         self.as_text() == Some(other)
+    }
+}
+
+impl PartialEq<String> for Message {
+    fn eq(&self, other: &String) -> bool {
+        self == other.as_str()
     }
 }
 

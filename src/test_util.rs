@@ -30,10 +30,13 @@ use std::net::SocketAddr;
 
 use http::{Extensions, HeaderName, HeaderValue};
 
-use crate::gateway::EndpointConfig;
+use crate::gateway::{EndpointConfig, Prefix};
 use crate::session::testing::{self, Client};
 use crate::session::{ConnectInfo, ConnectInfoParts, Session, SessionEnd};
 use crate::{CloseReason, Message};
+
+/// The prefix of sessions that were given none.
+const PREFIX: &str = "/test";
 
 /// A session with the default configuration, and its peer.
 ///
@@ -56,8 +59,10 @@ impl SessionBuilder {
     pub fn new() -> Self {
         let parts = ConnectInfoParts {
             peer: None,
+            local: None,
             transport: "test",
-            path: "/test".into(),
+            prefix: PREFIX.len(),
+            path: PREFIX.into(),
             query: None,
             headers: Box::default(),
             extensions: Extensions::new(),
@@ -71,21 +76,57 @@ impl SessionBuilder {
         self
     }
 
-    /// What [`ConnectInfo::path`] tells.
+    /// What [`ConnectInfo::prefix`] tells, and [`ConnectInfo::path`] too. Default: `/test`.
+    ///
+    /// # Panics
+    ///
+    /// When `prefix` is no [`Prefix`](crate::Prefix).
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        if let Err(error) = prefix.parse::<Prefix>() {
+            panic!("{error}");
+        }
+        self.parts.prefix = prefix.len();
+        self.parts.path = prefix.into();
+        self
+    }
+
+    /// What [`ConnectInfo::path`] tells; [`prefix`](Self::prefix) has to come first. Default: the
+    /// prefix.
+    ///
+    /// # Panics
+    ///
+    /// When `path` is not below the prefix.
     pub fn path(mut self, path: &str) -> Self {
+        let prefix = &self.parts.path[..self.parts.prefix];
+        assert!(
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            "the path {path:?} is not below {prefix:?}: set `prefix` before `path`"
+        );
         self.parts.path = path.into();
         self
     }
 
-    /// What [`ConnectInfo::query`] tells, without the `?`.
+    /// What [`ConnectInfo::transport`] tells. Default: `test`.
+    pub fn transport(mut self, name: &'static str) -> Self {
+        self.parts.transport = name;
+        self
+    }
+
+    /// What [`ConnectInfo::query`] tells, without the `?`. Default: none.
     pub fn query(mut self, query: &str) -> Self {
         self.parts.query = Some(query.into());
         self
     }
 
-    /// What [`ConnectInfo::peer`] tells.
+    /// What [`ConnectInfo::peer`] tells. Default: none.
     pub fn peer(mut self, peer: SocketAddr) -> Self {
         self.parts.peer = Some(peer);
+        self
+    }
+
+    /// What [`ConnectInfo::local`] tells. Default: none.
+    pub fn local(mut self, local: SocketAddr) -> Self {
+        self.parts.local = Some(local);
         self
     }
 

@@ -67,6 +67,24 @@ impl ConnectError {
             }
         }
     }
+
+    /// The HTTP status with which the server, or a proxy before it, refused: of the info request,
+    /// or of the last attempt that got one. `None` when no answer with an unexpected status came.
+    ///
+    /// 401 and 403 ask for other credentials or another origin, 503 for patience.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Info { source, .. } => source.status(),
+            Self::AllTransportsFailed(attempts) => {
+                attempts.iter().rev().find_map(|attempt| attempt.error.status())
+            }
+            Self::Url { .. }
+            | Self::ReservedHeader(_)
+            | Self::NoTransport { .. }
+            | Self::Roots(_)
+            | Self::Closed(_) => None,
+        }
+    }
 }
 
 /// One transport that failed to open a session.
@@ -179,6 +197,19 @@ pub enum TransportError {
 }
 
 impl TransportError {
+    /// The HTTP status that was the answer instead of what the transport needs.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status(status) => Some(*status),
+            Self::WebSocket(error) => match &**error {
+                tungstenite::Error::Http(response) => Some(response.status()),
+                _ => None,
+            },
+            Self::Sending(error) => error.status(),
+            _ => None,
+        }
+    }
+
     /// The close event that sockjs-client shows for an open session that ends so.
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self {

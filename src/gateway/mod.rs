@@ -36,7 +36,7 @@ use self::endpoint::Endpoint;
 pub use self::handler::Handler;
 pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;
-pub use self::request::PeerAddr;
+pub use self::request::{LocalAddr, PeerAddr};
 use self::route::{Resource, Route, route};
 pub use self::tcp::{TcpConfig, TcpEndpoint};
 use crate::transport::Body;
@@ -50,7 +50,7 @@ use crate::transport::websocket::Framing;
 /// need a tokio runtime with time enabled.
 ///
 /// The server puts facts about the connection into a request's extensions: the client's address
-/// ([`PeerAddr`]), and a watch that tells at once that the client is gone
+/// ([`PeerAddr`]), its own ([`LocalAddr`]), and a watch that tells at once that the client is gone
 /// ([`WatchedStream`](crate::WatchedStream)). Without the watch, the next heartbeat finds out at
 /// the latest.
 ///

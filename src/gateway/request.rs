@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::request::Parts;
 
-use super::config::EndpointConfig;
+use super::endpoint::Endpoint;
 use super::headers::copy;
 use super::refusal::Refusal;
 use crate::session::{ConnectInfo, ConnectInfoParts};
@@ -16,6 +16,13 @@ use crate::transport::PeerWatch;
 /// it. With axum its own `ConnectInfo<SocketAddr>` does as well (feature `axum`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
+
+/// The address of a connection's own end, as a request extension.
+///
+/// A server puts it into each request so that [`ConnectInfo::local`](crate::ConnectInfo::local)
+/// knows it. Not needed beside a [`PeerWatch`](crate::PeerWatch), which knows it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddr(pub SocketAddr);
 
 /// Takes from a request the facts that its session keeps.
 ///
@@ -29,8 +36,10 @@ pub struct PeerAddr(pub SocketAddr);
 pub(super) fn connect_info(
     parts: &mut Parts,
     transport: &'static str,
-    config: &EndpointConfig,
+    endpoint: &Endpoint,
+    watch: Option<&PeerWatch>,
 ) -> Result<ConnectInfo, Refusal> {
+    let (config, prefix) = (&endpoint.config, endpoint.prefix.as_str());
     let (path, query) = (parts.uri.path(), parts.uri.query());
     let limit = config.target_size;
     if path.len() + query.map_or(0, |query| 1 + query.len()) > limit {
@@ -45,7 +54,9 @@ pub(super) fn connect_info(
     let mut extensions = std::mem::take(&mut parts.extensions);
     extensions.remove::<hyper::upgrade::OnUpgrade>();
     // It would keep the connection open as long as the session lives.
-    extensions.remove::<PeerWatch>();
+    let removed = extensions.remove::<PeerWatch>();
+    let local = extensions.remove::<LocalAddr>().map(|local| local.0);
+    let local = local.or_else(|| watch.or(removed.as_ref())?.local_addr());
     // A slice of the connection's read buffer, which is as large as two idle sessions; path and
     // query are kept below.
     #[cfg(feature = "axum")]
@@ -58,7 +69,10 @@ pub(super) fn connect_info(
     }
     Ok(ConnectInfo::new(ConnectInfoParts {
         peer,
+        local,
         transport,
+        // The request has come to this endpoint because its path begins so.
+        prefix: prefix.len(),
         path: path.into(),
         query: query.map(Into::into),
         headers,

@@ -248,7 +248,7 @@ impl TcpEndpoint {
             &*self.inner;
         let entered = registry.enter_socket(|| {
             Shared::new(
-                connect_info(peer),
+                connect_info(peer, watch.as_ref().and_then(PeerWatch::local_addr)),
                 None,
                 Carries::Records,
                 Arc::clone(limits),
@@ -380,10 +380,12 @@ fn report(sessions: usize) -> Tally<Option<SocketAddr>> {
     })
 }
 
-fn connect_info(peer: Option<SocketAddr>) -> ConnectInfo {
+fn connect_info(peer: Option<SocketAddr>, local: Option<SocketAddr>) -> ConnectInfo {
     ConnectInfo::new(ConnectInfoParts {
         peer,
+        local,
         transport: "tcp",
+        prefix: 0,
         path: "".into(),
         query: None,
         headers: Box::default(),

@@ -46,7 +46,7 @@ pub(super) fn answer<B>(
         Framing::Raw if endpoint.config.binary => ("rawwebsocket", Carries::TextAndBinary),
         Framing::Raw => ("rawwebsocket", Carries::Text),
     };
-    let info = connect_info(&mut parts, transport, &endpoint.config)?;
+    let info = connect_info(&mut parts, transport, endpoint, None)?;
     let entered = endpoint.registry.enter_socket(|| {
         Shared::new(info, None, carries, Arc::clone(&endpoint.limits), Arc::clone(&endpoint.owner))
     });

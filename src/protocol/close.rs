@@ -9,7 +9,8 @@ use crate::escape::Escaped;
 /// Why a session ended: a code and a text, as the client's close event shows them (SockJS 0.3.3,
 /// close frames).
 ///
-/// Applications use 1000 and 3000 to 4999. The constants are those that Sockeye itself uses.
+/// Applications choose codes from 3000 to 4999 of their own; 1000 and those among the constants that
+/// say so are for them too. With the other constants Sockeye itself closes sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     code: u16,
@@ -19,6 +20,14 @@ pub struct CloseReason {
 impl CloseReason {
     /// 1000, the default of a session whose handler has returned.
     pub const NORMAL: Self = Self::fixed(1000, "Normal closure");
+    /// 1001, for applications: the server goes away and takes its sessions with it.
+    pub const GOING_AWAY: Self = Self::fixed(1001, "Server shutting down");
+    /// 1008, for applications: the client does what it may not.
+    pub const POLICY_VIOLATION: Self = Self::fixed(1008, "Policy violation");
+    /// 1012, for applications: the server starts anew, and its clients may come back at once.
+    pub const SERVICE_RESTART: Self = Self::fixed(1012, "Service restart");
+    /// 1013, for applications: the server has too much to do, and its clients may come back later.
+    pub const TRY_AGAIN_LATER: Self = Self::fixed(1013, "Try again later");
     /// 1002, the transport was lost, or the client sent no next poll within the disconnect delay.
     pub const INTERRUPTED: Self = Self::fixed(1002, "Connection interrupted");
     /// 1002, a WebSocket peer broke RFC 6455.
@@ -32,7 +41,7 @@ impl CloseReason {
     /// 1009, a message over `message_size`, or a payload over `payload_size` or
     /// `messages_per_payload`.
     pub const TOO_LARGE: Self = Self::fixed(1009, "Message too large");
-    /// 1011, the handler panicked.
+    /// 1011, the handler panicked, or returned an error.
     pub const HANDLER_FAILED: Self = Self::fixed(1011, "Internal error");
     /// 1008, the hub gave up on a session whose outbound queue was full.
     pub const SLOW_CONSUMER: Self = Self::fixed(1008, "slow consumer");

@@ -1,10 +1,12 @@
 //! A session's id, and the request that opened it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
 use http::{Extensions, HeaderName, HeaderValue};
+use percent_encoding::percent_decode;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 use uuid::Uuid;
@@ -119,7 +121,10 @@ pub struct ConnectInfo {
 #[derive(Debug)]
 pub(crate) struct ConnectInfoParts {
     pub(crate) peer: Option<SocketAddr>,
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) transport: &'static str,
+    /// Bytes of the path that are the endpoint's prefix.
+    pub(crate) prefix: usize,
     pub(crate) path: Box<str>,
     pub(crate) query: Option<Box<str>>,
     pub(crate) headers: Box<[(HeaderName, HeaderValue)]>,
@@ -153,11 +158,22 @@ impl ConnectInfo {
         self.parts.peer
     }
 
+    /// The address of this end of the connection, if the server told it: by
+    /// [`LocalAddr`](crate::LocalAddr), or by a [`PeerWatch`](crate::PeerWatch).
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.parts.local
+    }
+
     /// The transport that opened the session, as in SockJS URLs (`websocket`, `xhr_streaming`, …;
     /// `rawwebsocket` for a WebSocket without frames). For logs and headers only: an application
     /// that decides by it defeats the purpose of a gateway.
     pub fn transport(&self) -> &'static str {
         self.parts.transport
+    }
+
+    /// The prefix of the endpoint, `/chat`; empty for a session over plain TCP.
+    pub fn prefix(&self) -> &str {
+        &self.parts.path[..self.parts.prefix]
     }
 
     /// The path of the request, with the endpoint's prefix.
@@ -168,6 +184,16 @@ impl ConnectInfo {
     /// The query string of the request, without its `?`.
     pub fn query(&self) -> Option<&str> {
         self.parts.query.as_deref()
+    }
+
+    /// The first value of a parameter in the query string, decoded as forms are: `+` is a space,
+    /// `%XX` a byte, and bytes that are no UTF-8 become U+FFFD. A parameter without `=` is empty.
+    pub fn query_param(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.query()?.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // `a=1&&b=2` has no parameter without a name between its two.
+            (!pair.is_empty() && decoded(key) == name).then(|| decoded(value))
+        })
     }
 
     /// The first value of a header, among those that the endpoint keeps
@@ -184,12 +210,21 @@ impl ConnectInfo {
     }
 
     /// The extensions of the request: values that middleware in front of the gateway put there,
-    /// such as the logged-in user. A [`PeerAddr`](crate::PeerAddr) is not among them:
-    /// [`peer`](Self::peer) tells it; nor is axum's `OriginalUri`, for [`path`](Self::path) and
+    /// such as the logged-in user. [`PeerAddr`](crate::PeerAddr) and [`LocalAddr`](crate::LocalAddr)
+    /// are not among them: [`peer`](Self::peer) and [`local`](Self::local) tell them; nor is axum's `OriginalUri`, for [`path`](Self::path) and
     /// [`query`](Self::query) do.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
     }
+}
+
+/// The text of a name or a value in a query (URL Standard, application/x-www-form-urlencoded).
+fn decoded(encoded: &str) -> Cow<'_, str> {
+    if !encoded.contains(['+', '%']) {
+        return Cow::Borrowed(encoded);
+    }
+    let spaced = encoded.replace('+', " ");
+    Cow::Owned(percent_decode(spaced.as_bytes()).decode_utf8_lossy().into_owned())
 }
 
 impl fmt::Debug for ConnectInfo {
@@ -232,6 +267,42 @@ mod tests {
             serde_json::from_value::<SessionId>(id.to_string().into()).expect("an owned text"),
             id
         );
+    }
+
+    /// What pages put behind their URL with `encodeURIComponent` and `URLSearchParams`.
+    #[test]
+    fn a_parameter_is_found_and_decoded() {
+        let info = |query: Option<&str>| {
+            ConnectInfo::new(ConnectInfoParts {
+                peer: None,
+                local: None,
+                transport: "test",
+                prefix: 5,
+                path: "/chat/000/id/xhr".into(),
+                query: query.map(Into::into),
+                headers: Box::default(),
+                extensions: Extensions::new(),
+            })
+        };
+        for (query, name, value) in [
+            ("room=tea", "room", Some("tea")),
+            ("a=1&room=tea+%26+c%61ke&room=other", "room", Some("tea & cake")),
+            ("r%6Fom=1%2B1", "room", Some("1+1")),
+            ("room=a=b", "room", Some("a=b")),
+            ("room=%C3%BC%e2%82%ac", "room", Some("ü€")),
+            ("room=%ff%zz%", "room", Some("\u{fffd}%zz%")),
+            ("room", "room", Some("")),
+            ("room=", "room", Some("")),
+            ("rooms=1&Room=2", "room", None),
+            ("", "room", None),
+            ("&&a=1", "", None),
+            ("=b", "", Some("b")),
+        ] {
+            let info = info(Some(query));
+            assert_eq!(info.query_param(name).as_deref(), value, "{query}");
+        }
+        assert_eq!(info(None).query_param("room"), None);
+        assert_eq!(info(None).prefix(), "/chat");
     }
 
     #[test]

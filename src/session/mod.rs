@@ -8,6 +8,7 @@ mod info;
 mod queue;
 mod rate_timer;
 mod receipt;
+mod sender;
 mod shared;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod testing;
@@ -37,6 +38,7 @@ pub use self::info::{ConnectInfo, SessionId, SessionIdError};
 pub(crate) use self::queue::Queue;
 pub(crate) use self::queue::{Key, QueueLimit};
 pub(crate) use self::receipt::Receipt;
+pub use self::sender::{Sender, SenderSink};
 pub(crate) use self::shared::{Carries, Connection, Inbound, Owner, Place, Shared};
 use self::wakers::Waiter;
 
@@ -121,7 +123,7 @@ impl Session {
 
     /// A handle that sends and closes, to keep elsewhere.
     pub fn sender(&self) -> Sender {
-        Sender { shared: Arc::clone(&self.shared) }
+        Sender::new(Arc::clone(&self.shared))
     }
 
     /// The id of this session, unique in the process and beyond.
@@ -224,84 +226,5 @@ impl Drop for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Session").field(&self.id()).finish()
-    }
-}
-
-/// Sends to a session and closes it; cheap to clone, and keeps no session alive that has ended.
-#[derive(Clone)]
-pub struct Sender {
-    shared: Arc<Shared>,
-}
-
-impl Sender {
-    /// As [`Session::send`].
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] gives the message back.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Session::send`].
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.shared.send(message.into()).await
-    }
-
-    /// As [`Session::try_send`].
-    ///
-    /// # Errors
-    ///
-    /// [`TrySendError`] gives the message back and says why it was not taken.
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.shared.try_send(message.into())
-    }
-
-    /// Ends the session as [`Session::close`] does.
-    pub fn close(&self, reason: impl Into<CloseReason>) {
-        self.shared.close(reason.into(), EndedBy::Application);
-    }
-
-    /// As [`try_send`](Self::try_send), also while other senders wait for more room than there is.
-    pub(crate) fn try_publish(&self, message: Message) -> Result<(), TrySendError> {
-        self.shared.try_send_past_senders(message)
-    }
-
-    /// As [`try_publish`](Self::try_publish), but a message that finds no room is kept, if it is
-    /// the newest of its key, until there is some.
-    pub(crate) fn publish_latest(&self, key: Key, message: Message) -> Result<Kept, TrySendError> {
-        self.shared.send_latest(key, message)
-    }
-
-    /// Ends the session because of a limit, as [`Session::close`] does, but the application still
-    /// receives messages that the client has sent. False when it was closed already.
-    pub(crate) fn give_up(&self, reason: CloseReason) -> bool {
-        self.shared.close(reason, EndedBy::Gateway)
-    }
-
-    /// The session's id.
-    pub fn id(&self) -> SessionId {
-        self.shared.info().id()
-    }
-
-    /// Whether binary messages can be sent on this session.
-    pub fn carries_binary(&self) -> bool {
-        self.shared.carries_binary()
-    }
-
-    /// Whether a transport holds the session now. A polling transport lets go of it for a moment
-    /// with every message.
-    pub fn is_attached(&self) -> bool {
-        self.shared.is_attached()
-    }
-
-    /// Whether the session takes no more messages.
-    pub fn is_closed(&self) -> bool {
-        self.shared.is_closed()
-    }
-}
-
-impl fmt::Debug for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.id()).finish()
     }
 }

@@ -68,7 +68,9 @@ pub(crate) fn shared(limits: Limits) -> Arc<Shared> {
 fn test_info() -> ConnectInfo {
     ConnectInfo::new(ConnectInfoParts {
         peer: None,
+        local: None,
         transport: "test",
+        prefix: "/test".len(),
         path: "/test".into(),
         query: None,
         headers: Box::default(),

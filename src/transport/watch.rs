@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -63,6 +63,11 @@ impl PeerWatch {
     /// The same, for a request of this version.
     pub(crate) fn of(self, version: Version) -> Self {
         Self { shared: version >= Version::HTTP_2, ..self }
+    }
+
+    /// The address of this end of the connection; `None` when the connection is gone.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.stream.local_addr().ok()
     }
 
     /// The connection, if it may be ended for the sake of one response.

@@ -17,7 +17,7 @@ impl Shared {
         poll_fn(|cx| {
             // Empty only when polled again after it was ready, which an async fn never does.
             let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
-            match self.offer(offered, RoomNeeded::WaitedFor(&mut turn, cx)) {
+            match self.offer_in_turn(offered, &mut turn.waiter, cx) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
                 Err(TrySendError::NotCarried(message)) => {
@@ -39,7 +39,31 @@ impl Shared {
         self.offer(message, RoomNeeded::Now)
     }
 
-    /// The same, also while senders wait for more room than there is.
+    /// Queues a message if there is room and it is this sender's turn; else it is `Full`, and the
+    /// task is woken when to try again. All calls of a waiter pass the same `waiter`, which
+    /// [leaves the line](Self::leave_line) in the end.
+    pub(in crate::session) fn offer_in_turn(
+        &self,
+        message: Message,
+        waiter: &mut Option<Waiter>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), TrySendError> {
+        self.offer(message, RoomNeeded::WaitedFor(waiter, cx))
+    }
+
+    /// Gives up a sender's place among those that wait for room.
+    pub(in crate::session) fn leave_line(&self, waiter: Waiter) {
+        let mut wakes = Wakes::default();
+        let mut state = self.lock();
+        let stale = state.senders.leave(waiter);
+        // The next sender may need less.
+        state.changed(Change::OutboundRoom, &self.limits, &mut wakes);
+        drop(state);
+        drop(stale);
+        wakes.wake();
+    }
+
+    /// As [`try_send`](Self::try_send), also while senders wait for more room than there is.
     ///
     /// For publications, which close a session without room. They can't keep a sender waiting
     /// forever: if they come faster than the client reads, they fill the queue; if more slowly,
@@ -104,7 +128,7 @@ impl Shared {
         Ok(kept)
     }
 
-    fn offer(&self, message: Message, room: RoomNeeded<'_, '_, '_>) -> Result<(), TrySendError> {
+    fn offer(&self, message: Message, room: RoomNeeded<'_, '_>) -> Result<(), TrySendError> {
         let message = self.carries.accept(message)?;
         if message.len() > self.limits.outbound.bytes {
             return Err(TrySendError::TooLarge(message));
@@ -120,14 +144,14 @@ impl Shared {
             RoomNeeded::Now => {
                 state.senders.is_empty() && state.core.has_space(&self.limits, message.len())
             }
-            RoomNeeded::WaitedFor(turn, _) => {
-                state.senders.is_first(turn.waiter)
+            RoomNeeded::WaitedFor(waiter, _) => {
+                state.senders.is_first(**waiter)
                     && state.core.has_space(&self.limits, message.len())
             }
         };
         if !admitted {
-            if let RoomNeeded::WaitedFor(turn, cx) = room {
-                let waiter = *turn.waiter.get_or_insert_with(Waiter::new);
+            if let RoomNeeded::WaitedFor(waiter, cx) = room {
+                let waiter = *waiter.get_or_insert_with(Waiter::new);
                 state.senders.register(waiter, message.len(), cx, &mut stale);
             }
             return Err(TrySendError::Full(message));
@@ -145,13 +169,13 @@ impl Shared {
 }
 
 /// The room that a message needs in the outbound queue.
-enum RoomNeeded<'a, 's, 'w> {
+enum RoomNeeded<'a, 'w> {
     /// Room now, and no waiting sender, which it would pass.
     Now,
     /// Room now.
     NowPastSenders,
     /// Room in its turn. If there is none, the task is to be woken when there may be.
-    WaitedFor(&'a mut SenderTurn<'s>, &'a mut Context<'w>),
+    WaitedFor(&'a mut Option<Waiter>, &'a mut Context<'w>),
     /// Nothing more.
     Promised,
 }
@@ -166,14 +190,8 @@ struct SenderTurn<'s> {
 impl Drop for SenderTurn<'_> {
     fn drop(&mut self) {
         // A sender that never had to wait leaves nothing behind.
-        let Some(waiter) = self.waiter else { return };
-        let mut wakes = Wakes::default();
-        let mut state = self.session.lock();
-        let stale = state.senders.leave(waiter);
-        // The next sender may need less.
-        state.changed(Change::OutboundRoom, &self.session.limits, &mut wakes);
-        drop(state);
-        drop(stale);
-        wakes.wake();
+        if let Some(waiter) = self.waiter {
+            self.session.leave_line(waiter);
+        }
     }
 }

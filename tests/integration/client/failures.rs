@@ -105,6 +105,31 @@ async fn wrong_info_is_an_error_that_says_what_came() {
         let error = refused(patient().frame_size(40), &format!("http://{}/app", server.addr)).await;
         assert!(matches!(error, ConnectError::Info { .. }), "{error:?}");
         assert!(chain(&error).contains(expected), "{}", chain(&error));
+        let expected = (status != 200).then_some(status);
+        assert_eq!(error.status().map(|status| status.as_u16()), expected);
+    }
+}
+
+/// What an application asks first of a failure: does the server want other credentials, or is it
+/// full?
+#[tokio::test]
+async fn the_status_of_a_refusal_is_told_whichever_transport_met_it() {
+    let server = Scripted::start(|asked: &Asked| match asked.transport() {
+        "info" => answer(200, "{}"),
+        "websocket" => answer(401, ""),
+        "xhr_streaming" => answer(403, ""),
+        _ => answer(200, "c[1002,\"x\"]\n"),
+    })
+    .await;
+    let url = format!("http://{}/app", server.addr);
+    for (transports, status) in [
+        (&[Transport::WebSocket][..], Some(StatusCode::UNAUTHORIZED)),
+        (&[Transport::WebSocket, Transport::XhrStreaming], Some(StatusCode::FORBIDDEN)),
+        (&[Transport::WebSocket, Transport::XhrPolling], Some(StatusCode::UNAUTHORIZED)),
+        (&[Transport::XhrPolling], None),
+    ] {
+        let error = refused(patient().transports(transports.iter().copied()), &url).await;
+        assert_eq!(error.status(), status, "{error:?}");
     }
 }
 

@@ -99,11 +99,14 @@ pub(crate) async fn a_handler_that_never_receives(transport: Transport) {
 }
 
 pub(crate) async fn the_session_knows_where_its_client_came_from(transport: Transport) {
-    let (client, session) = Rig::start(transport).await.open().await;
+    let mut rig = Rig::start(transport).await;
+    let (client, session) = rig.open().await;
     let info = session.info();
     assert_eq!(info.transport(), transport.name());
     assert_eq!(info.id(), session.id());
     assert!(info.peer().is_some_and(|peer| peer.ip().is_loopback()), "{info:?}");
+    assert_eq!(info.local(), Some(rig.addr));
+    assert_eq!(info.prefix(), PREFIX);
     assert!(info.path().starts_with(client.session()), "{}", info.path());
     assert_eq!(info.header("Host").map(|value| value.as_bytes()), Some(&b"localhost"[..]));
     assert_eq!(info.header("Content-Length"), None, "only what is worth keeping is kept");

@@ -1,7 +1,7 @@
 //! Messages: order, batches, text of any kind, bytes.
 
-use futures_util::{SinkExt, StreamExt};
-use sockeye::{EndedBy, EndpointConfig, Message, SendError, Session, TrySendError};
+use futures_util::{SinkExt, StreamExt, stream};
+use sockeye::{CloseReason, EndedBy, EndpointConfig, Message, SendError, Session, TrySendError};
 use tokio::sync::mpsc;
 
 use super::rig::{PREFIX, interrupted};
@@ -9,6 +9,7 @@ use super::rig::{Rig, echo, end, end_of, serve_app};
 use common::client::{Client, Event};
 use common::transport::{Frame, Transport};
 use common::websocket;
+use common::within;
 
 pub(crate) async fn order_is_kept_both_ways(transport: Transport) {
     const COUNT: usize = 10_000;
@@ -241,10 +242,25 @@ pub(crate) async fn a_sender_outlives_its_session(transport: Transport) {
     drop(session);
 
     assert!(sender.is_closed());
+    assert_eq!(within("the end", sender.ended()).await.reason, CloseReason::INTERRUPTED);
+    assert_eq!(sender.info().transport(), transport.name());
     let error = sender.send("late").await.expect_err("it has ended");
     assert!(matches!(&error, SendError::Closed(message) if *message == "late"), "{error:?}");
     assert_eq!(error.into_message(), "late");
     let error = sender.try_send("late").expect_err("it has ended");
     assert!(matches!(&error, TrySendError::Closed(message) if *message == "late"), "{error:?}");
     assert_eq!(error.into_message(), "late");
+}
+
+/// A stream is forwarded by a task that has only a sender, while the handler has the session.
+pub(crate) async fn a_sender_is_a_sink_for_other_tasks(transport: Transport) {
+    let (mut client, mut session) = Rig::start(transport).await.open().await;
+    let lines = stream::iter(["a", "b", "c"]).map(|line| Ok(line.into()));
+    let forwarding = tokio::spawn(lines.forward(session.sender().into_sink()));
+    for line in ["a", "b", "c"] {
+        assert_eq!(client.message().await, line);
+    }
+    assert!(forwarding.await.expect("no panic").is_ok());
+    assert_eq!(client.closed().await, (1000, "Normal closure".to_owned()), "the stream has ended");
+    assert_eq!(session.recv().await, None);
 }

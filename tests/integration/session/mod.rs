@@ -33,6 +33,7 @@ on_every_transport! {
         a_session_is_a_stream_and_a_sink,
         closing_the_sink_closes_the_session,
         a_sender_outlives_its_session,
+        a_sender_is_a_sink_for_other_tasks,
     }
     pressure: {
         // The sockets of a WebSocket hold messages that have not been taken; a payload over HTTP is

@@ -149,8 +149,8 @@ async fn the_application_learns_where_the_client_is_and_what_carries_it() {
         async move {
             let info = session.info();
             drop(told.send((
-                info.peer(),
-                info.transport(),
+                (info.peer(), info.local()),
+                (info.transport(), info.prefix().is_empty()),
                 info.path().to_owned(),
                 session.carries_binary(),
             )));
@@ -159,8 +159,9 @@ async fn the_application_learns_where_the_client_is_and_what_carries_it() {
     })
     .await;
     let client = TcpStream::connect(addr).await.expect("it listens");
-    let (peer, transport, path, binary) = within(infos.recv()).await.expect("a session");
-    assert_eq!((peer, transport, &*path, binary), (client.local_addr().ok(), "tcp", "", false));
+    let (ends, carried, path, binary) = within(infos.recv()).await.expect("a session");
+    assert_eq!(ends, (client.local_addr().ok(), Some(addr)));
+    assert_eq!((carried, &*path, binary), (("tcp", true), "", false));
     assert_eq!(endpoint.sessions(), 1);
 }
 

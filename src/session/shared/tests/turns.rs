@@ -241,3 +241,46 @@ fn play(ops: &[Op]) {
     }
     assert!(waiting.is_empty() && queued.is_empty());
 }
+
+/// Two tasks forward streams to one session, and its client reads slowly: each message waits in its
+/// turn, none makes the queue larger than its limit, and a sink that is given up holds up no other.
+#[tokio::test]
+async fn sinks_of_senders_wait_in_line_with_all_others() {
+    use futures_sink::Sink;
+
+    let shared = narrow(10);
+    let mut attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
+    assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Open));
+    let session = Session::new(Arc::clone(&shared));
+    let mut cx = Context::from_waker(Waker::noop());
+    let [mut first, mut second, mut third] =
+        [(); 3].map(|()| Box::pin(session.sender().into_sink()));
+    for (sink, bytes) in [(&mut first, 8), (&mut second, 7), (&mut third, 6)] {
+        assert_eq!(sink.as_mut().poll_ready(&mut cx).map_err(drop), Poll::Ready(Ok(())));
+        sink.as_mut().start_send(of(bytes)).expect("it is queued, or waits in the sink");
+    }
+    assert_eq!(first.as_mut().poll_flush(&mut cx).map_err(drop), Poll::Ready(Ok(())));
+    for sink in [&mut second, &mut third] {
+        assert!(sink.as_mut().poll_flush(&mut cx).is_pending());
+        assert!(sink.as_mut().poll_ready(&mut cx).is_pending(), "one message waits in it");
+        let unasked = sink.as_mut().start_send(of(1));
+        assert!(matches!(unasked, Err(TrySendError::Full(message)) if message == of(1)));
+    }
+    assert!(matches!(session.try_send(of(1)), Err(TrySendError::Full(_))), "two wait before it");
+
+    assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Message(of(8))));
+    assert!(third.as_mut().poll_flush(&mut cx).is_pending(), "the second is first now");
+    drop(second);
+    assert_eq!(third.as_mut().poll_flush(&mut cx).map_err(drop), Poll::Ready(Ok(())));
+    assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Message(of(6))));
+
+    // A message that still waits at the end comes back.
+    first.as_mut().start_send(of(9)).expect("there is room");
+    third.as_mut().start_send(of(9)).expect("it waits in the sink");
+    session.close(CloseReason::NORMAL);
+    let end = third.as_mut().poll_flush(&mut cx);
+    assert!(
+        matches!(&end, Poll::Ready(Err(TrySendError::Closed(message))) if *message == of(9)),
+        "{end:?}"
+    );
+}
