@@ -106,13 +106,13 @@ pub use budget::{Budget, Held};
 pub use escape::Escaped;
 pub use gateway::origin::is_foreign;
 pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, LocalAddr, PeerAddr, Prefix, PrefixError, SameSite,
-    TcpConfig, TcpEndpoint, Transports,
+    CookieConfig, EndpointConfig, Gateway, Handler, LocalAddr, PeerAddr, Prefix, PrefixError,
+    SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports,
 };
 pub use message::{JsonError, Message};
 pub use protocol::close::CloseReason;
 pub use session::{
-    ConnectInfo, EndedBy, Rate, SendError, Sender, SenderSink, Session, SessionEnd, SessionId, SessionIdError,
-    TrySendError,
+    ConnectInfo, EndedBy, Rate, SendError, Sender, SenderSink, Session, SessionEnd, SessionId,
+    SessionIdError, TrySendError,
 };
 pub use transport::{Body, Chunk, PeerWatch, WatchedStream};

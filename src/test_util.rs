@@ -61,6 +61,7 @@ impl SessionBuilder {
             peer: None,
             local: None,
             transport: "test",
+            subprotocol: None,
             prefix: PREFIX.len(),
             path: PREFIX.into(),
             query: None,
@@ -103,6 +104,12 @@ impl SessionBuilder {
             "the path {path:?} is not below {prefix:?}: set `prefix` before `path`"
         );
         self.parts.path = path.into();
+        self
+    }
+
+    /// What [`ConnectInfo::subprotocol`] tells. Default: none.
+    pub fn subprotocol(mut self, name: &str) -> Self {
+        self.parts.subprotocol = Some(name.into());
         self
     }
 

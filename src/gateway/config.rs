@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, header};
 
 use super::registry::Memory;
+use super::subprotocol::Subprotocols;
 use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
 use crate::protocol::payload::PayloadLimits;
@@ -27,6 +28,12 @@ pub struct EndpointConfig {
     /// Whether raw WebSockets carry binary messages; elsewhere a binary message closes its session
     /// with 1003. Default: no.
     pub binary: bool,
+    /// The sub-protocols that the endpoint speaks over WebSocket. The first in a client's list that
+    /// is among them is the session's, and
+    /// [`ConnectInfo::subprotocol`](crate::ConnectInfo::subprotocol) tells it. A client that asks
+    /// for others only is connected without; a browser then closes the connection, and the session
+    /// ends at once. Default: none.
+    pub subprotocols: Subprotocols,
     /// The largest message taken from a client, in bytes of UTF-8; a larger one closes the session
     /// with 1009. Default: 64 KiB.
     pub message_size: usize,
@@ -155,6 +162,7 @@ pub struct EndpointConfig {
 __setters!(EndpointConfig {
     transports: Transports,
     binary: bool,
+    subprotocols: impl Into<Subprotocols>,
     message_size: usize,
     payload_size: usize,
     discard_limit: usize,
@@ -284,6 +292,7 @@ impl Default for EndpointConfig {
         Self {
             transports: Transports::ALL,
             binary: false,
+            subprotocols: Subprotocols::default(),
             message_size: 64 * 1024,
             payload_size: 1024 * 1024,
             discard_limit: 8 * 1024 * 1024,

@@ -28,6 +28,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(prefix: Prefix, config: EndpointConfig, handler: Arc<dyn Handler>) -> Self {
+        config.subprotocols.check();
         let registry =
             Arc::new(Registry::new(config.sessions, config.memory(), config.budget.clone()));
         Self {

@@ -19,6 +19,7 @@ mod registry;
 mod request;
 pub(crate) mod route;
 mod short_poll;
+mod subprotocol;
 mod tcp;
 mod upgrade;
 
@@ -38,6 +39,7 @@ pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;
 pub use self::request::{LocalAddr, PeerAddr};
 use self::route::{Resource, Route, route};
+pub use self::subprotocol::Subprotocols;
 pub use self::tcp::{TcpConfig, TcpEndpoint};
 use crate::transport::Body;
 use crate::transport::websocket::Framing;
@@ -96,8 +98,8 @@ impl Gateway {
     ///
     /// # Panics
     ///
-    /// When `prefix` is no [`Prefix`], `client_url` can't stand in a page, or `heartbeat_delay` is
-    /// zero.
+    /// When `prefix` is no [`Prefix`], `client_url` can't stand in a page, `heartbeat_delay` is zero,
+    /// or `subprotocols` holds a name that no client can ask for.
     pub fn endpoint_with(
         mut self,
         prefix: &str,

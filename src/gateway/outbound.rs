@@ -81,7 +81,7 @@ fn attach(
     let watch = parts.extensions.remove::<PeerWatch>().map(|watch| watch.of(parts.version));
     let lookup: Result<_, NotMade<Refusal>> =
         endpoint.registry.find_or_create(segment, |segment| {
-            let info = connect_info(&mut parts, form.name(), endpoint, watch.as_ref())?;
+            let info = connect_info(&mut parts, form.name(), endpoint, watch.as_ref(), None)?;
             let (limits, owner) = (Arc::clone(&endpoint.limits), Arc::clone(&endpoint.owner));
             Ok(Attachment::first(
                 Shared::new(info, Some(segment), Carries::Text, limits, owner),

@@ -1,6 +1,7 @@
 //! What a session keeps of the request that opened it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::request::Parts;
 
@@ -38,6 +39,7 @@ pub(super) fn connect_info(
     transport: &'static str,
     endpoint: &Endpoint,
     watch: Option<&PeerWatch>,
+    subprotocol: Option<Arc<str>>,
 ) -> Result<ConnectInfo, Refusal> {
     let (config, prefix) = (&endpoint.config, endpoint.prefix.as_str());
     let (path, query) = (parts.uri.path(), parts.uri.query());
@@ -71,6 +73,7 @@ pub(super) fn connect_info(
         peer,
         local,
         transport,
+        subprotocol,
         // The request has come to this endpoint because its path begins so.
         prefix: prefix.len(),
         path: path.into(),

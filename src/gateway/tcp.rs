@@ -385,6 +385,7 @@ fn connect_info(peer: Option<SocketAddr>, local: Option<SocketAddr>) -> ConnectI
         peer,
         local,
         transport: "tcp",
+        subprotocol: None,
         prefix: 0,
         path: "".into(),
         query: None,

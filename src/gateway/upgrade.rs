@@ -46,7 +46,8 @@ pub(super) fn answer<B>(
         Framing::Raw if endpoint.config.binary => ("rawwebsocket", Carries::TextAndBinary),
         Framing::Raw => ("rawwebsocket", Carries::Text),
     };
-    let info = connect_info(&mut parts, transport, endpoint, None)?;
+    let subprotocol = endpoint.config.subprotocols.choose(&parts.headers);
+    let info = connect_info(&mut parts, transport, endpoint, None, subprotocol.clone())?;
     let entered = endpoint.registry.enter_socket(|| {
         Shared::new(info, None, carries, Arc::clone(&endpoint.limits), Arc::clone(&endpoint.owner))
     });
@@ -65,7 +66,7 @@ pub(super) fn answer<B>(
             }
         }
     });
-    Ok(switching_protocols(accept))
+    Ok(switching_protocols(accept, subprotocol.as_deref()))
 }
 
 /// A session that waits for its socket. Dropping it ends the session.
@@ -166,12 +167,16 @@ pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
     headers::lists(headers, header::UPGRADE, "websocket")
 }
 
-fn switching_protocols(accept: HeaderValue) -> Response<Body> {
+fn switching_protocols(accept: HeaderValue, subprotocol: Option<&str>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    // Its name was checked when its endpoint was made.
+    if let Some(name) = subprotocol.and_then(|name| HeaderValue::try_from(name).ok()) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+    }
     response
 }

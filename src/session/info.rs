@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use http::{Extensions, HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
@@ -123,6 +124,7 @@ pub(crate) struct ConnectInfoParts {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) transport: &'static str,
+    pub(crate) subprotocol: Option<Arc<str>>,
     /// Bytes of the path that are the endpoint's prefix.
     pub(crate) prefix: usize,
     pub(crate) path: Box<str>,
@@ -169,6 +171,13 @@ impl ConnectInfo {
     /// that decides by it defeats the purpose of a gateway.
     pub fn transport(&self) -> &'static str {
         self.parts.transport
+    }
+
+    /// The sub-protocol of a WebSocket: the first in its client's list that the endpoint speaks
+    /// ([`EndpointConfig::subprotocols`](crate::EndpointConfig::subprotocols)). `None` when they
+    /// share none, and on all other transports.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.parts.subprotocol.as_deref()
     }
 
     /// The prefix of the endpoint, `/chat`; empty for a session over plain TCP.
@@ -277,6 +286,7 @@ mod tests {
                 peer: None,
                 local: None,
                 transport: "test",
+                subprotocol: None,
                 prefix: 5,
                 path: "/chat/000/id/xhr".into(),
                 query: query.map(Into::into),

@@ -70,6 +70,7 @@ fn test_info() -> ConnectInfo {
         peer: None,
         local: None,
         transport: "test",
+        subprotocol: None,
         prefix: "/test".len(),
         path: "/test".into(),
         query: None,

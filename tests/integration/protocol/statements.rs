@@ -131,6 +131,7 @@ const STATEMENTS: &[Statement] = &[
     ("8.1", Suite, "not GET: 405, Allow, no type, no body", &["websocket::other_methods_are_405_with_and_without_upgrade"]),
     ("8.1", Node, "other versions: 400, naming 13", &["websocket::other_versions_and_missing_keys_are_refused"]),
     ("8.1", Suite, "switched off: 404", &["websocket::where_websocket_is_off_there_is_none"]),
+    ("8.1", Own, "RFC 6455, 4.2.2: the first subprotocol of the client that the endpoint speaks, or none", &["websocket::the_first_subprotocol_of_the_client_that_the_endpoint_speaks_is_the_sessions", "websocket::a_client_that_leaves_for_want_of_a_subprotocol_ends_its_session_at_once"]),
     ("8.3", Suite, "`o`, frames as unfragmented text messages, no response limit", &["websocket::framed_echo"]),
     ("8.3", Suite, "two WebSockets with one id are two sessions; neither is entered under it", &["websocket::two_websockets_with_one_id_are_two_sessions"]),
     ("8.3", Suite, "an id can be used again", &["websocket::a_websocket_id_can_be_used_again"]),

@@ -79,6 +79,66 @@ async fn handshakes_of_all_browsers_are_understood() {
     }
 }
 
+/// Clients of STOMP, MQTT, GraphQL and the like name their protocol in the handshake, and end a
+/// connection whose answer names none of theirs (RFC 6455, 4.1 and 4.2.2).
+#[tokio::test]
+async fn the_first_subprotocol_of_the_client_that_the_endpoint_speaks_is_the_sessions() {
+    let config = EndpointConfig::new().subprotocols(["v10.stomp", "v12.stomp"]);
+    let gateway = Gateway::new().endpoint_with("/stomp", config, async |session: Session| {
+        let told = session.info().subprotocol().unwrap_or("none").to_owned();
+        session.send(told).await.expect("the client is there");
+        session.ended().await;
+    });
+    let server = Server::with(gateway).await;
+    for (asked, chosen) in [
+        (&["v12.stomp, v11.stomp, v10.stomp"][..], Some("v12.stomp")),
+        (&["v11.stomp,v10.stomp,v12.stomp"], Some("v10.stomp")),
+        (&["mqtt", "v10.stomp"], Some("v10.stomp")),
+        (&["mqtt, V12.STOMP"], None),
+        (&[], None),
+    ] {
+        for path in paths("/stomp") {
+            let request = asked.iter().fold(handshake(&path), |request, line| {
+                request.header("Sec-WebSocket-Protocol", *line)
+            });
+            let (mut socket, head) = WebSocket::open_with(server.addr, &request).await;
+            assert_eq!(head.header("Sec-WebSocket-Protocol"), chosen, "{path}: {asked:?}");
+            let told = chosen.unwrap_or("none");
+            if path.ends_with("/websocket") && path.len() > "/stomp/websocket".len() {
+                assert_eq!(socket.text().await, "o");
+                assert_eq!(socket.text().await, format!("a[\"{told}\"]"));
+            } else {
+                assert_eq!(socket.text().await, told);
+            }
+        }
+    }
+}
+
+/// A browser that asked for a sub-protocol and gets none fails the connection without a word, and
+/// the application must not wait for it.
+#[tokio::test]
+async fn a_client_that_leaves_for_want_of_a_subprotocol_ends_its_session_at_once() {
+    let (told, mut ends) = unbounded_channel();
+    for config in [EndpointConfig::new(), EndpointConfig::new().subprotocols(["v12.stomp"])] {
+        let told = told.clone();
+        let gateway = Gateway::new().endpoint_with("/stomp", config, move |session: Session| {
+            let told = told.clone();
+            async move {
+                drop(told.send((session.info().subprotocol().is_some(), session.ended().await)))
+            }
+        });
+        let server = Server::with(gateway.clone()).await;
+        for path in paths("/stomp") {
+            let request = handshake(&path).header("Sec-WebSocket-Protocol", "mqtt");
+            let (socket, head) = WebSocket::open_with(server.addr, &request).await;
+            assert_eq!((head.status, head.header("Sec-WebSocket-Protocol")), (101, None), "{path}");
+            drop(socket);
+            let (has_subprotocol, end) = next(&mut ends).await;
+            assert_eq!((has_subprotocol, end.reason), (false, CloseReason::INTERRUPTED), "{path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_get_without_upgrade_is_400() {
     let server = Server::start().await;
