@@ -106,8 +106,8 @@ pub use budget::{Budget, Held};
 pub use escape::Escaped;
 pub use gateway::origin::is_foreign;
 pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, LocalAddr, PeerAddr, Prefix, PrefixError,
-    SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports,
+    CookieConfig, EndpointConfig, Gateway, Handler, HandlerFuture, LocalAddr, Outcome, PeerAddr,
+    Prefix, PrefixError, SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports, with_state,
 };
 pub use message::{JsonError, Message};
 pub use protocol::close::CloseReason;

@@ -34,7 +34,7 @@ use self::answer::{Answer, at_once, plain};
 use self::arrival::BoxError;
 pub use self::config::{CookieConfig, EndpointConfig, SameSite, Transports};
 use self::endpoint::Endpoint;
-pub use self::handler::Handler;
+pub use self::handler::{Handler, HandlerFuture, Outcome, with_state};
 pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;
 pub use self::request::{LocalAddr, PeerAddr};

@@ -1,13 +1,17 @@
 //! Errors of sending.
 
+use std::error::Error;
+
 use crate::Message;
+
+const CLOSED: &str = "the session is closed";
 
 /// Why [`send`](crate::Session::send) did not queue a message; each gives it back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The session has ended or is closing.
-    #[error("the session is closed")]
+    #[error("{CLOSED}")]
     Closed(Message),
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
@@ -39,7 +43,7 @@ pub enum TrySendError {
     #[error("the outbound queue is full")]
     Full(Message),
     /// The session has ended or is closing.
-    #[error("the session is closed")]
+    #[error("{CLOSED}")]
     Closed(Message),
     /// A binary message on a session that carries text only.
     #[error("the session carries no binary messages")]
@@ -63,4 +67,12 @@ impl TrySendError {
             | Self::TooLarge(message) => message,
         }
     }
+}
+
+/// Whether an error is that of a message to a session that has closed.
+pub(crate) fn tells_of_closing(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(SendError::Closed(_)))
+        || matches!(error.downcast_ref(), Some(TrySendError::Closed(_)))
+        // Boxes of other crates, such as anyhow's, hide the error's type and show its text.
+        || error.to_string() == CLOSED
 }

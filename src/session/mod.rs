@@ -4,6 +4,7 @@ mod attachment;
 mod buffered;
 mod core;
 mod error;
+mod handled;
 mod info;
 mod queue;
 mod rate_timer;
@@ -31,7 +32,10 @@ pub(crate) use self::buffered::{Buffered, ReadingPause};
 pub(crate) use self::core::Core;
 pub use self::core::{EndedBy, Rate, SessionEnd};
 pub(crate) use self::core::{Kept, Limits, Liveness, Step};
+pub(crate) use self::error::tells_of_closing;
 pub use self::error::{SendError, TrySendError};
+use self::handled::leaves_to_handler;
+pub(crate) use self::handled::while_handled;
 pub(crate) use self::info::ConnectInfoParts;
 pub use self::info::{ConnectInfo, SessionId, SessionIdError};
 #[cfg(feature = "client")]
@@ -45,7 +49,8 @@ use self::wakers::Waiter;
 /// A client, over any transport.
 ///
 /// A [handler](crate::Handler) owns its session; the session ends when the handler drops it (code
-/// 1000), closes it, panics (1011), or when the client goes. Messages arrive and leave in order.
+/// 1000, as soon as the handler waits or returns), closes it, fails or panics (1011), or when the
+/// client goes. Messages arrive and leave in order.
 /// Nothing is delivered twice; [`ended`](Self::ended) tells how many messages could not be handed
 /// to a transport.
 ///
@@ -212,7 +217,10 @@ impl Sink<Message> for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A handler that panics drops its session while unwinding; 1000 would tell the client that
+        if leaves_to_handler(&self.shared) {
+            return;
+        }
+        // A task that panics drops its session while unwinding; 1000 would tell the client that
         // all went well.
         let reason = if std::thread::panicking() {
             CloseReason::HANDLER_FAILED

@@ -236,7 +236,7 @@ impl Shared {
 
     /// The application has dropped its session: it receives no more, even if it keeps a
     /// [`Sender`](super::Sender).
-    pub(super) fn abandon(self: &Arc<Self>, reason: CloseReason) {
+    pub(crate) fn abandon(self: &Arc<Self>, reason: CloseReason) {
         self.close(reason, EndedBy::Application);
         let freed_after_unlocking = self.with(|state, wakes| {
             // The last messages of a client that has gone may still wait for room; now they are

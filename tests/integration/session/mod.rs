@@ -77,6 +77,9 @@ on_every_transport! {
         a_panic_ends_its_session_and_no_other,
         a_panic_before_the_first_await,
         a_panic_before_there_is_a_future,
+        an_error_ends_its_session_and_is_logged,
+        a_client_that_leaves_is_no_failure_of_its_handler,
+        a_dropped_session_ends_before_its_handler,
         a_handler_returns_and_its_session_lives_elsewhere,
         a_handler_returns_at_once,
         // A client between polls is missed only when the disconnect delay is over.

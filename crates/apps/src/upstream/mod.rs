@@ -13,8 +13,7 @@ use std::sync::Arc;
 pub use self::config::UpstreamConfig;
 use self::connect::Connector;
 pub use self::error::UpstreamError;
-use crate::serving::Serving;
-use sockeye::{Escaped, Handler, Session};
+use sockeye::{Escaped, Handler, HandlerFuture, Session};
 
 /// A handler that opens a WebSocket to a backend for each session and passes messages both ways: a
 /// plain WebSocket application gets clients on every transport.
@@ -82,8 +81,8 @@ impl Upstream {
 }
 
 impl Handler for Upstream {
-    fn handle(&self, session: Session) -> Serving {
-        Box::pin(serve(session, Arc::clone(&self.connector)))
+    fn handle(&self, session: Session) -> HandlerFuture {
+        HandlerFuture::new(serve(session, Arc::clone(&self.connector)))
     }
 }
 
