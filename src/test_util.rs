@@ -1,38 +1,73 @@
 //! Sessions without sockets, for tests of handlers (feature `test-util`).
 //!
+//! ```toml
+//! [dev-dependencies]
+//! sockeye = { version = "0.1", features = ["test-util"] }
+//! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
+//! ```
+//!
 //! [`session`] gives both ends: the [`Session`] that a handler takes, and the [`Peer`] that plays
-//! its client. Nothing is encoded and nothing is sent, so that a test runs in microseconds. Under
-//! tokio's paused clock (`#[tokio::test(start_paused = true)]`, tokio's feature `test-util`) delays
-//! take no time either.
+//! its client. A [`SessionBuilder`] makes them with a request and limits of the test's own, and
+//! [runs](SessionBuilder::run) a handler as a gateway does. Nothing is encoded and nothing is sent,
+//! so that a test runs in microseconds. Under tokio's paused clock (`#[tokio::test(start_paused =
+//! true)]`) delays take no time either: the clock jumps when every task waits.
 //!
 //! ```
-//! use sockeye::{Session, test_util};
+//! use std::time::Duration;
 //!
-//! async fn shout(mut session: Session) {
-//!     while let Some(message) = session.recv().await {
+//! use sockeye::test_util::SessionBuilder;
+//! use sockeye::{CloseReason, SendError, Session};
+//! use tokio::time::timeout;
+//!
+//! async fn shout(mut session: Session) -> Result<(), SendError> {
+//!     let mark = session.info().query_param("mark").unwrap_or("!".into()).into_owned();
+//!     while let Ok(message) = timeout(Duration::from_secs(60), session.recv()).await {
+//!         let Some(message) = message else { return Ok(()) };
 //!         let text = message.as_text().unwrap_or_default().to_uppercase();
-//!         if session.send(text).await.is_err() {
-//!             break;
-//!         }
+//!         session.send(text + &mark).await?;
 //!     }
+//!     session.close((4408, "say something"));
+//!     Ok(())
 //! }
+//!
+//! // #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn silence_is_not_golden() {
+//!     let mut peer = SessionBuilder::new().query("mark=%3F").run(shout);
+//!     peer.send("hello").await;
+//!     assert_eq!(peer.text().await, "HELLO?");
+//!     // A heartbeat comes first, which no application sees.
+//!     assert_eq!(peer.recv().await, Err(CloseReason::new(4408, "say something")));
+//! }
+//! # silence_is_not_golden();
+//! ```
+//!
+//! A test that holds both ends can stop in between:
+//!
+//! ```
+//! use sockeye::{EndpointConfig, TrySendError};
+//! use sockeye::test_util::SessionBuilder;
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() {
-//! let (session, mut peer) = test_util::session();
-//! tokio::spawn(shout(session));
-//! peer.send("hello").await;
-//! assert_eq!(peer.text().await, "HELLO");
+//! let config = EndpointConfig::new().outbound_messages(1);
+//! let (session, mut peer) = SessionBuilder::new().config(config).build();
+//! session.try_send("one").expect("there is room");
+//! // The peer takes messages only when it is asked for them.
+//! assert!(matches!(session.try_send("two"), Err(TrySendError::Full(_))));
+//! assert_eq!(peer.text().await, "one");
+//! session.try_send("two").expect("there is room again");
 //! # }
 //! ```
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{Extensions, HeaderName, HeaderValue};
 
-use crate::gateway::{EndpointConfig, Prefix};
+use crate::gateway::{Contained, EndpointConfig, Handler, Prefix};
 use crate::session::testing::{self, Client};
-use crate::session::{ConnectInfo, ConnectInfoParts, Session, SessionEnd};
+use crate::session::{Carries, ConnectInfo, ConnectInfoParts, Session, SessionEnd, Shared};
 use crate::{CloseReason, Message};
 
 /// The prefix of sessions that were given none.
@@ -71,7 +106,9 @@ impl SessionBuilder {
         Self { config: EndpointConfig::default(), parts }
     }
 
-    /// The endpoint's configuration: queue limits and delays apply, transports don't.
+    /// The endpoint's configuration. Queues, their limits, rates and delays are as set; `binary` says
+    /// whether messages may be [binary](Message::binary). What concerns transports and requests
+    /// does not apply. Default: the default.
     pub fn config(mut self, config: EndpointConfig) -> Self {
         self.config = config;
         self
@@ -158,10 +195,27 @@ impl SessionBuilder {
     /// Outside a tokio runtime with time enabled, and when the configuration is one that
     /// [`Gateway::endpoint_with`](crate::Gateway::endpoint_with) refuses.
     pub fn build(self) -> (Session, Peer) {
+        let shared = self.shared();
+        (Session::new(Arc::clone(&shared)), Peer(Client::of(shared)))
+    }
+
+    /// Starts a handler for the session, as a gateway does: its errors and panics close the session
+    /// with 1011, and everything up to its first wait is done when this returns.
+    ///
+    /// # Panics
+    ///
+    /// As [`build`](Self::build).
+    pub fn run(self, handler: impl Handler) -> Peer {
+        let shared = self.shared();
+        let client = Client::of(Arc::clone(&shared));
+        Contained::new(Arc::new(handler), shared).start();
+        Peer(client)
+    }
+
+    fn shared(self) -> Arc<Shared> {
         let Self { config, parts } = self;
-        let (session, client) =
-            testing::session_of(ConnectInfo::new(parts), config.session_limits());
-        (session, Peer(client))
+        let carries = if config.binary { Carries::TextAndBinary } else { Carries::Text };
+        testing::shared_of(ConnectInfo::new(parts), carries, config.session_limits())
     }
 }
 
@@ -198,8 +252,8 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// When a heartbeat comes first: the handler had nothing to say for `heartbeat_delay`. And
-    /// after the close, and after [`detach`](Self::detach).
+    /// After the close, and after [`detach`](Self::detach) and [`close`](Self::close). And when a
+    /// thousand heartbeats come and no message, so that a test ends.
     ///
     /// # Cancel safety
     ///
@@ -240,6 +294,11 @@ impl Peer {
         self.0.let_go();
     }
 
+    /// Leaves with a word, as the client of a raw WebSocket can: the session ends at once.
+    pub fn close(&mut self, reason: impl Into<CloseReason>) {
+        self.0.leave(reason.into());
+    }
+
     /// Connects again after [`detach`](Self::detach).
     ///
     /// # Panics
@@ -247,6 +306,16 @@ impl Peer {
     /// Outside a tokio runtime with time enabled.
     pub fn attach(&mut self) {
         self.0.come_back();
+    }
+
+    /// Waits for the session's end. A peer that is connected has to take the messages and the close
+    /// before it, by [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe; it may be called again.
+    pub async fn ended(&self) -> SessionEnd {
+        self.0.ended().await
     }
 
     /// How the session ended, if it has.
@@ -258,5 +327,89 @@ impl Peer {
 impl std::fmt::Debug for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Peer").field("end", &self.end()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::EndedBy;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_is_told_what_the_test_says() {
+        let (local, peer) = ([127, 0, 0, 1], [192, 0, 2, 7]);
+        let (session, _peer) = SessionBuilder::new()
+            .prefix("/chat")
+            .path("/chat/000/id/xhr")
+            .query("room=tea%20%26+cake")
+            .peer((peer, 5000).into())
+            .local((local, 80).into())
+            .subprotocol("v1.chat")
+            .transport("xhr")
+            .header(http::header::COOKIE, HeaderValue::from_static("a=b"))
+            .extension(7_u8)
+            .build();
+        let info = session.info();
+        assert_eq!((info.prefix(), info.path()), ("/chat", "/chat/000/id/xhr"));
+        assert_eq!(info.query_param("room").as_deref(), Some("tea & cake"));
+        assert_eq!(
+            (info.peer(), info.local()),
+            (Some((peer, 5000).into()), Some((local, 80).into()))
+        );
+        assert_eq!((info.subprotocol(), info.transport()), (Some("v1.chat"), "xhr"));
+        assert_eq!(info.header("Cookie"), Some(&HeaderValue::from_static("a=b")));
+        assert_eq!(info.extensions().get(), Some(&7_u8));
+    }
+
+    #[test]
+    #[should_panic(expected = "is not below \"/chat\"")]
+    fn a_path_is_below_its_prefix() {
+        let _ = SessionBuilder::new().prefix("/chat").path("/chatter");
+    }
+
+    /// As in a gateway, whose handlers fail and panic for themselves only.
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_fails_or_panics_closes_its_session() {
+        let mut failing = SessionBuilder::new().run(async |session: Session| {
+            session.send("before").await.expect("there is room");
+            Err::<(), _>("as the test wants it")
+        });
+        assert_eq!(failing.text().await, "before");
+        assert_eq!(failing.recv().await, Err(CloseReason::HANDLER_FAILED));
+        let mut panicking =
+            SessionBuilder::new().run(|_: Session| async { panic!("as the test wants it") });
+        assert_eq!(panicking.recv().await, Err(CloseReason::HANDLER_FAILED));
+        assert_eq!(panicking.ended().await.by, EndedBy::Application);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_says_why_it_leaves_is_heard() {
+        let (mut session, mut peer) = session();
+        peer.send("last").await;
+        peer.close((4000, "bye"));
+        assert_eq!(session.recv().await.expect("it came before"), "last");
+        assert_eq!(session.recv().await, None);
+        let end = peer.ended().await;
+        assert_eq!((end.reason, end.by), (CloseReason::new(4000, "bye"), EndedBy::Peer));
+    }
+
+    /// A handler with nothing to say for minutes: heartbeats are no matter of the application.
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_are_not_heard() {
+        let mut peer = SessionBuilder::new().run(async |session: Session| {
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            session.send("at last").await
+        });
+        assert_eq!(peer.text().await, "at last");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_are_carried_where_the_configuration_says_so() {
+        let config = EndpointConfig::new().binary(true);
+        let (session, mut peer) = SessionBuilder::new().config(config).build();
+        session.send(b"\0\xff").await.expect("it carries them");
+        assert_eq!(peer.recv().await, Ok(b"\0\xff".into()));
     }
 }

@@ -34,6 +34,8 @@ use self::answer::{Answer, at_once, plain};
 use self::arrival::BoxError;
 pub use self::config::{CookieConfig, EndpointConfig, SameSite, Transports};
 use self::endpoint::Endpoint;
+#[cfg(feature = "test-util")]
+pub(crate) use self::handler::Contained;
 pub use self::handler::{Handler, HandlerFuture, Outcome, with_state};
 pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;

@@ -45,23 +45,15 @@ pub(crate) fn session_with(limits: Limits) -> (Session, Client) {
     connect(shared(limits))
 }
 
-/// A session that a certain request opened, and its client.
-pub(crate) fn session_of(info: ConnectInfo, limits: Limits) -> (Session, Client) {
-    connect(shared_of(info, limits))
-}
-
+#[cfg(any(test, feature = "micro"))]
 fn connect(shared: Arc<Shared>) -> (Session, Client) {
-    let attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
-    (
-        Session::new(Arc::clone(&shared)),
-        Client { shared, attachment: Some(attachment), heard: Vec::new() },
-    )
+    (Session::new(Arc::clone(&shared)), Client::of(shared))
 }
 
 /// A session that neither application nor client has taken hold of.
 #[cfg(any(test, feature = "micro"))]
 pub(crate) fn shared(limits: Limits) -> Arc<Shared> {
-    shared_of(test_info(), limits)
+    shared_of(test_info(), Carries::Text, limits)
 }
 
 #[cfg(any(test, feature = "micro"))]
@@ -79,8 +71,9 @@ fn test_info() -> ConnectInfo {
     })
 }
 
-fn shared_of(info: ConnectInfo, limits: Limits) -> Arc<Shared> {
-    Shared::new(info, None, Carries::Text, Arc::new(limits), Arc::new(Nobody))
+/// The same, opened by a certain request.
+pub(crate) fn shared_of(info: ConnectInfo, carries: Carries, limits: Limits) -> Arc<Shared> {
+    Shared::new(info, None, carries, Arc::new(limits), Arc::new(Nobody))
 }
 
 /// A session that counts in a budget of the test's own.
@@ -100,6 +93,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// The client of a session that has none.
+    pub(crate) fn of(shared: Arc<Shared>) -> Self {
+        let attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
+        Self { shared, attachment: Some(attachment), heard: Vec::new() }
+    }
+
     /// Sends a message to the application.
     pub(crate) async fn say(&self, message: impl Into<Message>) {
         let outcome = self.shared.deliver(vec![message.into()], Duration::from_secs(60), 1).await;
@@ -108,6 +107,7 @@ impl Client {
 
     /// The next message, or the reason of the close.
     pub(crate) async fn next(&mut self) -> Result<Message, CloseReason> {
+        let mut heartbeats = 0;
         loop {
             if let Some(message) = self.heard.pop() {
                 return Ok(message);
@@ -122,7 +122,11 @@ impl Client {
                     self.attachment = None;
                     return Err(reason);
                 }
-                Step::Frame(Frame::Heartbeat) => panic!("no message came before the heartbeat"),
+                // A test under a paused clock would wait forever, and say nothing.
+                Step::Frame(Frame::Heartbeat) => {
+                    heartbeats += 1;
+                    assert!(heartbeats < 1000, "{heartbeats} heartbeats came, and no message");
+                }
                 Step::Frame(Frame::Open) | Step::Ping => {}
             }
         }
@@ -130,8 +134,10 @@ impl Client {
 
     /// The next message's text.
     pub(crate) async fn hear(&mut self) -> String {
-        let message = self.next().await.expect("a message");
-        message.as_text().expect("a text message").to_owned()
+        match self.next().await {
+            Ok(message) => message.as_text().expect("a text message").to_owned(),
+            Err(reason) => panic!("the session closed before a message came: {reason}"),
+        }
     }
 
     /// All messages that are there, up to the moment when nothing moves any more. Needs a paused
@@ -153,9 +159,21 @@ impl Client {
         }
     }
 
+    /// Leaves with a word, as the client of a raw WebSocket can.
+    pub(crate) fn leave(&mut self, reason: CloseReason) {
+        if let Some(mut attachment) = self.attachment.take() {
+            attachment.peer_closed(reason);
+        }
+    }
+
     /// Connects again after [`let_go`](Self::let_go).
     pub(crate) fn come_back(&mut self) {
         self.attachment = Some(Attachment::first(Arc::clone(&self.shared), Liveness::Heartbeats));
+    }
+
+    /// Waits for the session's end.
+    pub(crate) async fn ended(&self) -> SessionEnd {
+        self.shared.ended().await
     }
 
     /// How the session ended, if it has.
