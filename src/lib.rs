@@ -45,13 +45,77 @@
 //! WebSocket('ws://127.0.0.1:8081/echo')`. With axum, merge `Gateway::into_axum()` into a router
 //! (feature `axum`). [`EndpointConfig`] has the settings of an endpoint.
 //!
+//! # Handlers: state, a hub, results
+//!
+//! A handler is an `async fn(Session)`, which runs once for each session. [`with_state`] gives it a
+//! second argument: a [`Hub`](hub::Hub), a pool of connections, an `Arc`. A handler that returns
+//! `Result<(), E>` can use `?`: an error closes its session with 1011 and is logged with its
+//! sources. What the client's request was is in [`Session::info`].
+//!
+//! ```
+//! use sockeye::hub::Hub;
+//! use sockeye::{Gateway, SendError, Session, with_state};
+//!
+//! async fn chat(mut session: Session, hub: Hub) -> Result<(), SendError> {
+//!     // new SockJS('http://127.0.0.1:8081/chat?room=tea')
+//!     let Some(room) = session.info().query_param("room") else {
+//!         session.close((4400, "which room?"));
+//!         return Ok(());
+//!     };
+//!     let room = hub.topic(room);
+//!     let _subscription = room.subscribe(session.sender()); // ends when dropped
+//!     session.send("welcome").await?;
+//!     while let Some(message) = session.recv().await {
+//!         room.publish(message);
+//!     }
+//!     Ok(())
+//! }
+//!
+//! let gateway = Gateway::new().endpoint("/chat", with_state(Hub::new(), chat));
+//! ```
+//!
+//! # Testing
+//!
+//! With the feature `test-util` a handler is tested without a socket, and under tokio's paused
+//! clock without delay:
+//!
+//! ```
+//! # #[cfg(feature = "test-util")] {
+//! # use sockeye::hub::Hub;
+//! # use sockeye::{SendError, Session, with_state};
+//! # async fn chat(mut session: Session, hub: Hub) -> Result<(), SendError> {
+//! #     let room = hub.topic(session.info().query_param("room").unwrap_or_default());
+//! #     let _subscription = room.subscribe(session.sender());
+//! #     session.send("welcome").await?;
+//! #     while let Some(message) = session.recv().await {
+//! #         room.publish(message);
+//! #     }
+//! #     Ok(())
+//! # }
+//! use sockeye::test_util::SessionBuilder;
+//!
+//! // #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn all_in_a_room_hear_a_message() {
+//!     let hub = Hub::new();
+//!     let enter = || SessionBuilder::new().query("room=tea").run(with_state(hub.clone(), chat));
+//!     let (mut ann, mut bob) = (enter(), enter());
+//!     assert_eq!(ann.text().await, "welcome");
+//!     bob.send("hello").await;
+//!     assert_eq!(ann.text().await, "hello");
+//!     assert_eq!(bob.texts().await, ["welcome", "hello"]);
+//! }
+//! # all_in_a_room_hear_a_message();
+//! # }
+//! ```
+//!
 //! # Layout
 //!
 //! - [`Gateway`] holds endpoints: a prefix, an [`EndpointConfig`] and a [`Handler`] each. It is a
 //!   hyper and a tower service.
 //! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's
 //!   `writeUTF`).
-//! - a handler gets a [`Session`]; [`Sender`] is the part of it to keep elsewhere; both carry
+//! - a handler ([`Handler`], [`with_state`]) gets a [`Session`]; [`Sender`] is the part of it to keep elsewhere; both carry
 //!   [`Message`]s.
 //! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a
 //!   transport.
@@ -71,6 +135,7 @@
 //! Handlers that are ready to use (chat, rooms for calls, a WebSocket backend behind the gateway)
 //! are in the crate `sockeye-apps`, the program `sockeye` is in `sockeye-server`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 #[macro_use]

@@ -43,6 +43,7 @@
 //! | `ice` | `url`, `config`, `limiter` |
 //! | `upstream` | `config`, `error`, `socket`, `connect`, `relay` |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::disallowed_methods, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod broadcast;
