@@ -17,7 +17,7 @@ NPM_CI = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 INSTALLED = node_modules/.package-lock.json
 
 .DELETE_ON_ERROR:
-.PHONY: run build bench bench-peers test test-rust test-clients test-fuzz test-package faults soak client chromium nginx coturn jdk clean
+.PHONY: run build bench bench-peers test test-rust test-clients test-examples test-fuzz test-package faults soak client chromium nginx coturn jdk clean
 
 run: client
 	$(CARGO) run --release
@@ -27,7 +27,7 @@ build: client
 	$(CARGO) build --workspace --all-features --bins --examples
 
 test:
-	@tests/count.sh $(MAKE) test-rust test-clients test-fuzz test-package
+	@tests/count.sh $(MAKE) test-rust test-clients test-examples test-fuzz test-package
 
 test-rust: build coturn jdk
 	SOCKEYE_TEST_JDK=required $(CARGO) test --workspace --all-features
@@ -50,6 +50,10 @@ bench-peers: client
 
 test-clients: build tests/browser/$(INSTALLED) chromium nginx
 	cd tests/browser && node --test
+
+# A program by itself, with dependencies that the workspace does without.
+test-examples: build
+	$(CARGO) test --locked --manifest-path examples/axum-server/Cargo.toml --target-dir target
 
 # The targets only have to compile here: running them needs a nightly compiler and `cargo fuzz`.
 test-fuzz: build

@@ -5,6 +5,8 @@
 mod axum;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(all(feature = "axum", feature = "client", feature = "test-util"))]
+mod examples;
 mod peer_watch;
 mod protocol;
 mod races;
