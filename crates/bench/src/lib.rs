@@ -66,7 +66,8 @@
 //! | [`gateway`], [`subject`] | the measured servers: processes of an own gateway, or running servers |
 //! | [`suite`] | the order of the measurements |
 //! | [`results`], [`table`], [`report`] | the findings: as data, as tables, as a page with pictures |
-//! | [`cost`], [`os`], [`machine`] | processor time and memory of a process; the machine |
+//! | [`cost`], [`os`], [`machine`], [`others`] | processor time and memory of a process; the machine; what others took of it |
+//! | [`spread`] | a figure of several turns, and when two of them are level |
 //! | [`stamp`] | an app that returns each message with the time of its arrival |
 
 mod alarm;
@@ -75,10 +76,12 @@ pub mod driver;
 pub mod gateway;
 pub mod machine;
 pub mod os;
+pub mod others;
 pub mod profiles;
 pub mod relay;
 pub mod report;
 pub mod results;
+pub mod spread;
 pub mod stamp;
 pub mod subject;
 pub mod suite;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::driver::{Correctness, Latencies, Spent, Technique};
 use super::machine::Machine;
+use super::others::Others;
 use super::profiles::Profile;
 
 /// All of a comparison.
@@ -23,6 +24,8 @@ pub struct Results {
     pub direct: Vec<Entry<Direct>>,
     /// Each technique over networks.
     pub networks: Vec<Network>,
+    /// What other processes took of the machine meanwhile, as far as the system tells.
+    pub others: Vec<Others>,
     /// Whether it was interrupted.
     pub interrupted: bool,
 }
@@ -342,6 +345,11 @@ impl Results {
             }
         }
         failures
+    }
+
+    /// When other processes had so much of the machine that it shows in the figures.
+    pub fn disturbances(&self) -> Vec<String> {
+        self.others.iter().filter_map(Others::warning).collect()
     }
 
     /// Where the load was the bottleneck, so that a server could do more than its figures say.

@@ -7,7 +7,7 @@ use super::results::{
 };
 
 /// All tables, with missing figures and their reasons, errors, and places where the load was the
-/// bottleneck.
+/// bottleneck or other processes had the machine.
 pub fn text(results: &Results) -> String {
     let mut notes = Notes::default();
     let mut out = String::new();
@@ -21,6 +21,12 @@ pub fn text(results: &Results) -> String {
         let _ = writeln!(
             out,
             "warning: the load was the bottleneck, so the server can do more: {place}"
+        );
+    }
+    for disturbance in results.disturbances() {
+        let _ = writeln!(
+            out,
+            "warning: other processes had the machine, so measure again without them: {disturbance}"
         );
     }
     for failure in results.failures() {

@@ -118,6 +118,16 @@ impl Row {
         }
     }
 
+    /// Whether one message goes to many.
+    pub fn is_fan_out(&self) -> bool {
+        matches!(self.work, Work::FanOut)
+    }
+
+    /// Whether sessions open and close all the time.
+    pub fn is_visits(&self) -> bool {
+        matches!(self.work, Work::Churn)
+    }
+
     /// The floor's server.
     pub fn floor(&self) -> std::io::Result<Server> {
         Server::floor(self.floor)

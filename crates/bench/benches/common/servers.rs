@@ -71,6 +71,11 @@ impl Server {
         addr.expect("servers listen on an IP address")
     }
 
+    /// Whether its process has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

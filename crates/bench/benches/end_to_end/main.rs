@@ -6,7 +6,8 @@
 #![allow(
     unreachable_pub,
     missing_docs,
-    reason = "a program has no users who read its documentation"
+    dead_code,
+    reason = "a program has no users who read its documentation, and what both benchmarks share has parts that only one of them needs"
 )]
 
 #[path = "../common/mod.rs"]

@@ -14,7 +14,11 @@
 mod build;
 #[path = "../common/mod.rs"]
 mod common;
-mod measure;
+mod contender;
+mod cpu;
+mod figures;
+mod latency;
+mod memory;
 mod page;
 
 use std::path::{Path, PathBuf};
@@ -24,11 +28,12 @@ use std::time::SystemTime;
 use clap::Parser;
 use sockeye_bench::machine::Machine;
 use sockeye_bench::os;
+use sockeye_bench::others::Usage;
 use sockeye_bench::report;
 
 use self::common::floors::Floor;
 use self::common::{Scale, put, servers, text};
-use self::measure::Contender;
+use self::contender::Contender;
 use self::page::Page;
 
 #[derive(Debug, Parser)]
@@ -42,12 +47,11 @@ struct Args {
     /// Tiny sizes: it must run, not measure
     #[arg(long)]
     smoke: bool,
-    /// How often each measurement is made; before, those servers have a longer turn whose compilers
-    /// learn while they run
-    #[arg(long, default_value_t = 3)]
+    /// How often each measurement is made, when its server has warmed up
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How long each is measured
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 0.55)]
     seconds: f64,
     /// Put the tables into this file as well, between the lines <!-- peers --> and <!-- /peers -->
     #[arg(long, value_name = "FILE", requires = "pictures")]
@@ -82,25 +86,33 @@ fn bench(args: &Args) -> Result<(), String> {
     os::raise_open_files();
     let machine = Machine::this(SystemTime::now());
     let mut contenders = vec![Contender::sockeye(&args.server)];
-    let mut skipped = Vec::new();
+    let mut remarks = Vec::new();
     for peer in build::PEERS {
         eprintln!("building {} …", peer.name);
         match peer.build(Path::new(env!("CARGO_MANIFEST_DIR"))) {
-            Ok(built) => contenders.push(Contender::peer(built)),
-            Err(reason) => skipped.push(format!("{} was not measured: {reason}", peer.name)),
+            Ok(built) => {
+                remarks.extend(built.remark.clone());
+                contenders.push(Contender::peer(built));
+            }
+            Err(reason) => remarks.push(format!("{} was not measured: {reason}", peer.name)),
         }
     }
+    let tuned: Vec<_> = contenders.iter().filter_map(Contender::tuned).collect();
     let pinned = servers::pin_driver();
     let scale = Scale::new(args.smoke, args.seconds, args.rounds);
     let wanted = |name: &str| {
         args.only.is_empty() || args.only.iter().any(|text| name.contains(text.as_str()))
     };
+    // All servers are children that have ended when it is read again.
+    let before = Usage::now([]);
     let figures = vec![
-        measure::cpu(&contenders, &scale, &wanted),
-        measure::memory(&contenders, &scale, &wanted),
-        measure::latency(&contenders, &scale, &wanted),
+        cpu::measure(&contenders, &tuned, &scale, &wanted),
+        memory::measure(&contenders, &scale, &wanted),
+        latency::measure(&contenders, &scale, &wanted),
     ];
-    let page = Page { machine, scale, contenders: &contenders, skipped, pinned, figures };
+    let others = before.zip(Usage::now([])).map(|(before, now)| before.until(now, "all the time"));
+    let contenders = &contenders;
+    let page = Page { machine, scale, contenders, remarks, pinned, others, figures };
     println!("{}", page.markdown(""));
     if let (Some(file), Some(folder)) = (&args.page, &args.pictures) {
         std::fs::create_dir_all(folder).map_err(text)?;

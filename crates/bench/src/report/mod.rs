@@ -85,6 +85,11 @@ fn verdict(results: &Results, body: &mut String) {
         "The load was the bottleneck here, so the server can do more",
         results.bottlenecks(),
     );
+    list(
+        "fair",
+        "Other processes had the machine: measure again without them",
+        results.disturbances(),
+    );
     if results.interrupted {
         list(
             "fair",

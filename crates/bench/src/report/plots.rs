@@ -70,7 +70,7 @@ struct Bar {
     label: String,
     /// It names the lines below.
     heading: bool,
-    /// Where each part ends, and its colour, from the longest to the shortest.
+    /// Where each part ends, and its colour. All of them begin where the bar does.
     ends: Vec<(f64, usize)>,
     /// The text behind it.
     note: String,
@@ -237,8 +237,14 @@ const WIDTH: u32 = 900;
 const LINE: u32 = 30;
 /// Where there are many.
 const NARROW_LINE: u32 = 23;
-const LABELS: u32 = 190;
-const NOTES: u32 = 170;
+/// The room for names to the left of the bars, and for figures behind the longest: at least and at
+/// most.
+const LABELS: (u32, u32) = (190, 340);
+const NOTES: (u32, u32) = (170, 300);
+/// Between text and bars, and between text and the edge.
+const GAP: u32 = 10;
+/// What a character takes at most, on average, in the fonts that browsers have for `sans-serif`.
+const CHARACTER: f64 = 6.6;
 
 fn draw(bars: &[Bar], line: u32, log: bool) -> String {
     let height = line * bars.len() as u32 + 40;
@@ -264,8 +270,10 @@ fn draw_on<'s>(area: &Area<'s>, bars: &[Bar], log: bool) -> Result<(), Failure<'
     // forever.
     let shortest = ends().reduce(f64::min).unwrap_or(1.0);
     let most = ends().reduce(f64::max).unwrap_or(1.0) * 1.05;
+    let labels = room(LABELS, bars.iter().filter(|bar| !bar.heading).map(|bar| &bar.label));
+    let notes = room(NOTES, bars.iter().filter(|bar| !bar.ends.is_empty()).map(|bar| &bar.note));
     let mut builder = ChartBuilder::on(area);
-    builder.margin_top(4).margin_right(NOTES).x_label_area_size(26).y_label_area_size(LABELS);
+    builder.margin_top(4).margin_right(notes).x_label_area_size(26).y_label_area_size(labels);
     let places = if log {
         // A decade that the shortest bar is well into, so that it can be seen.
         let least = 10_f64.powf((shortest / 2.0).log10().floor());
@@ -300,16 +308,39 @@ where
         .label_style(QUIET_TEXT)
         .draw()?;
     for (index, bar) in bars.iter().enumerate() {
-        for (end, colour) in &bar.ends {
-            chart.draw_series([rectangle(index, least, end.max(least), *colour)])?;
+        let mut ends = bar.ends.clone();
+        // A shorter part is drawn over a longer one, or it would not be seen.
+        ends.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        for (end, colour) in ends {
+            chart.draw_series([rectangle(index, least, end.max(least), colour)])?;
         }
     }
     let place = |(index, bar): (usize, &Bar)| {
-        let end = bar.ends.first().map_or(least, |(end, _)| end.max(least));
+        let end = bar.ends.iter().map(|(end, _)| *end).fold(least, f64::max);
         let (left, middle) = chart.backend_coord(&(least, index as f64 + 0.5));
         Place { left, right: chart.backend_coord(&(end, 0.0)).0, middle }
     };
     Ok(bars.iter().enumerate().map(place).collect())
+}
+
+/// The room for the longest of these texts.
+fn room<'b>((least, most): (u32, u32), texts: impl Iterator<Item = &'b String>) -> u32 {
+    let longest = texts.map(|text| width(text)).fold(0.0, f64::max);
+    (longest as u32 + 2 * GAP).clamp(least, most)
+}
+
+fn width(text: &str) -> f64 {
+    text.chars().count() as f64 * CHARACTER
+}
+
+/// As much of a text as there is room for.
+fn fitted(text: &str, room: i32) -> String {
+    let room = f64::from(room);
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let kept = ((room / CHARACTER) as usize).saturating_sub(1);
+    text.chars().take(kept).chain(['…']).collect()
 }
 
 /// Names to the left of the bars, figures behind them.
@@ -320,11 +351,17 @@ fn write<'s>(area: &Area<'s>, bars: &[Bar], places: &[Place]) -> Result<(), Fail
             .pos(Pos::new(side, VPos::Center))
     };
     for (bar, Place { left, right, middle }) in bars.iter().zip(places) {
-        let (place, side) = if bar.heading { (8, HPos::Left) } else { (left - 10, HPos::Right) };
+        let (gap, width) = (GAP as i32, WIDTH as i32);
+        let (place, side, room) = match bar.heading {
+            true => (gap, HPos::Left, width - 2 * gap),
+            false => (left - gap, HPos::Right, left - 2 * gap),
+        };
         let colour = if bar.heading || !bar.ends.is_empty() { &INK } else { &QUIET };
-        area.draw(&Text::new(bar.label.clone(), (place, *middle), style(colour, side)))?;
+        area.draw(&Text::new(fitted(&bar.label, room), (place, *middle), style(colour, side)))?;
         let colour = if bar.ends.is_empty() { &QUIET } else { &INK };
-        area.draw(&Text::new(bar.note.clone(), (right + 8, *middle), style(colour, HPos::Left)))?;
+        let behind = right + gap;
+        let note = fitted(&bar.note, width - behind - gap);
+        area.draw(&Text::new(note, (behind, *middle), style(colour, HPos::Left)))?;
     }
     area.present()
 }
@@ -372,3 +409,6 @@ fn themed(svg: &str) -> String {
     }
     svg
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::machine::Machine;
+use crate::others::Others;
 use crate::results::*;
 use crate::{profiles, table};
 
@@ -63,6 +64,7 @@ fn results() -> Results {
             found,
         }],
         networks: Vec::new(),
+        others: Vec::new(),
         interrupted: false,
     }
 }
@@ -191,4 +193,22 @@ fn failures_are_told_first() {
     let html = html(&results());
     assert!(html.contains("1 of 10 messages lost") && html.contains("1 in flight"));
     assert!(!html.contains("none was lost"));
+}
+
+#[test]
+fn a_disturbed_measurement_is_told_in_words_and_as_data() {
+    let mut results = results();
+    let others = |during: &str, cores| Others { during: during.to_owned(), cores };
+    results.others = vec![others("long polling", 0.02), others("over train", 0.8)];
+    let (html, text) = (html(&results), table::text(&results));
+    assert!(
+        html.contains("Other processes had the machine")
+            && html.contains("<li>over train: 0.80 of a core</li>")
+    );
+    assert!(
+        text.contains("other processes had the machine")
+            && text.contains("over train: 0.80 of a core")
+    );
+    assert!(!html.contains("long polling: 0.02") && !text.contains("long polling: 0.02"));
+    assert!(html.contains(r#""during":"long polling","cores":0.02"#), "the data has them all");
 }

@@ -12,6 +12,7 @@ use super::driver::{self, Technique, probe};
 use super::gateway::GatewayError;
 use super::machine::Machine;
 use super::os;
+use super::others::{Others, Usage};
 use super::profiles::Profile;
 use super::results::{Results, ScaleSummary};
 use super::subject::{Named, Subject};
@@ -99,16 +100,21 @@ pub async fn run(
         targets: suite.subjects.iter().map(Subject::summary).collect(),
         direct: Vec::new(),
         networks: Vec::new(),
+        others: Vec::new(),
         interrupted: false,
     };
     for technique in &settings.techniques {
         // Steps that have not begun have no results.
         if !suite.stopped {
+            let before = suite.usage();
             results.direct.extend(suite.direct(*technique).await);
+            results.others.extend(suite.others(before, technique.to_string()));
         }
     }
     for profile in &settings.profiles {
+        let before = suite.usage();
         results.networks.extend(suite.network(profile, &settings.techniques).await?);
+        results.others.extend(suite.others(before, format!("over {}", profile.name)));
     }
     results.interrupted = suite.stopped;
     Ok(results)
@@ -150,6 +156,18 @@ impl Suite<'_> {
         if !self.stopped {
             (self.progress)(Progress::Begins(what));
         }
+    }
+
+    /// Of the machine and of the measured servers. Of a server whose process is not known nothing
+    /// tells whether it runs here, so that its work would be taken for that of others.
+    fn usage(&self) -> Option<Usage> {
+        let servers =
+            self.subjects.iter().map(|subject| subject.pid).collect::<Option<Vec<_>>>()?;
+        Usage::now(servers)
+    }
+
+    fn others(&self, before: Option<Usage>, during: String) -> Option<Others> {
+        Some(before?.until(self.usage()?, during))
     }
 
     /// Does it, unless the comparison is stopped before or meanwhile.

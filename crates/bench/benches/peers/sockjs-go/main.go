@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 
 	"github.com/igm/sockjs-go/v3/sockjs"
@@ -19,6 +20,8 @@ func main() {
 	mux.Handle("/echo/", sockjs.NewHandler("/echo", options, echo))
 	everybody := &audience{sessions: map[sockjs.Session]bool{}}
 	mux.Handle("/broadcast/", sockjs.NewHandler("/broadcast", options, everybody.serve))
+	// Asked before and after memory is measured.
+	mux.HandleFunc("/collect", func(http.ResponseWriter, *http.Request) { debug.FreeOSMemory() })
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

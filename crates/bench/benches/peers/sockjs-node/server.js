@@ -23,7 +23,11 @@ const broadcast = endpoint('/broadcast', (connection) => {
   });
 });
 
-const server = http.createServer();
+// Asked before and after memory is measured; node has gc() with --expose-gc.
+const server = http.createServer((request, response) => {
+  if (request.url === '/collect' && global.gc) global.gc();
+  response.writeHead(request.url === '/collect' && global.gc ? 200 : 404).end();
+});
 server.keepAliveTimeout = 0;
 echo.installHandlers(server);
 broadcast.installHandlers(server);

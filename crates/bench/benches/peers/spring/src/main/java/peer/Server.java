@@ -8,6 +8,8 @@ import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.context.event.ApplicationReadyEvent;
 import org.springframework.context.event.EventListener;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.socket.CloseStatus;
 import org.springframework.web.socket.TextMessage;
 import org.springframework.web.socket.WebSocketSession;
@@ -35,6 +37,15 @@ public class Server implements WebSocketConfigurer {
     public void ready(ApplicationReadyEvent event) {
         String port = event.getApplicationContext().getEnvironment().getProperty("local.server.port");
         System.out.println("listening on http://127.0.0.1:" + port);
+    }
+
+    /** Asked before and after memory is measured. */
+    @RestController
+    static class Collector {
+        @GetMapping("/collect")
+        void collect() {
+            System.gc();
+        }
     }
 
     static class Echo extends TextWebSocketHandler {
