@@ -2,7 +2,7 @@
 # make test    all tests: Rust, real clients in Node and Chromium, the fuzz targets and the package
 # make bench   what a message and a session cost, beside what the libraries cost by themselves; writes the section
 #                    of BENCHMARKS.md that shows it
-# make bench-peers   the same beside other SockJS servers, those that can be built here, in about ten minutes; writes the
+# make bench-peers   the same beside other SockJS servers, those that can be built here, in about sixteen minutes; writes the
 #                    section of BENCHMARKS.md that shows it, and its pictures in benches/results
 # make faults  slow, silent and hostile clients, 500 connections of each kind, against the release build, round after round (FAULT_ROUNDS)
 # make soak    the same for SOAK_MINUTES (10): what is kept, and which files stay open, is checked after each round
