@@ -4,12 +4,12 @@ use std::future::poll_fn;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use super::ConnectInfo;
 use super::attachment::Attachment;
 use super::core::{Limits, Liveness, SessionEnd, Step};
 use super::shared::{Carries, Inbound, Owner, Shared};
-use super::{ConnectInfo, Session};
 #[cfg(any(test, feature = "micro"))]
-use super::{ConnectInfoParts, QueueLimit};
+use super::{ConnectInfoParts, QueueLimit, Session};
 use crate::Message;
 use crate::budget::Budget;
 use crate::protocol::close::CloseReason;
