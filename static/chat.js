@@ -138,8 +138,8 @@
       said = null;
     }
     if (!said || typeof said.name !== 'string' || typeof said.message !== 'string') {
-      showTrouble('The endpoint ' + ENDPOINT + ' does not speak the chat protocol. ' +
-        'Start the server with --endpoint ' + ENDPOINT + '=chat.');
+      showTrouble('There is no chat at ' + ENDPOINT + ' on this server. ' +
+        'If it is yours, start it with --endpoint ' + ENDPOINT + '=chat.');
       return;
     }
     switch (said.type) {
@@ -313,9 +313,12 @@
     var follows = last !== null && last.name === said.name && at - last.at < 120000;
     var entry = make('div', 'entry' + (mine ? ' mine' : '') + (follows ? ' follows' : ''));
     var meta = entry.appendChild(make('div', 'meta'));
+    var words;
     meta.appendChild(make('span', 'name ' + toneOf(said.name), said.name)).setAttribute('dir', 'auto');
     meta.appendChild(make('time', '', clock(at))).setAttribute('datetime', new Date(at).toISOString());
-    entry.appendChild(make('div', 'text', said.message)).setAttribute('dir', 'auto');
+    words = entry.appendChild(make('div', 'text'));
+    words.setAttribute('dir', 'auto');
+    words.appendChild(withAddresses(said.message));
     append(entry);
     last = { name: said.name, at: at };
     seen.keys[keyOf(said)] = true;
@@ -445,7 +448,6 @@
   }
 
   function sentence(text) {
-    text = text.replace(/`/g, '');
     return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? '' : '.');
   }
 

@@ -131,7 +131,7 @@
       }
     };
     sock.onclose = function (event) {
-      end({ trouble: event.code === 2000 ? 'did not get through' : event.reason || 'closed with ' + event.code });
+      end({ trouble: event.code === 2000 ? 'did not get through' : event.reason || 'broke off (' + event.code + ')' });
     };
   }
 

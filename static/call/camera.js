@@ -8,6 +8,8 @@ export const RESOLUTIONS = {
   hd: { width: 1280, height: 720 },
 };
 
+const FACINGS = ['user', 'environment'];
+
 /** The choices of media to send: whether each takes a camera, a microphone. */
 export const MEDIA = {
   both: { video: true, audio: true },
@@ -41,23 +43,20 @@ export class Camera {
 
   /**
    * Opens the devices in `wanted` ({video, audio}) that are not open yet. `settings` is
-   * {resolution, rate, facing}.
+   * {resolution, rate, camera, microphone}: `camera` is 'user', 'environment' or a device's id,
+   * `microphone` a device's id or ''.
    *
    * Throws a CameraError; then open devices stay open.
    */
   async open(wanted, settings) {
-    const constraints = {
-      video: wanted.video && !this.track('video') ? videoConstraints(settings) : false,
-      audio: Boolean(wanted.audio && !this.track('audio')),
-    };
-    if (!constraints.video && !constraints.audio) return;
-    const devices = navigator.mediaDevices;
-    if (!devices?.getUserMedia) throw new CameraError('insecure', insecure());
+    const kinds = { video: Boolean(wanted.video && !this.track('video')), audio: Boolean(wanted.audio && !this.track('audio')) };
+    if (!kinds.video && !kinds.audio) return;
+    if (!navigator.mediaDevices?.getUserMedia) throw new CameraError('insecure', insecure());
     let opened;
     try {
-      opened = await devices.getUserMedia(constraints);
+      opened = await openDevices(kinds, settings);
     } catch (error) {
-      throw await explain(error, constraints);
+      throw await explain(error, kinds);
     }
     this.stream ??= new MediaStream();
     for (const track of opened.getTracks()) {
@@ -74,17 +73,17 @@ export class Camera {
     }
   }
 
-  /** Applies other settings to the open camera; does nothing when it is closed. */
-  async change(settings, { isOtherCamera }) {
-    const track = this.track('video');
-    if (!track) return;
-    if (!isOtherCamera) {
-      await track.applyConstraints(videoConstraints(settings));
-      return;
-    }
+  /** Applies another resolution and rate to the open camera; does nothing when it is closed. */
+  async change(settings) {
+    await this.track('video')?.applyConstraints(sizeConstraints(settings));
+  }
+
+  /** Opens another device of a kind, 'video' or 'audio', in place of the open one; does nothing when there is none. */
+  async exchange(kind, settings) {
+    if (!this.track(kind)) return;
     // Phones have one camera open at a time.
-    this.close('video');
-    await this.open({ video: true, audio: false }, settings);
+    this.close(kind);
+    await this.open({ [kind]: true }, settings);
   }
 
   /** Closes camera ('video'), microphone ('audio') or, without a kind, both: their lights go out. */
@@ -97,10 +96,30 @@ export class Camera {
   }
 }
 
+async function openDevices({ video, audio }, settings) {
+  const { camera, microphone } = settings;
+  const size = sizeConstraints(settings);
+  const isFacing = FACINGS.includes(camera);
+  const facing = { ...size, facingMode: { ideal: isFacing ? camera : FACINGS[0] } };
+  // A device that is only a wish may lose against the browser's own choice.
+  const chosen = {
+    video: video && (isFacing ? facing : { ...size, deviceId: { exact: camera } }),
+    audio: audio && (microphone ? { deviceId: { exact: microphone } } : true),
+  };
+  const isChosen = (video && !isFacing) || (audio && Boolean(microphone));
+  try {
+    return await navigator.mediaDevices.getUserMedia(chosen);
+  } catch (error) {
+    // The chosen device is not plugged in now: another one is better than none.
+    if (!isChosen || !['OverconstrainedError', 'NotFoundError'].includes(error.name)) throw error;
+    return navigator.mediaDevices.getUserMedia({ video: video && facing, audio });
+  }
+}
+
 // Wishes, not demands: a camera that can't meet them gives its best.
-function videoConstraints({ resolution, rate, facing }) {
+function sizeConstraints({ resolution, rate }) {
   const { width, height } = RESOLUTIONS[resolution];
-  return { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: rate }, facingMode: { ideal: facing } };
+  return { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: rate } };
 }
 
 function insecure() {
@@ -124,7 +143,8 @@ async function explain(error, { video }) {
     case 'AbortError':
       return new CameraError('busy', `The ${both} does not answer. Another program may be using it: close that one, then try again.`);
     default:
-      return new CameraError('other', `The ${both} could not be opened (${error.name}: ${error.message}). Plug it in again or restart the browser.`);
+      console.warn('sockeye: the camera or microphone cannot be opened:', error.name, error.message);
+      return new CameraError('other', `The ${both} could not be opened. Plug it in again or restart the browser, then try again.`);
   }
 }
 

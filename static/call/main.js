@@ -7,26 +7,38 @@
  */
 
 import { Camera, MEDIA } from './camera.js';
+import { Devices } from './devices.js';
 import { say } from './elements.js';
 import { IceServers } from './ice.js';
 import { Links } from './links.js';
 import { Mesh } from './mesh.js';
 import { previewOffer } from './peer.js';
+import { Screen } from './screen.js';
 import { recallSeat, Signaling } from './signaling.js';
 import { nameOf, Talk, TEXT_LIMIT } from './talk.js';
 import { Grid } from './tiles.js';
+import { Whole } from './whole.js';
 
 const OWN = 'you';
 const REPORT_EVERY = 2000; // ms
-const REMEMBERED = ['name', 'media', 'resolution', 'rate', 'facing'];
+const REMEMBERED = ['name', 'media', 'resolution', 'rate'];
+// Each list of devices with the name that its choice is remembered by.
+const DEVICES = { videoinput: 'facing', audioinput: 'microphone', audiooutput: 'speaker' };
 
 const page = {};
 document.querySelectorAll('[id]').forEach((element) => { page[element.id] = element; });
 
 const query = new URLSearchParams(location.search);
 const camera = new Camera({ ended: onDeviceEnded });
+const shared = new Screen({ ended: onScreenEnded });
+const sent = typeof MediaStream === 'function' ? new MediaStream() : null; // what peers get
+const devices = new Devices(Object.fromEntries(Object.entries(DEVICES).map(([kind, id]) => [kind, page[id]])), {
+  used: () => ({ videoinput: deviceOf('video'), audioinput: deviceOf('audio') }),
+  changed: showDevices,
+});
 const ice = new IceServers('/ice');
 const grid = new Grid(page.tiles);
+const whole = new Whole(page.call, () => showOwn());
 const talk = new Talk(page.log);
 const links = new Links(page.links, { restart: (peer) => peer.restart(), offer: (peer) => showOffer(`Offer with ${nameOf(peer.participant)}`, peer.offerSdp) });
 
@@ -89,6 +101,8 @@ async function join() {
     if (own === attempt) setPhase('lobby');
     if (own === attempt || phase !== 'lobby') showTrouble(error.message, { isAboutCamera: own === attempt });
     return;
+  } finally {
+    devices.refresh();
   }
   if (own === attempt) {
     enter();
@@ -126,7 +140,10 @@ function leave() {
 function toLobby() {
   mesh.close();
   camera.close();
+  shared.close();
+  collect();
   grid.remove(OWN);
+  whole.leave();
   page.listen.hidden = true;
   document.title = 'Call · Sockeye';
   setPhase('lobby');
@@ -182,15 +199,36 @@ function onConnection(state, trouble) {
 // -- Camera and microphone ---------------------------------------------------
 
 function settings() {
-  return { resolution: page.resolution.value, rate: Number(page.rate.value), facing: page.facing.value };
+  return {
+    resolution: page.resolution.value,
+    rate: Number(page.rate.value),
+    camera: devices.choice('videoinput'),
+    microphone: devices.choice('audioinput'),
+  };
 }
 
-/** Sends all peers the current tracks of camera and microphone. */
+function deviceOf(kind) {
+  return camera.track(kind)?.getSettings().deviceId;
+}
+
+/** Puts the tracks to send into their stream: a shared screen takes the camera's place. */
+function collect() {
+  const tracks = [camera.track('audio'), shared.track ?? camera.track('video')].filter(Boolean);
+  for (const track of sent.getTracks()) if (!tracks.includes(track)) sent.removeTrack(track);
+  for (const track of tracks) sent.addTrack(track);
+}
+
+/** Sends all peers the current tracks of microphone, and of screen or camera. */
 function publish() {
   const microphone = camera.track('audio');
   if (microphone) microphone.enabled = !isMuted;
-  const status = { camera: camera.track('video') !== null, microphone: microphone !== null && !isMuted };
-  mesh.publish(camera.stream, { wants: wanted?.media === 'chat' ? 'chat' : 'all', status });
+  collect();
+  const status = {
+    camera: sent.getVideoTracks().length > 0,
+    microphone: microphone !== null && !isMuted,
+    screen: shared.track !== null,
+  };
+  mesh.publish(sent, { wants: wanted?.media === 'chat' ? 'chat' : 'all', status });
   showAll();
 }
 
@@ -204,6 +242,7 @@ async function toggle(button, change) {
   } finally {
     button.disabled = false;
     publish();
+    devices.refresh();
   }
 }
 
@@ -224,15 +263,51 @@ async function toggleCamera() {
   }
 }
 
-async function changeSettings(isOtherCamera) {
+async function toggleScreen() {
+  if (shared.track) {
+    shared.close();
+    return;
+  }
+  await shared.open();
+  // The user may have left while the browser asked.
+  if (!isCalling()) shared.close();
+}
+
+async function changePicture() {
   remember();
-  await camera.change(settings(), { isOtherCamera });
+  await camera.change(settings());
+}
+
+async function changeDevice(kind) {
+  remember();
+  await camera.exchange(kind, settings());
+}
+
+async function changeSpeaker() {
+  remember();
+  try {
+    await Promise.all([...grid].map(({ video }) => playThrough(video)));
+  } catch (error) {
+    console.warn('sockeye: the speaker cannot be used:', error.name, error.message);
+    throw new Error('That speaker can’t be used. Plug it in again or choose another one.');
+  }
+}
+
+// An own choice of speaker; a browser plays through the system's by itself.
+async function playThrough(video) {
+  const speaker = devices.has('audiooutput') ? devices.choice('audiooutput') : '';
+  if (!video.muted && video.setSinkId && video.sinkId !== speaker) await video.setSinkId(speaker);
 }
 
 function onDeviceEnded(kind) {
-  showTrouble(kind === 'video'
-    ? 'The camera has stopped: it was unplugged or taken away. Switch it on again when it is back.'
-    : 'The microphone has stopped: it was unplugged or taken away. Switch it on again when it is back.');
+  showTrouble(`The ${kind === 'video' ? 'camera' : 'microphone'} has stopped: it was unplugged or taken away. `
+    + 'Switch it on again when it is back, or choose another one in the settings.');
+  publish();
+  devices.refresh();
+}
+
+function onScreenEnded() {
+  talk.notice('You no longer share your screen.');
   publish();
 }
 
@@ -323,32 +398,56 @@ function describeState() {
 function showOwn() {
   const picture = camera.track('video');
   const sound = camera.track('audio');
-  const isCalling = phase === 'joining' || phase === 'in';
-  if (picture || isCalling) {
+  const hasMedia = isCalling() && wanted.media !== 'chat';
+  if (picture || isCalling()) {
     const name = page.name.value.trim();
     const tile = grid.tile(OWN, { isOwn: true });
     tile.show({
       name: name ? `${name} (you)` : 'You',
-      stream: camera.stream,
-      hasPicture: picture !== null,
-      isMuted: isCalling && (!sound || isMuted),
-      isMirrored: picture?.getSettings().facingMode !== 'environment',
+      stream: sent,
+      hasPicture: sent.getVideoTracks().length > 0,
+      isMuted: isCalling() && (!sound || isMuted),
+      isMirrored: !shared.track && picture?.getSettings().facingMode !== 'environment',
+      screen: shared.track ? 'own' : 'no',
     });
   } else {
     grid.remove(OWN);
   }
   say(page.preview.querySelector('span'), picture ? 'Close the camera' : 'Try the camera');
-  page.welcome.hidden = Boolean(picture || isCalling);
-  page.mute.hidden = page.camera.hidden = !isCalling || wanted.media === 'chat';
-  press(page.mute, !sound || isMuted, 'microphone');
-  press(page.camera, !picture, 'camera');
+  page.welcome.hidden = Boolean(picture || isCalling());
+  page.mute.hidden = page.camera.hidden = !hasMedia;
+  page.share.hidden = !hasMedia || !Screen.isPossible;
+  page.whole.hidden = !isCalling() || !whole.isPossible;
+  // Each says what pressing it does; its symbol shows what is the case.
+  label(page.mute, sound ? (isMuted ? 'Unmute' : 'Mute') : 'Microphone on', `microphone${sound && !isMuted ? '' : '-off'}`, !sound || isMuted);
+  label(page.camera, picture ? 'Camera off' : 'Camera on', `camera${picture ? '' : '-off'}`, !picture);
+  label(page.share, shared.track ? 'Stop sharing' : 'Share screen', shared.track ? 'screen-off' : 'screen', shared.track !== null);
+  label(page.whole, whole.isOn ? 'Leave full screen' : 'Full screen', whole.isOn ? 'whole-off' : 'whole', false);
   const { width, height, frameRate } = picture?.getSettings() ?? {};
   say(page.actual, width ? `The camera gives ${width} × ${height} at ${Math.round(frameRate)}/s.` : '');
 }
 
-function press(button, isPressed, name) {
-  button.setAttribute('aria-pressed', String(isPressed));
-  button.querySelector('use').setAttribute('href', `#icon-${name}${isPressed ? '-off' : ''}`);
+function label(button, text, symbol, isMarked) {
+  say(button.querySelector('span'), text);
+  button.querySelector('use').setAttribute('href', `#icon-${symbol}`);
+  button.classList.toggle('marked', isMarked);
+}
+
+function isCalling() {
+  return phase === 'joining' || phase === 'in';
+}
+
+function showDevices() {
+  page['speaker-row'].hidden = !devices.has('audiooutput') || !('setSinkId' in HTMLMediaElement.prototype);
+  for (const { video } of grid) playThrough(video).catch(() => {}); // the system's speaker goes on
+}
+
+async function toggleWhole() {
+  try {
+    await (whole.isOn ? whole.leave() : whole.enter());
+  } catch {
+    showTrouble('The browser does not let this page fill the screen.');
+  }
 }
 
 const NOTES = { new: 'Connecting…', connecting: 'Connecting…', disconnected: 'Interrupted…', failed: 'No path found. Trying again…' };
@@ -363,10 +462,13 @@ function showPeer(peer) {
     // way.
     hasPicture: tile.video.videoWidth > 0 && status.camera !== false,
     isMuted: status.microphone === false,
+    screen: status.screen === true ? 'theirs' : 'no',
     note: peer.trouble || NOTES[state] || (participant.away ? 'Cut off from the server' : ''),
     state,
   });
-  if (stream.getTracks().length > 0) play(tile.video);
+  if (stream.getTracks().length === 0) return;
+  playThrough(tile.video).catch(() => {});
+  play(tile.video);
 }
 
 // Browsers play no sound before the user has pressed something.
@@ -448,6 +550,7 @@ function readRoom() {
 function remember() {
   try {
     for (const key of REMEMBERED) localStorage.setItem(`call-${key}`, page[key].value);
+    for (const [kind, key] of Object.entries(DEVICES)) localStorage.setItem(`call-${key}`, devices.choice(kind));
   } catch { /* Without storage the form begins empty. */ }
 }
 
@@ -466,6 +569,10 @@ function recall() {
     if (value !== null) page[key].value = value;
     // A choice that there isn't.
     if (page[key].value === '' && before !== '') page[key].value = before;
+  }
+  for (const [kind, key] of Object.entries(DEVICES)) {
+    const value = query.get(key) ?? stored(key);
+    if (value) devices.wish(kind, value);
   }
 }
 
@@ -490,8 +597,12 @@ function listenToThePage() {
   page.leave.onclick = leave;
   page.mute.onclick = () => toggle(page.mute, toggleMicrophone);
   page.camera.onclick = () => toggle(page.camera, toggleCamera);
-  page.resolution.onchange = page.rate.onchange = ({ target }) => toggle(target, () => changeSettings(false));
-  page.facing.onchange = ({ target }) => toggle(target, () => changeSettings(true));
+  page.share.onclick = () => toggle(page.share, toggleScreen);
+  page.whole.onclick = toggleWhole;
+  page.resolution.onchange = page.rate.onchange = ({ target }) => toggle(target, changePicture);
+  page.facing.onchange = ({ target }) => toggle(target, () => changeDevice('video'));
+  page.microphone.onchange = ({ target }) => toggle(target, () => changeDevice('audio'));
+  page.speaker.onchange = ({ target }) => toggle(target, changeSpeaker);
   page['transport-select'].onchange = ({ target }) => signaling.use(target.value);
   page.reconnect.onclick = () => signaling.reconnect();
   page.dismiss.onclick = hideTrouble;
@@ -505,7 +616,7 @@ function listenToThePage() {
     ice.forget();
     iceServers();
   };
-  page['show-offer'].onclick = async () => showOffer('The offer of this browser', await previewOffer(camera.stream, await iceServers()));
+  page['show-offer'].onclick = async () => showOffer('The offer of this browser', await previewOffer(sent, await iceServers()));
   page['offer-close'].onclick = () => page.offer.close();
   page['offer-copy'].onclick = () => copy(page['offer-sdp'].textContent, page['offer-copy']);
   page.composer.onsubmit = (event) => {
@@ -540,6 +651,7 @@ if (typeof RTCPeerConnection === 'function') {
   recall();
   listenToThePage();
   setPhase('lobby');
+  devices.refresh();
   // A call that was reloaded goes on.
   const wasReloaded = performance.getEntriesByType('navigation')[0]?.type === 'reload';
   if (wasReloaded && recallSeat(readRoom())) join();

@@ -112,7 +112,8 @@ export class Peer {
   #queue(task) {
     this.#line = this.#line.then(() => (this.#closed ? undefined : task())).catch((error) => {
       if (this.#closed) return;
-      this.trouble = `The negotiation failed: ${error.message}`;
+      console.warn('sockeye: the negotiation failed:', error.name, error.message);
+      this.trouble = 'Could not connect. Leave the room and join again.';
       this.#on.change(this);
     });
   }

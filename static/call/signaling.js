@@ -12,8 +12,8 @@
  *     signal(type, participant, body) {},  // offer, answer, ice
  *     text(participant, text) {},
  *     fate(ref, fate, ids) {},             // of sent messages: delivered, queued, expired, refused
- *     refused(code, message) {},           // no seat to be had
- *     trouble(message) {},                 // a sentence for people
+ *     refused(code, trouble) {},           // no seat to be had; a sentence for people
+ *     trouble(text) {},                    // a sentence for people
  *   });
  *   signaling.join({ room: 7, name: 'Ann', transport: '' });
  *   signaling.send('offer', participant, { sdp }); // its ref, for `fate`
@@ -30,6 +30,13 @@ const JOIN_PATIENCE = 10000;
 // Another page returned with this page's token, so this page has lost its seat.
 const REPLACED = 4001;
 const SEAT_KEY = 'call-seat';
+// By the error's code: the server's own words are for those who write clients.
+const REFUSALS = new Map(Object.entries({
+  room_full: (room) => `Room ${room} is full. Join another one, or try again when a participant has left.`,
+  too_many_rooms: () => 'All rooms of this server are in use. Join one of those on the page Rooms, or try again later.',
+  bad_message: () => 'The server does not take this name. It may have up to 64 characters, and no line breaks.',
+  too_large: () => 'That message was too large for the server. Send it in smaller parts.',
+}));
 
 export class Signaling {
   #connection;
@@ -175,7 +182,7 @@ export class Signaling {
     this.#timer = setTimeout(() => {
       console.warn('sockeye: no answer to the request to join room', join.room);
       this.#connection.giveUp('The server did not answer the request to join. '
-        + `If it is yours, see whether it serves ${this.url}=rooms.`);
+        + `If it is yours, see whether it was started with --endpoint ${this.url}=rooms.`);
     }, JOIN_PATIENCE);
   }
 
@@ -275,7 +282,7 @@ export class Signaling {
 
   #onError({ code, message, ref }) {
     if (ref === undefined) {
-      this.#onJoinError(code, sentence(message));
+      this.#onJoinError(code, message);
       return;
     }
     const entry = this.#unsettled.find((entry) => entry.ref === ref);
@@ -286,14 +293,14 @@ export class Signaling {
     }
     this.#on.fate(ref, 'refused', []);
     // It left, or came anew, while this was on its way: the roster tells.
-    if (code !== 'no_such_participant' && code !== 'stale') this.#on.trouble(sentence(message));
+    if (code !== 'no_such_participant' && code !== 'stale') this.#on.trouble(refusal(code, message, this.#seat?.room));
   }
 
   #onJoinError(code, message) {
     if (this.#isLeaving) {
       this.#left();
     } else if (this.#isSeated || !this.#request) {
-      this.#on.trouble(message);
+      this.#on.trouble(refusal(code, message, this.#seat?.room));
     } else if (code === 'wrong_token') {
       // Away for too long: the seat is gone, so take another.
       this.#seat = null;
@@ -301,9 +308,10 @@ export class Signaling {
       forgetSeat();
       this.#takeSeat();
     } else {
+      const { room } = this.#request;
       this.#request = null;
       this.#connection.close();
-      this.#on.refused(code, message);
+      this.#on.refused(code, refusal(code, message, room));
     }
   }
 
@@ -328,8 +336,8 @@ export class Signaling {
   #wrongServer() {
     this.#request = null;
     this.#connection.close();
-    this.#on.refused('wrong_server', `The endpoint ${this.url} does not speak the signaling protocol. `
-      + `Start the server with --endpoint ${this.url}=rooms.`);
+    this.#on.refused('wrong_server', `There are no calls at ${this.url} on this server. `
+      + `If it is yours, start it with --endpoint ${this.url}=rooms.`);
   }
 }
 
@@ -356,7 +364,9 @@ function forgetSeat() {
   } catch { /* Nothing was kept either. */ }
 }
 
-function sentence(text) {
-  const said = String(text ?? 'no reason given');
-  return said.charAt(0).toUpperCase() + said.slice(1) + (/[.!?…]$/.test(said) ? '' : '.');
+function refusal(code, message, room) {
+  const known = REFUSALS.get(code);
+  if (known) return known(room);
+  console.warn('sockeye: the server refused:', code, message);
+  return 'The server did not take what this page sent. Reload the page; if that does not help, the page and the server may be of different versions.';
 }

@@ -109,7 +109,7 @@ export class Talk {
     const isMine = who === 'you';
     const entry = make('div', { className: isMine ? 'entry mine' : 'entry' },
       make('div', { className: 'meta' }, make('span', { className: `name ${tone(name)}`, textContent: name })),
-      make('div', { className: 'text', textContent: text }));
+      make('div', { className: 'text', dir: 'auto' }, window.withAddresses(text)));
     if (this.#last === who) entry.classList.add('follows');
     this.#append(entry, who);
     return entry;

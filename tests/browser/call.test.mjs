@@ -30,6 +30,7 @@ describe('the call page', () => {
     const room = callers.newRoom();
     return [await callers.arrive('Ann', { room, ...options }), await callers.arrive('Bo', { room, ...options })];
   };
+  const labels = (page) => page.locator('#mute, #camera').allTextContents();
   const noProblems = (pages) => assert.deepEqual(pages.flatMap((page) => page.problems), []);
   const participants = async (room) => (await fetch(`${server.url}/room/${room}`)).json().then((room) => room.participants ?? 0);
 
@@ -278,16 +279,20 @@ describe('the call page', () => {
     const pages = await arriveBoth();
     const [ann, bo] = pages;
     await see(pages);
+    assert.deepEqual(await labels(ann), ['Mute', 'Camera off']);
     await ann.locator('#mute').click();
     await tile(bo, 'Ann').getByText('muted').waitFor();
     await ann.locator('#camera').click();
     await tile(bo, 'Ann').and(bo.locator('[data-picture=off]')).waitFor();
-    assert.equal(await ann.locator('#camera').getAttribute('aria-pressed'), 'true');
+    // A label says what pressing it does; a state beside it would say the opposite.
+    assert.deepEqual(await labels(ann), ['Unmute', 'Camera on']);
+    assert.equal(await ann.locator('.control[aria-pressed]').count(), 0);
     assert.equal(await ann.evaluate(() => document.querySelector('.tile.own video').srcObject.getVideoTracks().length), 0, 'its light is out');
     await ann.locator('#camera').click();
     await ann.locator('#mute').click();
     await sees(bo, 'Ann');
     await tile(bo, 'Ann').getByText('muted').waitFor({ state: 'detached' });
+    assert.deepEqual(await labels(ann), ['Mute', 'Camera off']);
 
     for (const page of pages) assert.equal(await connections(page), 1);
     noProblems(pages);
@@ -407,22 +412,23 @@ describe('the call page', () => {
     await page.waitForFunction(() => /^\d+$/.test(document.getElementById('room').value));
     await join(page);
 
+    const room = callers.newRoom();
     const full = await callers.open({
-      room: callers.newRoom(),
+      room,
       media: 'chat',
       prepare: (page) => between(page, {
-        change: (message, pass) => pass(message.type === 'welcome' ? { type: 'error', code: 'room_full', message: 'room 7 is full' } : message),
+        change: (message, pass) => pass(message.type === 'welcome' ? { type: 'error', code: 'room_full', message: 'room 7 is full: participants_per_room is 2' } : message),
       }),
     });
     await full.locator('#join').click();
-    assert.equal(await trouble(full, /full/), 'Room 7 is full.');
+    assert.equal(await trouble(full, /full/), `Room ${room} is full. Join another one, or try again when a participant has left.`);
     await inState(full, 'lobby');
 
     const other = await startSockeye({ args: ['--endpoint', '/signal=echo'] });
     try {
       const page = await callers.open({ at: other.url, room: 1, media: 'chat' });
       await page.locator('#join').click();
-      assert.match(await trouble(page, /signaling protocol/), /--endpoint \/signal=rooms/);
+      assert.match(await trouble(page, /no calls/), /--endpoint \/signal=rooms/);
       await inState(page, 'lobby');
     } finally {
       await other.kill();

@@ -18,7 +18,8 @@ const files = (suffix, folder = '') => readdirSync(new URL(folder, STATIC)).filt
 const SCRIPTS = [...files('.js'), ...files('.js', 'compare/')];
 const MODULES = files('.js', 'call/');
 
-const PAGES = files('.html').map((name) => ({ name, path: name === 'index.html' ? '/' : `/${name.slice(0, -'.html'.length)}` }));
+const PATHS = { 'index.html': '/', '404.html': '/nowhere' };
+const PAGES = files('.html').map((name) => ({ name, path: PATHS[name] ?? `/${name.slice(0, -'.html'.length)}` }));
 // Made by the server.
 const ROOMS = { name: 'the page of rooms', path: '/rooms' };
 
@@ -121,11 +122,12 @@ describe('the pages in Chromium', () => {
   const sideways = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
   for (const { name, path } of [...PAGES, ROOMS]) {
-    it(`${name} does not scroll sideways at 360 px, asks nobody else, and says nothing on the console`, { timeout: LIMIT }, async () => {
+    it(`${name} does not scroll sideways at 320 px, asks nobody else, and says nothing on the console`, { timeout: LIMIT }, async () => {
       for (const colorScheme of ['light', 'dark']) {
-        const page = await open(path, { viewport: { width: 360, height: 740 }, colorScheme });
+        const page = await open(path, { viewport: { width: 320, height: 640 }, colorScheme });
         assert.equal(await sideways(page), 0);
-        assert.deepEqual(page.problems, []);
+        // Chromium reports the status of a page that isn't there.
+        assert.deepEqual(page.problems.filter((problem) => !problem.endsWith(`(${server.url}${PATHS['404.html']})`)), []);
         assert.deepEqual(page.foreign, []);
         await page.context().close();
       }
@@ -142,6 +144,45 @@ describe('the pages in Chromium', () => {
       await page.context().close();
     });
   }
+
+  for (const { name, path } of [...PAGES, ROOMS]) {
+    it(`${name} has the way to every page, in one row that fits at 320 px`, { timeout: LIMIT }, async () => {
+      const page = await open(path, { viewport: { width: 320, height: 640 } });
+      const ways = await page.locator('.top a:visible').evaluateAll((links) => links.map((link) => {
+        const { left, right, top, bottom } = link.getBoundingClientRect();
+        return { href: link.getAttribute('href'), left, right, middle: Math.round((top + bottom) / 2), height: bottom - top };
+      }));
+      assert.deepEqual(ways.map(({ href }) => href), ['/', '/chat', '/call', '/rooms', '/compare']);
+      assert.equal(new Set(ways.map(({ middle }) => middle)).size, 1, JSON.stringify(ways));
+      ways.forEach(({ left, right, height }, at) => {
+        assert.ok(left >= (ways[at - 1]?.right ?? 0) && right <= 320 && height >= 32, JSON.stringify(ways));
+      });
+      await page.setViewportSize({ width: 1280, height: 820 });
+      assert.deepEqual(await page.locator('.top nav a:visible').allTextContents(), ['Overview', 'Chat', 'Call', 'Rooms', 'Compare']);
+      const here = await page.locator('.top nav [aria-current=page]').evaluateAll((all) => all.map((link) => link.getAttribute('href')));
+      assert.deepEqual(here, path === PATHS['404.html'] ? [] : [path]);
+      await page.context().close();
+    });
+  }
+
+  // Scripts and health checks get the plain list of paths as before; see the tests of the program.
+  it('a path that is not there is a page that leads on, for a browser', { timeout: LIMIT }, async () => {
+    const page = await open('/nowhere/at/all?x=<b>');
+    const answer = await page.request.get(`${server.url}/nowhere`, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } });
+    assert.equal(answer.status(), 404);
+    assert.match(answer.headers()['content-type'], /^text\/html/);
+    assert.equal(await page.locator('h1').textContent(), 'There is no page here');
+    for (const card of await page.locator('.card').all()) {
+      assert.equal((await page.request.get(server.url + await card.getAttribute('href'))).status(), 200);
+    }
+    const plain = await page.evaluate(() => fetch('/nowhere').then(async (answer) => [answer.status, await answer.text()]));
+    assert.equal(plain[0], 404);
+    assert.match(plain[1], /^Nothing is served on this path/);
+    const beyond = await page.request.get(`${server.url}/echo/no/such/thing/here`, { headers: { accept: 'text/html', 'sec-fetch-dest': 'document' } });
+    assert.equal(beyond.status(), 404);
+    assert.doesNotMatch(await beyond.text(), /<html/, 'below a prefix answers are those of the protocol');
+    await page.context().close();
+  });
 
   it('the index lists the endpoints of this server, and the pages that they make possible', { timeout: LIMIT }, async () => {
     const page = await open('/');

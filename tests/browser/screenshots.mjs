@@ -1,46 +1,71 @@
-// Pictures of every page, wide and at 360 px, light and dark:
+// Pictures of every page at 1280, 390 and 320 px, light and dark, to be looked at:
 //
-//   node screenshots.mjs OUTDIR
+//   node screenshots.mjs OUTDIR [PAGE…]
+//
+// The pages are index, chat, call, rooms, missing and compare. In place of OUTDIR, --docs renews the
+// pictures of the documentation.
 
-import { mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { FAKE_MEDIA, hears, moves, say } from './support/calls.mjs';
 import { LIMIT, launch, newContext, newPage } from './support/chromium.mjs';
 import { startNginx } from './support/nginx.mjs';
 import { paintedCamera } from './support/painted.mjs';
 import { startSockeye } from './support/server.mjs';
 
-const out = process.argv[2];
-if (!out) {
-  console.error('usage: node screenshots.mjs OUTDIR');
+const [target, ...chosen] = process.argv.slice(2);
+if (!target) {
+  console.error('usage: node screenshots.mjs OUTDIR|--docs [PAGE…]');
   process.exit(2);
 }
+const isForDocs = target === '--docs';
+const out = isForDocs ? mkdtempSync(join(tmpdir(), 'sockeye-pictures-')) : target;
 mkdirSync(out, { recursive: true });
 
-const SIZES = { wide: { width: 1280, height: 820 }, narrow: { width: 360, height: 740 } };
+const SIZES = { 1280: { width: 1280, height: 820 }, 390: { width: 390, height: 844 }, 320: { width: 320, height: 640 } };
+const SCHEMES = ['light', 'dark'];
+/** The pictures of the documentation: wide ones are light, those of a phone dark. */
+const DOCS = {
+  'chat.png': 'chat-1280-light.png',
+  'chat-phone.png': 'chat-390-dark.png',
+  'call.png': 'call-1280-light.png',
+  'call-phone.png': 'call-390-dark.png',
+  'compare.png': 'compare-upgrade-1280-light.png',
+  'compare-phone.png': 'compare-390-dark.png',
+};
+const isNeeded = (size, scheme) => !isForDocs || (size === '1280' && scheme === 'light') || (size === '390' && scheme === 'dark');
 
 let server = await startSockeye();
 const browser = await launch(FAKE_MEDIA);
 try {
-  for (const colorScheme of ['light', 'dark']) {
-    for (const [size, viewport] of Object.entries(SIZES)) {
-      const context = await newContext(browser, { viewport, colorScheme, deviceScaleFactor: size === 'narrow' ? 2 : 1 });
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    const options = { viewport, deviceScaleFactor: size === '1280' ? 1 : 2 };
+    for (const colorScheme of SCHEMES.filter((scheme) => isNeeded(size, scheme))) {
       const shoot = (page, name, fullPage = false) =>
         page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage });
-      await index(context, shoot);
-      await chat(context, shoot);
-      await call({ viewport, colorScheme, deviceScaleFactor: size === 'narrow' ? 2 : 1 }, shoot);
-      await rooms(context, shoot);
-      await context.close();
+      const pages = isForDocs ? { chat, call } : { index, chat, call, rooms, missing };
+      for (const [name, take] of Object.entries(pages)) {
+        if (chosen.length === 0 || chosen.includes(name)) await take({ ...options, colorScheme }, shoot);
+      }
     }
+    if ((chosen.length === 0 || chosen.includes('compare')) && SCHEMES.some((scheme) => isNeeded(size, scheme))) await compare(size, options);
   }
-  for (const [size, viewport] of Object.entries(SIZES)) await compare(size, viewport);
+  if (isForDocs) {
+    for (const [name, picture] of Object.entries(DOCS)) {
+      const isTaken = chosen.length === 0 || chosen.some((page) => name.startsWith(page));
+      if (isTaken) copyFileSync(join(out, picture), fileURLToPath(new URL(`../../docs/${name}`, import.meta.url)));
+    }
+    rmSync(out, { recursive: true });
+  }
 } finally {
   await browser.close();
   await server.kill();
 }
 
-async function index(context, shoot) {
+async function index(options, shoot) {
+  const context = await newContext(browser, options);
   const page = await newPage(context);
   await page.goto(server.url);
   await page.locator('#endpoints tr').nth(1).waitFor();
@@ -48,10 +73,11 @@ async function index(context, shoot) {
   await page.locator('#echo-send').click();
   await page.locator('#echo-send:not([disabled])').waitFor({ timeout: LIMIT });
   await shoot(page, 'index-tried', true);
-  await page.close();
+  await context.close();
 }
 
-async function chat(context, shoot) {
+async function chat(options, shoot) {
+  const context = await newContext(browser, options);
   const join = async (name, room) => {
     const page = await newPage(context);
     await page.goto(`${server.url}/chat?name=${encodeURIComponent(name)}&room=${encodeURIComponent(room)}`);
@@ -90,7 +116,7 @@ async function chat(context, shoot) {
   await empty.goto(`${server.url}/chat`);
   await empty.locator('#roster .you').waitFor();
   await shoot(empty, 'chat-empty');
-  await empty.close();
+  await context.close();
 }
 
 async function call(options, shoot) {
@@ -146,6 +172,17 @@ async function call(options, shoot) {
   await ann.locator('#offer-close').click();
   await ann.locator('#tab-settings').click();
   await shoot(ann, 'call-settings', true);
+  await others[0].locator('#share').click();
+  await ann.locator('.tile[data-screen=theirs][data-picture=on]').waitFor();
+  await ann.locator('#tab-chat').click();
+  await shoot(ann, 'call-screen', true);
+  if (options.viewport.width > 1000) {
+    await ann.locator('#whole').click();
+    await ann.locator('.call.whole').waitFor();
+    await shoot(ann, 'call-whole');
+    await ann.locator('#whole').click();
+    await ann.locator('.call:not(.whole)').waitFor();
+  }
 
   const { port } = server;
   await server.kill();
@@ -166,19 +203,34 @@ async function call(options, shoot) {
   await denied.close();
 }
 
-async function rooms(context, shoot) {
+async function rooms(options, shoot) {
+  const context = await newContext(browser, options);
   const page = await newPage(context);
   for (const id of [7, 42]) await page.request.post(`${server.url}/room`, { form: { id } });
   await page.goto(`${server.url}/rooms?id=42`);
+  await page.locator('#fresh.open').waitFor();
   await shoot(page, 'rooms');
-  await page.close();
+  await page.goto(`${server.url}/room/99`);
+  await shoot(page, 'rooms-refused');
+  await page.route(`${server.url}/rooms`, (route) => route.abort());
+  await page.locator('#fresh.waiting').waitFor();
+  await shoot(page, 'rooms-cut');
+  await context.close();
+}
+
+async function missing(options, shoot) {
+  const context = await newContext(browser, options);
+  const page = await newPage(context);
+  await page.goto(`${server.url}/nowhere`);
+  await shoot(page, 'missing');
+  await context.close();
 }
 
 // A run takes a while, so that one is shown in both colours.
-async function compare(size, viewport) {
-  const context = await newContext(browser, { viewport, deviceScaleFactor: size === 'narrow' ? 2 : 1 });
+async function compare(size, options) {
+  const context = await newContext(browser, options);
   const shoot = async (page, name) => {
-    for (const colorScheme of ['light', 'dark']) {
+    for (const colorScheme of SCHEMES) {
       await page.emulateMedia({ colorScheme });
       await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: true });
     }

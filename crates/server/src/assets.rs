@@ -24,7 +24,11 @@ struct Embedded;
 /// are `/static/FILE`.
 pub(crate) struct Assets {
     by_path: BTreeMap<String, Asset>,
+    /// The page in place of one that isn't there. It has no path of its own.
+    not_found: Asset,
 }
+
+const NOT_FOUND: &str = "404.html";
 
 struct Asset {
     body: Bytes,
@@ -35,9 +39,13 @@ struct Asset {
 
 impl Assets {
     pub(crate) fn embedded() -> Self {
-        let files = Embedded::iter().filter_map(|name| Some((Embedded::get(&name)?, name)));
+        let files = Embedded::iter()
+            .filter(|name| name != NOT_FOUND)
+            .filter_map(|name| Some((Embedded::get(&name)?, name)));
+        let not_found = Embedded::get(NOT_FOUND).expect("static/404.html is embedded");
         Self {
             by_path: files.map(|(file, name)| (path_of(&name), Asset::new(&name, file))).collect(),
+            not_found: Asset::new(NOT_FOUND, not_found),
         }
     }
 
@@ -71,6 +79,17 @@ impl Assets {
             response.headers_mut().remove(CONTENT_TYPE);
         }
         Some(response)
+    }
+
+    /// 404, with a page that leads on.
+    pub(crate) fn not_found(&self) -> Response<Bytes> {
+        let mut response = Response::new(self.not_found.body.clone());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        *response.headers_mut() = self.not_found.headers.clone();
+        // The path may be served after the next start.
+        response.headers_mut().remove(ETAG);
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
     }
 }
 
@@ -206,6 +225,18 @@ mod tests {
             get("/", &["\"other\", W/\"another\""]).map(|page| page.status()),
             Some(StatusCode::OK)
         );
+    }
+
+    #[test]
+    fn the_page_for_what_is_not_there_has_no_path_and_is_not_kept() {
+        assert!(get("/404", &[]).is_none());
+        assert!(Assets::embedded().pages().all(|path| path != "/404"));
+        let page = Assets::embedded().not_found();
+        assert_eq!(page.status(), StatusCode::NOT_FOUND);
+        assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(page.headers()[CACHE_CONTROL], "no-store");
+        assert!(!page.headers().contains_key(ETAG));
+        assert!(page.headers().contains_key(CONTENT_SECURITY_POLICY));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
 use sockeye::Gateway;
@@ -120,13 +120,37 @@ impl Front {
                 .site
                 .assets
                 .respond(method, path, request.headers())
-                .unwrap_or_else(|| self.not_found()),
+                .unwrap_or_else(|| self.not_found(request.headers())),
         }
     }
 
-    fn not_found(&self) -> Own {
-        own(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", self.not_found.clone())
+    /// A page for a browser that goes there; the served paths for all others.
+    fn not_found(&self, request: &HeaderMap) -> Own {
+        let mut response = match is_navigation(request) {
+            true => self.site.assets.not_found(),
+            false => {
+                own(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", self.not_found.clone())
+            }
+        };
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Sec-Fetch-Dest"));
+        response
     }
+}
+
+/// Whether the answer is for a person to read: the client asks for HTML by name, and not for a
+/// script that reads it. Browsers before 2023 may leave `Sec-Fetch-Dest` out.
+fn is_navigation(request: &HeaderMap) -> bool {
+    let is_page = match request.get("sec-fetch-dest").map(HeaderValue::as_bytes) {
+        Some(destination) => [&b"document"[..], b"iframe", b"frame"].contains(&destination),
+        None => true,
+    };
+    is_page
+        && request.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|accepted| {
+            accepted.split(',').any(|range| {
+                let kind = range.split(';').next().unwrap_or_default();
+                kind.trim().eq_ignore_ascii_case("text/html")
+            })
+        })
 }
 
 /// Paths of the front beside pages.
@@ -195,4 +219,36 @@ fn own(status: StatusCode, content_type: &'static str, body: Bytes) -> Own {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client that gets a page in place of the plain answer can be a health check or a script.
+    #[test]
+    fn pages_are_for_browsers_that_go_there() {
+        const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for (accept, destination, expected) in [
+            (Some(BROWSER), Some("document"), true),
+            (Some(BROWSER), Some("iframe"), true),
+            (Some(BROWSER), None, true),
+            (Some("application/json, TEXT/HTML;q=0.5"), None, true),
+            (Some("text/html"), Some("empty"), false),
+            (Some("*/*"), Some("document"), false),
+            (Some("*/*"), None, false),
+            (Some("text/htmlx"), None, false),
+            (Some(""), None, false),
+            (None, Some("document"), false),
+            (None, None, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("accept", accept), ("sec-fetch-dest", destination)] {
+                if let Some(value) = value {
+                    headers.insert(name, HeaderValue::from_static(value));
+                }
+            }
+            assert_eq!(is_navigation(&headers), expected, "{accept:?} {destination:?}");
+        }
+    }
 }

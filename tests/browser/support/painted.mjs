@@ -1,7 +1,7 @@
 // Somebody to look at in pictures of the call page. Sent to the browser as source: it uses nothing
 // from outside.
 
-/** Replaces the camera by a painted person, and the microphone by silence. */
+/** Replaces the camera by a painted person, the screen by a painted page, and the microphone by silence. */
 export function paintedCamera(name) {
   const people = {
     Ann: { wall: ['#d9e8e4', '#9fc4bd'], skin: '#e9b994', hair: '#5a2f1d', shirt: '#c9502f', long: true },
@@ -51,6 +51,23 @@ export function paintedCamera(name) {
     paint.beginPath();
     paint.arc(320 + sway, 258, 24, 0.2 * Math.PI, 0.8 * Math.PI);
     paint.stroke();
+  };
+  navigator.mediaDevices.getDisplayMedia = async () => {
+    const page = document.createElement('canvas');
+    Object.assign(page, { width: 1280, height: 720 });
+    const write = page.getContext('2d');
+    setInterval(() => {
+      write.fillStyle = '#fbfaf6';
+      write.fillRect(0, 0, 1280, 720);
+      write.fillStyle = '#23424a';
+      write.font = '600 44px sans-serif';
+      write.fillText('Fish counted at the weir', 70, 110);
+      [38, 52, 47, 81, 96, 120].forEach((count, at) => {
+        write.fillStyle = at === 5 ? '#c9502f' : '#7fb0b5';
+        write.fillRect(90 + at * 190, 640 - count * 4, 120, count * 4);
+      });
+    }, 100);
+    return page.captureStream(10);
   };
   navigator.mediaDevices.getUserMedia = async ({ video, audio }) => {
     const stream = new MediaStream();

@@ -28,7 +28,7 @@ impl Label {
         if name.as_str() == NOTICES {
             return Err(RequestError::new(
                 Code::BadRequest,
-                "`*` is the name of notices, choose another",
+                "the name * is that of notices; choose another",
             ));
         }
         // A client that speaks in lines gets `[NAME]text`: the name `ann]hello` would let its owner
@@ -36,7 +36,7 @@ impl Label {
         if name.as_str().contains(']') {
             return Err(RequestError::new(
                 Code::BadRequest,
-                "`]` ends a name where the chat is in lines, choose another",
+                "a name can't have a ] in it; choose another",
             ));
         }
         Ok(name)
@@ -49,7 +49,7 @@ impl Label {
         if text.chars().any(is_unseen) {
             return Err(RequestError::new(
                 Code::BadRequest,
-                format!("`{member}` has control characters in it"),
+                format!("the {member} has invisible characters in it; leave them out"),
             ));
         }
         Ok(Self(text.into()))
@@ -80,7 +80,7 @@ impl Serialize for Label {
 
 pub(super) fn not_blank(member: &str, text: &str) -> Result<(), RequestError> {
     if text.trim().is_empty() {
-        return Err(RequestError::new(Code::BadRequest, format!("`{member}` is empty")));
+        return Err(RequestError::new(Code::BadRequest, format!("the {member} is empty")));
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ pub(super) fn not_longer(member: &str, text: &str, limit: usize) -> Result<(), R
     if text.chars().count() <= limit {
         return Ok(());
     }
-    Err(RequestError::new(Code::TooLong, format!("`{member}` is longer than {limit} characters")))
+    Err(RequestError::new(Code::TooLong, format!("the {member} is longer than {limit} characters")))
 }
 
 /// Invisible characters, and those that would turn the text around a name: controls, line

@@ -69,7 +69,7 @@ impl Request {
                 .map(|name| Label::of_person(&name, limits))
                 .transpose()?,
             room: string("room", members.room)?
-                .map(|room| Label::parse("room", &room, limits.room_chars))
+                .map(|room| Label::parse("room's name", &room, limits.room_chars))
                 .transpose()?,
             roster: boolean("roster", members.roster)?,
             message: string("message", members.message)?.map(String::into_boxed_str),

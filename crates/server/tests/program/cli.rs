@@ -620,6 +620,28 @@ fn what_is_not_there_is_told_readably() {
     }
 }
 
+/// A mistyped address showed people a list of paths in a fixed-width font. Below a prefix nothing
+/// changes for browsers: these answers belong to the protocol, and iframes load there as well.
+#[test]
+fn a_browser_that_goes_where_nothing_is_gets_a_page() {
+    let server = Running::start(&[]);
+    let browser = "Accept: text/html,*/*;q=0.8\r\nSec-Fetch-Dest: document\r\n";
+    for path in ["/nothing", "/chat/", "/static/nothing.css", "/echofoo"] {
+        let answer = server.request("GET", path, browser);
+        assert_eq!(answer.status(), 404, "{path}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("vary"), Some("Accept, Sec-Fetch-Dest"), "{path}");
+        assert!(answer.body.contains("href=\"/chat\""), "{path}: leads on");
+        assert_eq!(server.request("HEAD", path, browser).status(), 404, "{path}");
+    }
+    for path in ["/echo/nothing", "/echo/000/session/nothing", "/echo//"] {
+        let (plain, browsed) = (server.get(path), server.request("GET", path, browser));
+        assert_eq!((plain.status(), browsed.status()), (404, 404), "{path}");
+        assert_eq!(plain.body, browsed.body, "{path}");
+    }
+}
+
 #[test]
 fn pages_can_only_be_read() {
     let server = Running::start(&[]);

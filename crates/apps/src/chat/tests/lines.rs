@@ -61,14 +61,14 @@ async fn a_taken_name_is_answered_and_nobody_else_hears_of_it() {
 async fn a_name_that_is_none_is_answered() {
     let chat = chat();
     for (name, problem) in [
-        ("", "`name` is empty"),
-        (" ", "`name` is empty"),
-        ("*", "`*` is the name of notices, choose another"),
+        ("", "the name is empty"),
+        (" ", "the name is empty"),
+        ("*", "the name * is that of notices; choose another"),
         // Its text would come as `[ann]hello]…`, which is ann's.
-        ("ann]hello", "`]` ends a name where the chat is in lines, choose another"),
-        ("a\nb", "`name` has control characters in it"),
-        (&*"x".repeat(41), "`name` is longer than 40 characters"),
-        (&*" ".repeat(60_000), "`name` is empty"),
+        ("ann]hello", "a name can't have a ] in it; choose another"),
+        ("a\nb", "the name has invisible characters in it; leave them out"),
+        (&*"x".repeat(41), "the name is longer than 40 characters"),
+        (&*" ".repeat(60_000), "the name is empty"),
     ] {
         let mut client = connect(&chat);
         client.send(name).await;
@@ -160,10 +160,10 @@ async fn a_line_that_can_not_be_said_is_told_to_its_sender_alone() {
     let (mut park, mut lee) = (seated(&chat, "park").await, seated(&chat, "lee").await);
     park.texts().await;
     for (line, problem) in [
-        ("[park]", "`message` is empty"),
-        ("[park] \t", "`message` is empty"),
-        ("", "`message` is empty"),
-        (&*format!("[park]{}", "x".repeat(4_001)), "`message` is longer than 4000 characters"),
+        ("[park]", "the message is empty"),
+        ("[park] \t", "the message is empty"),
+        ("", "the message is empty"),
+        (&*format!("[park]{}", "x".repeat(4_001)), "the message is longer than 4000 characters"),
     ] {
         park.send(line).await;
         assert_eq!(park.texts().await, [format!("#Not sent : {problem}")]);

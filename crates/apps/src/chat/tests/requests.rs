@@ -101,7 +101,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
         (
             format!(r#"{{"ping":"{}"}}"#, "x".repeat(65)).into(),
             "too_long",
-            "`ping` is longer than 64 characters",
+            "the ping is longer than 64 characters",
         ),
         (r#"{"message":7}"#.into(), "bad_request", "`message` is not a string"),
         (r#"{"message":["x"]}"#.into(), "bad_request", "`message` is not a string"),
@@ -113,12 +113,12 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
         (
             r#"{"name":"ann]hello"}"#.into(),
             "bad_request",
-            "`]` ends a name where the chat is in lines, choose another",
+            "a name can't have a ] in it; choose another",
         ),
-        (r#"{"name":"*"}"#.into(), "bad_request", "`*` is the name of notices, choose another"),
-        (r#"{"name":" "}"#.into(), "bad_request", "`name` is empty"),
-        (r#"{"room":""}"#.into(), "bad_request", "`room` is empty"),
-        (r#"{"message":" \n"}"#.into(), "bad_request", "`message` is empty"),
+        (r#"{"name":"*"}"#.into(), "bad_request", "the name * is that of notices; choose another"),
+        (r#"{"name":" "}"#.into(), "bad_request", "the name is empty"),
+        (r#"{"room":""}"#.into(), "bad_request", "the room's name is empty"),
+        (r#"{"message":" \n"}"#.into(), "bad_request", "the message is empty"),
     ];
     for (request, code, text) in table {
         let shown = format!("{request:?}");
@@ -143,7 +143,7 @@ async fn what_is_no_request_is_told_to_its_sender_alone() {
 async fn lengths_are_limited_in_characters() {
     let chat = chat();
     let mut ann = arrive(&chat).await;
-    for member in ["name", "room"] {
+    for (member, called) in [("name", "name"), ("room", "room's name")] {
         let longest = "안".repeat(40);
         assert_eq!(
             asks(&mut ann, json!({member: format!("  {longest}  ")})).await[0]["type"],
@@ -152,7 +152,7 @@ async fn lengths_are_limited_in_characters() {
         let refused = asks(&mut ann, json!({member: "안".repeat(41)})).await;
         assert_eq!(
             (&refused[0]["code"], &refused[0]["message"]),
-            (&json!("too_long"), &json!(format!("`{member}` is longer than 40 characters")))
+            (&json!("too_long"), &json!(format!("the {called} is longer than 40 characters")))
         );
     }
     assert_eq!(says(&mut ann, &"😀".repeat(4_000)).await[0]["type"], "message");
@@ -163,7 +163,7 @@ async fn lengths_are_limited_in_characters() {
 async fn names_have_nothing_in_them_that_cannot_be_seen() {
     let chat = chat();
     let mut ann = arrive(&chat).await;
-    for member in ["name", "room"] {
+    for (member, called) in [("name", "name"), ("room", "room's name")] {
         for bad in [
             "a\nb",
             "a\0",

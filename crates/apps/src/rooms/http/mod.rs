@@ -152,7 +152,7 @@ impl RoomsSite {
             _ => None,
         };
         let reply = Reply::page(&ErrorBody { error: problem.to_string() }, filled);
-        Reply { status: problem.status(), notice: Some(problem.to_string()), allow, ..reply }
+        Reply { status: problem.status(), notice: Some(problem.for_people()), allow, ..reply }
     }
 
     fn for_people(&self, reply: Reply) -> Response<Bytes> {
@@ -284,6 +284,34 @@ impl From<RoomNumberError> for Problem {
 }
 
 impl Problem {
+    /// The same for the page: what happened, and what to do.
+    fn for_people(&self) -> String {
+        match self {
+            Self::NoPath => "There is no page here. These are the rooms.".to_owned(),
+            Self::Method(_) => "Rooms are created with the form below.".to_owned(),
+            Self::Number => format!(
+                "A room has a number from 0 to {}, in digits only. Press “Random one” for a free one.",
+                RoomNumber::MAX
+            ),
+            Self::Name => "A name has up to 64 characters, and no line breaks.".to_owned(),
+            Self::Foreign => {
+                "Another site has sent you here to create or to leave a room, so nothing was changed. \
+                 Use this page for it."
+                    .to_owned()
+            }
+            Self::NoRoom(room) => {
+                format!("There is no room {room}. Press “Create it” to make it.")
+            }
+            Self::TooMany(_) => {
+                "All rooms of this server are in use. Enter one of those below, or try again when one is empty."
+                    .to_owned()
+            }
+            Self::Large | Self::Slow | Self::Body => {
+                "The form did not arrive as it should. Send it again.".to_owned()
+            }
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::NoPath | Self::NoRoom(_) => StatusCode::NOT_FOUND,

@@ -10,14 +10,15 @@ use crate::rooms::{RoomNumber, RoomSummary};
 pub(super) struct Shown {
     /// The number in the form.
     pub(super) filled: Option<RoomNumber>,
-    /// The error to show.
+    /// The error to show, in sentences.
     pub(super) notice: Option<String>,
 }
 
 pub(super) fn rooms(rooms: &[RoomSummary], shown: &Shown, empty_room: Duration) -> String {
-    let notice = shown.notice.as_ref().map(|text| {
-        format!("<p class=\"trouble\" role=\"alert\">{}</p>\n      ", escaped(&sentence(text)))
-    });
+    let notice = shown
+        .notice
+        .as_ref()
+        .map(|text| format!("<p class=\"trouble\" role=\"alert\">{}</p>\n      ", escaped(text)));
     let filled = shown.filled.map(|number| number.to_string());
     format!(
         include_str!("page.html"),
@@ -69,13 +70,6 @@ fn time(time: Duration) -> String {
     }
 }
 
-/// An error's text as a sentence: with a capital and a full stop.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
-}
-
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -88,7 +82,7 @@ mod tests {
     fn what_clients_say_is_text_on_the_page() {
         let shown = Shown { filled: None, notice: Some("<script>\"&\"</script>".to_owned()) };
         let page = rooms(&[], &shown, Duration::from_secs(600));
-        assert!(page.contains(">&lt;script&gt;&quot;&amp;&quot;&lt;/script&gt;.<"), "{page}");
+        assert!(page.contains(">&lt;script&gt;&quot;&amp;&quot;&lt;/script&gt;<"), "{page}");
         assert!(page.contains("empty for 10 minutes."));
         assert!(page.contains("No rooms yet"));
     }
