@@ -54,7 +54,7 @@ impl Usage {
 impl Others {
     /// The part and the amount, if it was so much that the figures show it.
     pub fn warning(&self) -> Option<String> {
-        (self.cores >= DISTURBING).then(|| format!("{}: {:.2} of a core", self.during, self.cores))
+        (self.cores >= DISTURBING).then(|| format!("{}: {:.2} cores", self.during, self.cores))
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
         let others = usage(1_000, 50_000, 700).until(usage(3_000, 51_500, 1_700), "WebSocket");
         assert!((others.cores - 0.25).abs() < 1e-9, "{others:?}");
         let warning = others.warning().expect("a quarter of a core shows");
-        assert_eq!(warning, "WebSocket: 0.25 of a core");
+        assert_eq!(warning, "WebSocket: 0.25 cores");
     }
 
     /// The machine's time is counted in ticks, the measurement's to the nanosecond: on a quiet

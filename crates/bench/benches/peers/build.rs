@@ -74,7 +74,7 @@ pub const PEERS: [Peer; 3] = [
         learns: false,
         known: &[(
             "2010",
-            "another goroutine than the one that answers a poll lets go of it, so a client that polls again at once may come too early",
+            "another goroutine than the one that ends a response lets go of it, so a client that asks for the next one at once, after a poll or after a stream of 128 KiB, may come too early and loses its session",
         )],
     },
     Peer {

@@ -203,11 +203,10 @@ fn a_disturbed_measurement_is_told_in_words_and_as_data() {
     let (html, text) = (html(&results), table::text(&results));
     assert!(
         html.contains("Other processes had the machine")
-            && html.contains("<li>over train: 0.80 of a core</li>")
+            && html.contains("<li>over train: 0.80 cores</li>")
     );
     assert!(
-        text.contains("other processes had the machine")
-            && text.contains("over train: 0.80 of a core")
+        text.contains("other processes had the machine") && text.contains("over train: 0.80 cores")
     );
     assert!(!html.contains("long polling: 0.02") && !text.contains("long polling: 0.02"));
     assert!(html.contains(r#""during":"long polling","cores":0.02"#), "the data has them all");
