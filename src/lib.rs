@@ -9,7 +9,7 @@
 //!
 //! ```toml
 //! [dependencies]
-//! sockeye = "0.1"
+//! sockeye = { path = "../sockeye" }
 //! hyper = { version = "1", features = ["http1", "server"] }
 //! hyper-util = { version = "0.1", features = ["tokio"] }
 //! tokio = { version = "1", features = ["full"] }
@@ -162,10 +162,20 @@ mod tally;
 pub mod test_util;
 mod transport;
 
-/// The programs in README.md compile as they stand there.
-#[cfg(all(doctest, feature = "axum", feature = "client"))]
-#[doc = include_str!("../README.md")]
-mod readme {}
+/// The programs of the pages compile, and those without `no_run` run, as they stand there.
+#[cfg(all(doctest, feature = "axum", feature = "client", feature = "test-util"))]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/from-sockjs-node.md")]
+    mod from_sockjs_node {}
+    #[doc = include_str!("../docs/from-spring.md")]
+    mod from_spring {}
+    #[doc = include_str!("../docs/library.md")]
+    mod library {}
+    #[doc = include_str!("../docs/tower.md")]
+    mod tower {}
+}
 
 pub use budget::{Budget, Held};
 pub use escape::Escaped;

@@ -1,19 +1,23 @@
 //! Mounted in axum: beside others' routes, behind their layers, and on axum's own server.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
+use axum::error_handling::HandleErrorLayer;
 use axum::extract::{OriginalUri, Request as AxumRequest};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use axum::{Extension, Router};
+use axum::{BoxError, Extension, Router};
 use common::apps::echo;
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use socket2::SockRef;
 use sockeye::{Gateway, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
-use tower::ServiceExt;
+use tower::{ServiceBuilder, ServiceExt};
 
 use common::client::Client;
 use common::http::{Connection, Request, Response};
@@ -281,4 +285,51 @@ async fn a_client_that_is_cut_off_in_a_large_answer_is_told() {
     assert_eq!((end.reason.code(), end.undelivered), (1002, 1));
     let mut next = Client::of_session(addr, client.session(), Transport::Xhr);
     assert_eq!(next.closed().await.0, 1002);
+}
+
+/// docs/tower.md: layers that are made for short requests cover the routes that stand in front of
+/// the gateway, and not the gateway.
+fn behind(layers: bool) -> Router {
+    let gateway = Gateway::new().endpoint("/echo", echo).into_axum();
+    let short = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(|_: BoxError| async { StatusCode::REQUEST_TIMEOUT }))
+        .timeout(Duration::from_secs(10))
+        .concurrency_limit(1);
+    let others = Router::new().route("/health", get(async || "well"));
+    if layers { others.merge(gateway).layer(short) } else { others.layer(short).merge(gateway) }
+}
+
+async fn poll(app: &Router) -> (StatusCode, String) {
+    let request = AxumRequest::post("/echo/000/the-session/xhr").body(axum::body::Body::empty());
+    let answer = app.clone().oneshot(request.expect("a request")).await;
+    let (head, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    (head.status, String::from_utf8(bytes.to_vec()).expect("frames are text"))
+}
+
+/// sockjs-client takes any status but 200 for the end of its session.
+#[tokio::test(start_paused = true)]
+async fn a_timeout_layer_answers_an_idle_poll_unless_the_gateway_is_merged_behind_it() {
+    for (layers, status, frame) in
+        [(true, StatusCode::REQUEST_TIMEOUT, ""), (false, StatusCode::OK, "h\n")]
+    {
+        let app = behind(layers);
+        assert_eq!(poll(&app).await, (StatusCode::OK, "o\n".to_owned()));
+        assert_eq!(poll(&app).await, (status, frame.to_owned()), "layers: {layers}");
+    }
+}
+
+/// A place for each request at work is one for each idle client.
+#[tokio::test(start_paused = true)]
+async fn a_parked_poll_holds_a_place_of_a_concurrency_limit_unless_the_gateway_is_merged_behind_it()
+{
+    for layers in [true, false] {
+        let app = behind(layers);
+        assert_eq!(poll(&app).await.1, "o\n");
+        let mut parked = Box::pin(poll(&app));
+        assert!((&mut parked).now_or_never().is_none(), "nothing to tell yet");
+        let other = AxumRequest::get("/echo/info").body(axum::body::Body::empty());
+        let mut info = Box::pin(app.clone().oneshot(other.expect("a request")));
+        assert_eq!((&mut info).now_or_never().is_none(), layers, "layers: {layers}");
+    }
 }

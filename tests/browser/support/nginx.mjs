@@ -18,7 +18,21 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
  * Passes everything on to `port` of this host, the way that `location`, nginx directives, says; as a function it gets
  * the port of nginx. `beside` are further directives of the server. Without any, nginx passes no Upgrade on and takes bodies of up to 1 MiB.
  */
-export async function startNginx({ port, location = '', beside = '' }) {
+export function startNginx({ port, location = '', beside = '' }) {
+  return startNginxWith((own) => `
+  map $http_upgrade $upgrade { default upgrade; '' ''; }
+  server {
+    listen 127.0.0.1:${own};
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    ${beside}
+    location / { proxy_pass http://127.0.0.1:${port}; ${typeof location === 'function' ? location(own) : location} }
+  }
+`);
+}
+
+/** With what `http`, a function of the port to listen on, says that stands inside of `http { }`. */
+export async function startNginxWith(http) {
   const program = find();
   const folder = mkdtempSync(join(tmpdir(), 'sockeye-nginx-'));
   const own = await freePort();
@@ -31,14 +45,7 @@ events { worker_connections 256; }
 http {
   access_log off;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((what) => `${what}_temp_path ${folder}/${what};`).join('\n  ')}
-  map $http_upgrade $upgrade { default upgrade; '' ''; }
-  server {
-    listen 127.0.0.1:${own};
-    proxy_http_version 1.1;
-    proxy_set_header Host $http_host;
-    ${beside}
-    location / { proxy_pass http://127.0.0.1:${port}; ${typeof location === 'function' ? location(own) : location} }
-  }
+  ${http(own)}
 }
 `);
 

@@ -12,6 +12,7 @@ pub mod client;
 pub mod http;
 pub mod log;
 pub mod odd_servers;
+pub mod pages;
 pub mod records;
 pub mod scenarios;
 pub mod server;
