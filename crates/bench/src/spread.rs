@@ -3,7 +3,7 @@
 /// The median of the turns, and how far they lie apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// Half of the turns had no more.
+    /// Half of the turns had no more; of an even number, the mean of the middle two.
     pub median: f64,
     /// The least of all turns.
     pub lowest: f64,
@@ -30,7 +30,10 @@ impl Spread {
         }
         let mut turns = turns.to_vec();
         turns.sort_by(f64::total_cmp);
-        let median = *turns.get(turns.len() / 2)?;
+        let middle = turns.len() / 2;
+        let upper = *turns.get(middle)?;
+        let lower = if turns.len().is_multiple_of(2) { turns[middle - 1] } else { upper };
+        let median = f64::midpoint(lower, upper);
         Some(Self { median, lowest: *turns.first()?, highest: *turns.last()? })
     }
 
@@ -59,6 +62,7 @@ mod tests {
         let spread = of(&[5.0, 1.0, 9.0, 2.0, 3.0]);
         assert_eq!(spread, Spread { median: 3.0, lowest: 1.0, highest: 9.0 });
         assert_eq!(of(&[4.0]), Spread { median: 4.0, lowest: 4.0, highest: 4.0 });
+        assert_eq!(of(&[4.0, 1.0]), Spread { median: 2.5, lowest: 1.0, highest: 4.0 });
         assert_eq!(Spread::of(&[]), None);
         assert_eq!(Spread::of(&[1.0, f64::NAN]), None);
     }

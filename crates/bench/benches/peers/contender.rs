@@ -95,9 +95,9 @@ pub struct Running<'c> {
 const WARM_UP: Duration = Duration::from_secs(15);
 /// How long a server that is compiled while it runs then works on each further load, whose code
 /// it has not compiled yet.
-const LEARNING: Duration = Duration::from_secs(6);
+const LEARNING: Duration = Duration::from_secs(4);
 /// Of visits there are few in a second, so their code is compiled late.
-const LEARNING_VISITS: Duration = Duration::from_secs(15);
+const LEARNING_VISITS: Duration = Duration::from_secs(12);
 /// Others: connections, caches and allocators settle.
 const SETTLING: Duration = Duration::from_millis(1500);
 /// A client stays for less than its share of a response's limit, as in a turn that counts.

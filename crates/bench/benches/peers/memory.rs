@@ -15,7 +15,7 @@ use crate::figures::{Figures, Line};
 const PATIENCE: Duration = Duration::from_secs(30);
 const IDLE: usize = 5000;
 /// Each turn takes a fresh process, or two.
-pub const ROUNDS: usize = 3;
+pub const ROUNDS: usize = 2;
 /// Memory that is freed at all is freed by then.
 const SETTLE: Duration = Duration::from_millis(500);
 
