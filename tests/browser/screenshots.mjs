@@ -32,8 +32,8 @@ const DOCS = {
   'chat-phone.png': 'chat-390-dark.png',
   'call.png': 'call-1280-light.png',
   'call-phone.png': 'call-390-dark.png',
-  'compare.png': 'compare-upgrade-1280-light.png',
-  'compare-phone.png': 'compare-390-dark.png',
+  'compare.png': 'compare-upgrade-head-1280-light.png',
+  'compare-phone.png': 'compare-pictures-390-dark.png',
 };
 const isNeeded = (size, scheme) => !isForDocs || (size === '1280' && scheme === 'light') || (size === '390' && scheme === 'dark');
 
@@ -229,11 +229,18 @@ async function missing(options, shoot) {
 // A run takes a while, so that one is shown in both colours.
 async function compare(size, options) {
   const context = await newContext(browser, options);
-  const shoot = async (page, name) => {
+  const shoot = async (page, name, clip) => {
     for (const colorScheme of SCHEMES) {
       await page.emulateMedia({ colorScheme });
-      await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: true });
+      await page.screenshot({ path: join(out, `${name}-${size}-${colorScheme}.png`), fullPage: true, clip });
     }
+  };
+  // The page is long: its advice above, its pictures below.
+  const shootParts = async (page, name) => {
+    const { width } = options.viewport;
+    const [from, to] = await page.evaluate(() => ['#trips', '.foot'].map((part) => document.querySelector(part).getBoundingClientRect().top + window.scrollY));
+    await shoot(page, `${name}-head`, { x: 0, y: 0, width, height: from - 16 });
+    await shoot(page, `${name}-pictures`, { x: 0, y: from - 16, width, height: to - from });
   };
   const open = async (url, query) => {
     const page = await newPage(context);
@@ -252,6 +259,7 @@ async function compare(size, options) {
   await shoot(page, 'compare-running');
   await page.locator('#state[data-state=done]').waitFor({ timeout: 5 * LIMIT });
   await shoot(page, 'compare');
+  await shootParts(page, 'compare');
   await page.close();
 
   const trouble = {
@@ -266,6 +274,7 @@ async function compare(size, options) {
     const behind = await open(nginx.url, { transports: 'websocket,xhr-streaming,eventsource,xhr-polling' });
     await run(behind);
     await shoot(behind, name);
+    await shootParts(behind, name);
     await behind.close();
     await nginx.stop();
   }
