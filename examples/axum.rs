@@ -3,17 +3,13 @@
 //! Then connect a SockJS client to http://127.0.0.1:8081/api/echo, and open
 //! http://127.0.0.1:8081/health.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use sockeye::{EndpointConfig, Gateway, Session};
 use tokio::net::TcpListener;
 
 /// Says who came, then sends back what it gets.
 async fn echo(mut session: Session) {
-    // Known because of `into_make_service_with_connect_info` below.
     let peer = session.info().peer().map_or("somebody".to_owned(), |peer| peer.to_string());
     if session.send(format!("hello {peer}")).await.is_err() {
         return;
@@ -38,8 +34,8 @@ async fn main() -> std::io::Result<()> {
 
     let listener = TcpListener::bind("127.0.0.1:8081").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    // A message leaves when it is sent. Without this the second of two waits for the client to
-    // acknowledge the first, for 40 ms.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+    // `axum::serve` does as well, once it has been told of the peers' addresses and of the sockets'
+    // options. This server knows, and notices at once when a client has gone.
+    sockeye::serve(listener, app).await;
+    Ok(())
 }

@@ -10,14 +10,10 @@
 //! ```toml
 //! [dependencies]
 //! sockeye = { path = "../sockeye" }
-//! hyper = { version = "1", features = ["http1", "server"] }
-//! hyper-util = { version = "0.1", features = ["tokio"] }
 //! tokio = { version = "1", features = ["full"] }
 //! ```
 //!
 //! ```no_run
-//! use hyper::server::conn::http1;
-//! use hyper_util::rt::TokioIo;
 //! use sockeye::{Gateway, Session};
 //!
 //! async fn echo(mut session: Session) {
@@ -32,12 +28,8 @@
 //! async fn main() -> std::io::Result<()> {
 //!     let gateway = Gateway::new().endpoint("/echo", echo);
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
-//!     loop {
-//!         let (stream, _) = listener.accept().await?;
-//!         stream.set_nodelay(true)?; // a message leaves when it is sent
-//!         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
-//!         tokio::spawn(connection.with_upgrades());
-//!     }
+//!     sockeye::serve(listener, gateway).await;
+//!     Ok(())
 //! }
 //! ```
 //!
@@ -113,6 +105,7 @@
 //!
 //! - [`Gateway`] holds endpoints: a prefix, an [`EndpointConfig`] and a [`Handler`] each. It is a
 //!   hyper and a tower service.
+//! - [`serve()`] serves it, or an axum router, on the connections of a listener ([`mod@serve`]).
 //! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's
 //!   `writeUTF`).
 //! - a handler ([`Handler`], [`with_state`]) gets a [`Session`]; [`Sender`] is the part of it to keep elsewhere; both carry
@@ -156,6 +149,7 @@ mod message;
 #[doc(hidden)]
 pub mod micro;
 mod protocol;
+pub mod serve;
 mod session;
 mod tally;
 #[cfg(feature = "test-util")]
@@ -181,11 +175,12 @@ pub use budget::{Budget, Held};
 pub use escape::Escaped;
 pub use gateway::origin::is_foreign;
 pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, HandlerFuture, LocalAddr, Outcome, PeerAddr,
-    Prefix, PrefixError, SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports, with_state,
+    CookieConfig, EndpointConfig, Gateway, Handler, HandlerFuture, Outcome, Prefix, PrefixError,
+    SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports, with_state,
 };
 pub use message::{JsonError, Message};
 pub use protocol::close::CloseReason;
+pub use serve::{LocalAddr, PeerAddr, ServeConfig, serve};
 pub use session::{
     ConnectInfo, EndedBy, Rate, SendError, Sender, SenderSink, Session, SessionEnd, SessionId,
     SessionIdError, TrySendError,

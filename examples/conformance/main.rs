@@ -20,10 +20,6 @@ mod endpoints;
 use std::error::Error;
 use std::net::Ipv4Addr;
 
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use sockeye::{PeerAddr, WatchedStream};
 use tokio::net::TcpListener;
 
 const CLIENT_URL: &str = "https://cdn.jsdelivr.net/npm/sockjs-client@1.6.1/dist/sockjs.min.js";
@@ -40,20 +36,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let gateway = endpoints::gateway(&client_url);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    loop {
-        let Ok((stream, peer)) = listener.accept().await else { continue };
-        // A frame leaves when it is written, not when the next one fills a packet.
-        let _ = stream.set_nodelay(true);
-        let stream = WatchedStream::new(stream);
-        let (gateway, watch) = (gateway.clone(), stream.watch());
-        let service = service_fn(move |mut request| {
-            request.extensions_mut().insert(PeerAddr(peer));
-            request.extensions_mut().insert(watch.clone());
-            gateway.call(request)
-        });
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).half_close(true);
-        // An error here is a client's: it went, or spoke no HTTP.
-        tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-    }
+    sockeye::serve(listener, gateway).await;
+    Ok(())
 }

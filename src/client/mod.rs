@@ -18,13 +18,7 @@
 //! #         let _ = session.send(message).await;
 //! #     }
 //! # });
-//! # tokio::spawn(async move {
-//! #     while let Ok((stream, _)) = listener.accept().await {
-//! #         let io = hyper_util::rt::TokioIo::new(stream);
-//! #         let http = hyper::server::conn::http1::Builder::new();
-//! #         tokio::spawn(http.serve_connection(io, gateway.clone()).with_upgrades());
-//! #     }
-//! # });
+//! # tokio::spawn(sockeye::serve(listener, gateway).into_future());
 //! // url: "http://127.0.0.1:8081/echo"
 //! let mut connection = Client::connect(&url).await?;
 //! connection.send("hello").await?;

@@ -39,7 +39,6 @@ pub(crate) use self::handler::Contained;
 pub use self::handler::{Handler, HandlerFuture, Outcome, with_state};
 pub use self::prefix::{Prefix, PrefixError};
 use self::refusal::Refusal;
-pub use self::request::{LocalAddr, PeerAddr};
 use self::route::{Resource, Route, route};
 pub use self::subprotocol::Subprotocols;
 pub use self::tcp::{TcpConfig, TcpEndpoint};
@@ -53,14 +52,16 @@ use crate::transport::websocket::Framing;
 /// serve other things beside it. WebSocket needs connections served with upgrades, and sessions
 /// need a tokio runtime with time enabled.
 ///
-/// The server puts facts about the connection into a request's extensions: the client's address
-/// ([`PeerAddr`]), its own ([`LocalAddr`]), and a watch that tells at once that the client is gone
+/// [`serve`](crate::serve()) serves it. Another server can do as that one does, which puts facts
+/// about the connection into a request's extensions: the client's address
+/// ([`PeerAddr`](crate::PeerAddr)), its own ([`LocalAddr`](crate::LocalAddr)), and a watch that tells at once that the client is gone
 /// ([`WatchedStream`](crate::WatchedStream)). Without the watch, the next heartbeat finds out at
 /// the latest.
 ///
 /// # Sockets
 ///
-/// They are the server's, which sets them for each connection that it accepts:
+/// They are the server's, which sets them for each connection that it accepts, as
+/// [`serve`](crate::serve()) does:
 ///
 /// - `stream.set_nodelay(true)`, or a message that is sent behind another waits for the client's
 ///   acknowledgement of the first, up to 40 ms. (WebSockets on a bare `TcpStream` or

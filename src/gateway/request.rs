@@ -8,22 +8,9 @@ use http::request::Parts;
 use super::endpoint::Endpoint;
 use super::headers::copy;
 use super::refusal::Refusal;
+use crate::serve::{LocalAddr, PeerAddr};
 use crate::session::{ConnectInfo, ConnectInfoParts};
 use crate::transport::PeerWatch;
-
-/// The address of a connection's other end, as a request extension.
-///
-/// A server puts it into each request so that [`ConnectInfo::peer`](crate::ConnectInfo::peer) knows
-/// it. With axum its own `ConnectInfo<SocketAddr>` does as well (feature `axum`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerAddr(pub SocketAddr);
-
-/// The address of a connection's own end, as a request extension.
-///
-/// A server puts it into each request so that [`ConnectInfo::local`](crate::ConnectInfo::local)
-/// knows it. Not needed beside a [`PeerWatch`](crate::PeerWatch), which knows it too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LocalAddr(pub SocketAddr);
 
 /// Takes from a request the facts that its session keeps.
 ///

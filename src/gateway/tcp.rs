@@ -8,23 +8,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::TcpKeepalive;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use super::config::read_ahead;
 use super::handler::{Contained, Handler};
 use super::registry::{Keeper, Memory, NoRoom, Registry};
 use crate::budget::Budget;
 use crate::clock::LONGEST_DELAY;
+use crate::escape::Escaped;
 use crate::protocol::modified_utf8;
+use crate::serve::{Connection, Establish, Listener, accept_all};
 use crate::session::{
     Attachment, Carries, ConnectInfo, ConnectInfoParts, Limits, Liveness, Owner, QueueLimit, Rate,
     Shared,
 };
 use crate::tally::Tally;
 use crate::transport::tcp::{self, Settings};
-use crate::transport::{Patience, PeerWatch, WatchedStream};
+use crate::transport::{Patience, PeerWatch};
 
 /// Serves clients that speak over plain TCP in records of modified UTF-8: Java's
 /// `DataOutputStream.writeUTF` and `DataInputStream.readUTF`.
@@ -99,7 +101,7 @@ pub struct TcpConfig {
     /// publishers told. Default: 256.
     pub outbound_keys: usize,
     /// How long the first record may take to arrive; then the session closes with 1008 "no record
-    /// in time". Default: 10 s.
+    /// in time". A listener's handshake before it, as of TLS, may take as long again. Default: 10 s.
     pub first_record_timeout: Duration,
     /// How long a later record may take from its first byte to its last; then the session closes
     /// likewise. A client may be silent between records as long as it likes. Default: 30 s.
@@ -196,32 +198,14 @@ impl TcpEndpoint {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Accepts connections and serves each in a task of its own, forever: causes of a failed accept
-    /// pass.
+    /// Accepts the connections of a listener, such as tokio's `TcpListener`, and serves each in a
+    /// task of its own, forever: causes of a failed accept pass.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future closes the listener; sessions that are open go on.
-    pub async fn listen(&self, listener: TcpListener) -> Infallible {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    pause = FIRST_PAUSE;
-                    self.accept(stream, peer);
-                }
-                Err(error) if concerns_one_connection(&error) => {
-                    tracing::debug!(%error, "a TCP connection was gone before its accept");
-                }
-                Err(error) => {
-                    // Out of file descriptors or memory: waiting connections keep, and trying again
-                    // at once would only spin.
-                    tracing::warn!(%error, ?pause, "cannot accept TCP connections now; `ulimit -n` sets how many files may be open");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
+    pub async fn listen(&self, listener: impl Listener) -> Infallible {
+        accept_all(listener, |accepted| self.accept(accepted)).await
     }
 
     /// Serves one connection, accepted by the caller, until it has ended.
@@ -279,39 +263,41 @@ impl TcpEndpoint {
         self.inner.registry.live()
     }
 
-    fn accept(&self, stream: TcpStream, peer: SocketAddr) {
-        if let Err(error) = self.prepare(&stream) {
-            tracing::debug!(%peer, %error, "the TCP connection was gone at once");
-            return;
-        }
+    fn accept(&self, accepted: impl Establish) {
         let endpoint = self.clone();
-        let stream = WatchedStream::new(stream);
-        let watch = Some(stream.watch());
-        tokio::spawn(async move { endpoint.serve_watched(stream, watch, Some(peer)).await });
+        tokio::spawn(async move {
+            // Boxed, so that a session keeps no room for a handshake.
+            let Some(connection) = Box::pin(endpoint.open(accepted)).await else { return };
+            let (socket, watch, peer) = connection.into_parts();
+            endpoint.serve_watched(socket, watch, peer).await;
+        });
     }
 
-    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
-        // A record is worth sending by itself: waiting to fill a packet would cost its receiver 40
-        // ms.
-        stream.set_nodelay(true)?;
+    async fn open(&self, accepted: impl Establish) -> Option<Connection> {
+        let wait = self.inner.config.first_record_timeout;
+        let opened = timeout(wait, accepted.establish()).await;
+        let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let connection = opened
+            .inspect_err(|error| {
+                tracing::debug!(error = %Escaped(error), "a TCP connection ended in its handshake");
+            })
+            .ok()?;
+        self.prepare(&connection)
+            .inspect_err(|error| tracing::debug!(%error, "the TCP connection was gone at once"))
+            .ok()?;
+        Some(connection)
+    }
+
+    fn prepare(&self, connection: &Connection) -> io::Result<()> {
+        let TcpConfig { keepalive_delay, write_timeout, unsent_bytes, .. } = self.inner.config;
+        // Later than the session's own timeout, which knows the reason.
+        connection.prepare(write_timeout.saturating_add(PROBE_INTERVAL), unsent_bytes)?;
+        let Some(socket) = connection.tcp_socket() else { return Ok(()) };
         // This wire has no heartbeats: without probes a client whose power went would keep its
         // session forever.
-        let TcpConfig { keepalive_delay, write_timeout, unsent_bytes, .. } = self.inner.config;
-        let socket = SockRef::from(stream);
         let quiet = keepalive_delay.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE);
-        socket.set_tcp_keepalive(
-            &TcpKeepalive::new().with_time(quiet).with_interval(PROBE_INTERVAL),
-        )?;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        if unsent_bytes > 0 {
-            socket.set_tcp_notsent_lowat(unsent_bytes)?;
-        }
-        // Later than the session's own timeout, which knows the reason.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        socket.set_tcp_user_timeout(Some(
-            write_timeout.saturating_add(PROBE_INTERVAL).min(LONGEST_USER_TIMEOUT),
-        ))?;
-        Ok(())
+        socket
+            .set_tcp_keepalive(&TcpKeepalive::new().with_time(quiet).with_interval(PROBE_INTERVAL))
     }
 }
 
@@ -321,14 +307,10 @@ impl fmt::Debug for TcpEndpoint {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// The values that Linux takes; it would refuse others, and every connection with them.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);
 const LONGEST_KEEPALIVE: Duration = Duration::from_secs(32_767);
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const LONGEST_USER_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 /// There is no heartbeat on this wire; a year is as far as a timer need reach.
 const NO_HEARTBEATS: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -394,13 +376,10 @@ fn connect_info(peer: Option<SocketAddr>, local: Option<SocketAddr>) -> ConnectI
     })
 }
 
-fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
 
     /// Bytes that the kernel keeps for a client that does not read are beyond the session's limits.
@@ -414,12 +393,11 @@ mod tests {
                 async |_| {},
             );
             let _client = TcpStream::connect(addr).await.expect("it listens");
-            let (stream, _) = listener.accept().await.expect("a client");
-            endpoint.prepare(&stream).expect("a live connection");
-            assert_eq!(
-                SockRef::from(&stream).tcp_notsent_lowat().expect("an option of Linux"),
-                unsent_bytes
-            );
+            let (stream, peer) = listener.accept().await.expect("a client");
+            let connection = Connection::tcp(stream, peer);
+            endpoint.prepare(&connection).expect("a live connection");
+            let socket = connection.tcp_socket().expect("it is TCP");
+            assert_eq!(socket.tcp_notsent_lowat().expect("an option of Linux"), unsent_bytes);
         }
     }
 }

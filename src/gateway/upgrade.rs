@@ -20,7 +20,7 @@ use super::request::connect_info;
 use crate::escape::Escaped;
 use crate::session::{Attachment, Carries, Liveness, Shared};
 use crate::transport::websocket::{self, Framing, Settings};
-use crate::transport::{Body, WatchedStream};
+use crate::transport::{Body, PeerWatch, Socket, WatchedStream};
 
 /// Answers a WebSocket handshake and starts its session when the connection has changed hands
 /// (SockJS 0.3.3, WebSocket).
@@ -41,13 +41,14 @@ pub(super) fn answer<B>(
     }
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, _) = request.into_parts();
+    let watch = parts.extensions.remove::<PeerWatch>();
     let (transport, carries) = match framing {
         Framing::SockJs => ("websocket", Carries::Text),
         Framing::Raw if endpoint.config.binary => ("rawwebsocket", Carries::TextAndBinary),
         Framing::Raw => ("rawwebsocket", Carries::Text),
     };
     let subprotocol = endpoint.config.subprotocols.choose(&parts.headers);
-    let info = connect_info(&mut parts, transport, endpoint, None, subprotocol.clone())?;
+    let info = connect_info(&mut parts, transport, endpoint, watch.as_ref(), subprotocol.clone())?;
     let entered = endpoint.registry.enter_socket(|| {
         Shared::new(info, None, carries, Arc::clone(&endpoint.limits), Arc::clone(&endpoint.owner))
     });
@@ -57,6 +58,7 @@ pub(super) fn answer<B>(
         application: Contained::new(Arc::clone(&endpoint.handler), session),
         framing,
         settings: Arc::clone(&endpoint.websocket),
+        watch,
     };
     tokio::spawn(async move {
         match on_upgrade.await {
@@ -75,18 +77,23 @@ struct Start {
     application: Contained,
     framing: Framing,
     settings: Arc<Settings>,
+    /// The server's, over what carries the connection.
+    watch: Option<PeerWatch>,
 }
 
 impl Start {
     /// The session gets a task of its own: the task that waited for the upgrade still holds hyper's
     /// leftovers.
     fn on(self, upgraded: Upgraded) {
-        let Self { attachment, application, framing, settings } = self;
+        let Self { attachment, application, framing, settings, watch } = self;
         match bare(upgraded) {
-            Ok((stream, read)) => {
-                let watch = Some(stream.watch());
+            Ok((socket, read)) => {
+                let watch = match &socket {
+                    Socket::Tcp(stream) => Some(stream.watch()),
+                    Socket::Other(_) => watch,
+                };
                 tokio::spawn(websocket::run(
-                    stream,
+                    socket,
                     read,
                     watch,
                     attachment,
@@ -100,7 +107,7 @@ impl Start {
                 tokio::spawn(websocket::run(
                     stream,
                     Vec::new(),
-                    None,
+                    watch,
                     attachment,
                     application,
                     framing,
@@ -112,20 +119,24 @@ impl Start {
 }
 
 /// The bare connection, without hyper's wrappers, and the bytes already read from it.
-fn bare(upgraded: Upgraded) -> Result<(WatchedStream, Vec<u8>), Upgraded> {
-    let (stream, read) = match take::<WatchedStream>(upgraded) {
-        Ok(taken) => taken,
-        Err(upgraded) => {
+fn bare(upgraded: Upgraded) -> Result<(Socket, Vec<u8>), Upgraded> {
+    let (socket, read) = take::<Socket>(upgraded)
+        .or_else(|upgraded| {
+            let (stream, read) = take::<WatchedStream>(upgraded)?;
+            Ok((Socket::Tcp(stream), read))
+        })
+        .or_else(|upgraded: Upgraded| {
             let (stream, read) = take::<TcpStream>(upgraded)?;
-            (WatchedStream::new(stream), read)
-        }
-    };
-    // A frame is worth sending by itself, and an answer to it may be 40 ms away if it waits for an
-    // acknowledgement. The server should have set this for all its connections. An error means that
-    // the connection is gone, which reading it tells.
-    let _ = stream.set_nodelay();
+            Ok((Socket::Tcp(WatchedStream::new(stream)), read))
+        })?;
+    if let Socket::Tcp(stream) = &socket {
+        // A frame is worth sending by itself, and an answer to it may be 40 ms away if it waits for
+        // an acknowledgement. The server should have set this for all its connections. An error
+        // means that the connection is gone, which reading it tells.
+        let _ = stream.set_nodelay();
+    }
     // Copied: even an empty slice of hyper's read buffer keeps all of it.
-    Ok((stream, read.to_vec()))
+    Ok((socket, read.to_vec()))
 }
 
 /// The connection and the bytes already read from it, if it is of this type.
@@ -179,4 +190,40 @@ fn switching_protocols(accept: HeaderValue, subprotocol: Option<&str>) -> Respon
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Mutex;
+
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// What hyper wraps around a connection keeps its buffers.
+    #[tokio::test]
+    async fn a_connection_of_our_server_comes_back_bare_whatever_carries_it() {
+        let (mut client, far) = duplex(1024);
+        let (tell, told) = oneshot::channel();
+        let tell = Mutex::new(Some(tell));
+        let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
+            let tell = tell.lock().expect("no panic").take().expect("one request");
+            let _ = tell.send(hyper::upgrade::on(&mut request));
+            let accept = HeaderValue::from_static("a");
+            std::future::ready(Ok::<_, Infallible>(switching_protocols(accept, None)))
+        });
+        let io = TokioIo::new(Socket::other(far));
+        tokio::spawn(http1::Builder::new().serve_connection(io, service).with_upgrades());
+        let request =
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nmore";
+        client.write_all(request).await.expect("the pipe is empty");
+        let upgraded = told.await.expect("a request").await.expect("an upgrade");
+        let (socket, read) = bare(upgraded).expect("it is known");
+        assert!(matches!(socket, Socket::Other(_)));
+        assert_eq!(read, b"more");
+    }
 }

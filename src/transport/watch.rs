@@ -21,8 +21,9 @@ use crate::session::Connection;
 /// hyper alone notices a lost client only while nothing of it waits to be read: a stray line end
 /// behind a request is enough to hide the end of the connection until the next heartbeat fails. And
 /// by default it gives no answer at all to a client that closes its sending side right after the
-/// request. A server cures both: it serves a `WatchedStream` with `half_close(true)`, and puts its
-/// [`watch`](Self::watch) into the extensions of each request.
+/// request. [`serve`](crate::serve()) cures both, and so can a server of your own: it serves a
+/// `WatchedStream` with `half_close(true)`, and puts its [`watch`](Self::watch) into the extensions
+/// of each request.
 ///
 /// The watch also lets a session reset its connection when its client takes nothing of a response,
 /// or too little (`write_timeout`, `least_rate`), and when memory is full: hyper asks a response for
@@ -53,6 +54,13 @@ impl WatchedStream {
         self.0.set_nodelay(true)
     }
 
+    /// Waits for the first byte and leaves it to be read. False: the connection has ended without.
+    pub(super) async fn has_first_byte(&self) -> io::Result<bool> {
+        // A peek asks the socket itself: a new stream reports readiness before any byte has
+        // arrived.
+        Ok(self.0.peek(&mut [0]).await? > 0)
+    }
+
     /// The extension for requests on this connection.
     pub fn watch(&self) -> PeerWatch {
         PeerWatch { stream: Arc::clone(&self.0), shared: false }
@@ -60,6 +68,11 @@ impl WatchedStream {
 }
 
 impl PeerWatch {
+    /// The connection's socket, to set its options.
+    pub(crate) fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&*self.stream)
+    }
+
     /// The same, for a request of this version.
     pub(crate) fn of(self, version: Version) -> Self {
         Self { shared: version >= Version::HTTP_2, ..self }

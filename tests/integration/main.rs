@@ -10,5 +10,7 @@ mod examples;
 mod peer_watch;
 mod protocol;
 mod races;
+#[cfg(feature = "client")]
+mod serve;
 mod session;
 mod tcp;

@@ -20,9 +20,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("protocol", &["message", "escape"]),
     ("session", &["protocol", "message", "budget", "clock"]),
     ("transport", &["session", "protocol", "message", "escape"]),
+    ("serve", &["transport", "budget", "escape", "clock"]),
     (
         "gateway",
-        &["transport", "session", "protocol", "message", "budget", "escape", "tally", "clock"],
+        &[
+            "serve",
+            "transport",
+            "session",
+            "protocol",
+            "message",
+            "budget",
+            "escape",
+            "tally",
+            "clock",
+        ],
     ),
     ("hub", &["session", "protocol::close", "message", "tally", "clock"]),
     // Its queues are bounded like those of a session.
@@ -46,6 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "protocol",
             "session",
             "transport",
+            "serve",
             "gateway",
             "hub",
             "client",
@@ -70,6 +82,7 @@ const UNKNOWN: &[(&str, &[&str])] = &[
     ("session", &["hyper", "http_body", "tungstenite", "axum"]),
     ("hub", &["hyper", "http::", "http_body", "tungstenite", "axum", "tokio::net"]),
     ("transport", &["axum", "Handler", "Registry"]),
+    ("serve", &["Session", "Handler", "Registry", "tungstenite"]),
 ];
 
 /// A longer file is not accepted, a file past the first number is named.

@@ -26,13 +26,7 @@
 //! #     let gateway = sockeye::Gateway::new().endpoint("/echo", echo);
 //! #     std::thread::spawn(|| block_on(async move {
 //! #         let listener = tokio::net::TcpListener::from_std(listener)?;
-//! #         loop {
-//! #             let (stream, _) = listener.accept().await?;
-//! #             let stream = hyper_util::rt::TokioIo::new(stream);
-//! #             let http = hyper::server::conn::http1::Builder::new();
-//! #             tokio::spawn(http.serve_connection(stream, gateway.clone()).with_upgrades());
-//! #         }
-//! #         #[allow(unreachable_code)]
+//! #         sockeye::serve(listener, gateway).await;
 //! #         std::io::Result::Ok(())
 //! #     }));
 //! #     Ok(url)

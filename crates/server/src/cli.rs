@@ -22,7 +22,7 @@ use crate::ice_args::{IceArgs, IceArgsError};
 use crate::log;
 use crate::memory::{self, Size};
 use crate::mounts::{self, Endpoint, InboundRate, Mounts, TcpApp, TcpListen};
-use crate::server::{BindError, Server, ServerConfig};
+use crate::server::{self, BindError};
 
 /// The exit code for errors of usage, the same as clap's.
 const USAGE: u8 = 2;
@@ -147,16 +147,17 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
 
         // Before the announcement: a reader of it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;
-        let server = Server::bind(ServerConfig { listen: args.listen, ..ServerConfig::default() })
-            .map_err(|error| Failure::Bind { error, flag: "--listen" })?;
-        let addr = server.local_addr().map_err(Failure::Start)?;
+        let listener =
+            server::bind(args.listen).map_err(|error| Failure::Bind { error, flag: "--listen" })?;
+        let addr = listener.local_addr().map_err(Failure::Start)?;
         // After the bind, so that a failed bind logs its error alone.
         tell_memory(limited);
         announce(addr, &directory, &listeners)?;
         for (endpoint, listener, _) in listeners {
             tokio::spawn(async move { endpoint.listen(listener).await });
         }
-        server.serve(Front::new(mounts.gateway, site, &directory), stop).await;
+        let front = Front::new(mounts.gateway, site, &directory);
+        sockeye::serve(listener, front).with_graceful_shutdown(stop).await;
         Ok(())
     })
 }
@@ -349,7 +350,7 @@ mod tests {
         for arguments in [&["--listen", "[::1]:0"][..], &["serve", "--listen", "[::1]:0"]] {
             assert_eq!(args(arguments).listen, "[::1]:0".parse().expect("an address"));
         }
-        assert_eq!(args(&[]).listen, ServerConfig::default().listen);
+        assert_eq!(args(&[]).listen, "127.0.0.1:8080".parse().expect("an address"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use sockeye::Gateway;
 use sockeye_apps::ice::Ice;
 use sockeye_apps::rooms::http::RoomsSite;
+use tower_service::Service;
 
 use crate::assets::{self, Assets};
 use crate::host;
@@ -41,9 +43,15 @@ pub(crate) fn is_reserved(prefix: &str) -> bool {
     [HEALTH, ENDPOINTS, ICE, ROOMS].contains(&prefix) || is_below(ROOM) || is_below(STATIC)
 }
 
-/// The whole site.
+/// The whole site, as a service. Cloning it is cheap.
+#[derive(Clone)]
 pub(crate) struct Front {
     gateway: Gateway,
+    rest: Arc<Rest>,
+}
+
+/// What is beside the gateway.
+struct Rest {
     site: Site,
     endpoints: Bytes,
     not_found: Bytes,
@@ -63,12 +71,12 @@ pub(crate) type Answer = Response<sockeye::Body>;
 type Own = Response<Bytes>;
 
 /// An answer in the making: small, for a connection keeps room for it all its life.
-pub(crate) enum Answering<'f> {
-    ByGateway(<Gateway as hyper::service::Service<Request<Incoming>>>::Future),
-    ByFront(Pin<Box<dyn Future<Output = Own> + Send + 'f>>),
+pub(crate) enum Answering {
+    ByGateway(<Gateway as Service<Request<Incoming>>>::Future),
+    ByFront(Pin<Box<dyn Future<Output = Own> + Send>>),
 }
 
-impl Future for Answering<'_> {
+impl Future for Answering {
     type Output = Result<Answer, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -88,24 +96,41 @@ impl Front {
             .into();
         let not_found =
             format!("Nothing is served on this path. Served paths:\n\n{directory}").into();
-        Self { gateway, site, endpoints, not_found }
+        Self { gateway, rest: Arc::new(Rest { site, endpoints, not_found }) }
+    }
+}
+
+impl Service<Request<Incoming>> for Front {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    /// Answers a request; the error is for hyper's eyes only.
-    pub(crate) fn handle(&self, request: Request<Incoming>) -> Answering<'_> {
+    fn call(&mut self, request: Request<Incoming>) -> Answering {
         if !host::is_right(&request) {
             return Answering::ByFront(Box::pin(std::future::ready(host::refusal())));
         }
         let path = request.uri().path();
         if self.gateway.serves(path) {
-            return Answering::ByGateway(hyper::service::Service::call(&self.gateway, request));
+            return Answering::ByGateway(Service::call(&mut self.gateway, request));
         }
-        if let Some(rooms) = self.site.rooms.as_ref().filter(|rooms| rooms.serves(path)) {
-            return Answering::ByFront(Box::pin(rooms.answer(request)));
+        if self.rest.site.rooms.as_ref().is_some_and(|rooms| rooms.serves(path)) {
+            let rest = Arc::clone(&self.rest);
+            return Answering::ByFront(Box::pin(async move {
+                match &rest.site.rooms {
+                    Some(rooms) => rooms.answer(request).await,
+                    None => rest.answer(&request),
+                }
+            }));
         }
-        Answering::ByFront(Box::pin(std::future::ready(self.answer(&request))))
+        Answering::ByFront(Box::pin(std::future::ready(self.rest.answer(&request))))
     }
+}
 
+impl Rest {
     fn answer<B>(&self, request: &Request<B>) -> Own {
         let (method, path) = (request.method(), request.uri().path());
         match path {

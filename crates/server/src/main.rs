@@ -19,7 +19,7 @@
 //! | `host` | the check of a request's `Host` |
 //! | `assets` | the embedded pages, assembled by `build.rs` from `static/` |
 //! | `front` | the answer on each path: the gateway, rooms, ICE servers, pages |
-//! | `server` | the listener, and HTTP on its connections |
+//! | `server` | the listener for HTTP |
 //! | `mounts` | apps at prefixes and at TCP listeners |
 //! | `ice_args`, `bench_args` | flags about ICE servers; `sockeye bench` |
 //! | `cli` | the other flags, start, stop, and exit codes |

@@ -8,8 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use sockeye::hub::Hub;
 use sockeye::{EndpointConfig, Gateway, Message, Session};
 
@@ -40,13 +38,7 @@ pub fn gateway() -> SocketAddr {
 
 async fn serve(listener: TcpListener, gateway: Gateway) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("within a runtime");
-    loop {
-        let (stream, _) = listener.accept().await.expect("connections can be accepted");
-        stream.set_nodelay(true).expect("the socket is fresh");
-        let connection =
-            http1::Builder::new().serve_connection(TokioIo::new(stream), gateway.clone());
-        tokio::spawn(connection.with_upgrades());
-    }
+    sockeye::serve(listener, gateway).await;
 }
 
 /// What a server may do to messages, and must not.

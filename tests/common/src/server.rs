@@ -6,13 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use sockeye::{Body, Gateway, PeerAddr, WatchedStream};
+use hyper_util::rt::TokioIo;
+use sockeye::{Body, Gateway};
 use tokio::net::TcpListener;
+use tower_service::Service;
 
 /// Serves the gateway on a loopback port for as long as the test's runtime lives, in the way that
-/// is recommended: connections are watched for their clients' ends.
+/// is recommended.
 pub async fn serve(gateway: Gateway) -> SocketAddr {
     serve_service(gateway).await
 }
@@ -27,22 +27,7 @@ where
     S::Future: Send,
 {
     let (listener, addr) = listen().await;
-    tokio::spawn(async move {
-        loop {
-            let (stream, peer) = listener.accept().await.expect("connections can be accepted");
-            stream.set_nodelay(true).expect("the socket is fresh");
-            let stream = WatchedStream::new(stream);
-            let (service, watch) = (service.clone(), stream.watch());
-            let service = service_fn(move |mut request| {
-                request.extensions_mut().insert(PeerAddr(peer));
-                request.extensions_mut().insert(watch.clone());
-                service.call(request)
-            });
-            let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).half_close(true);
-            tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-        }
-    });
+    tokio::spawn(sockeye::serve(listener, service).into_future());
     addr
 }
 

@@ -5,15 +5,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::service::Service;
 use sockeye::{Body, EndedBy, EndpointConfig, Gateway, Session};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tower_service::Service;
 
 use super::{Order, PREFIX, echo, gateway, patient, poll_once};
 use common::client::Client;
@@ -230,8 +230,13 @@ impl Service<Request<Incoming>> for Watched {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (mut answer, waits) = (Service::call(&self.gateway, request), Arc::clone(&self.waits));
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let mut answer = Service::call(&mut self.gateway, request);
+        let waits = Arc::clone(&self.waits);
         Box::pin(async move {
             if let Poll::Ready(answer) = poll_once(answer.as_mut()).await {
                 return answer;
