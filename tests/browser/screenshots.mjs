@@ -174,6 +174,7 @@ async function call(options, shoot) {
   await shoot(ann, 'call-settings', true);
   await others[0].locator('#share').click();
   await ann.locator('.tile[data-screen=theirs][data-picture=on]').waitFor();
+  await moves(ann.locator('.tile[data-screen=theirs] video'));
   await ann.locator('#tab-chat').click();
   await shoot(ann, 'call-screen', true);
   if (options.viewport.width > 1000) {
