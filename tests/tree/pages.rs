@@ -155,6 +155,7 @@ fn the_compiler_that_the_first_page_asks_for_is_the_oldest_that_will_do() {
 fn every_setting_has_its_row_with_the_default_that_the_code_tells() {
     let page = Page::read("docs/settings.md");
     for (heading, file, of) in [
+        ("A server: `ServeConfig`", "src/serve/config.rs", "ServeConfig"),
         ("An endpoint: `EndpointConfig`", "src/gateway/config.rs", "EndpointConfig"),
         ("A TCP endpoint: `TcpConfig`", "src/gateway/tcp.rs", "TcpConfig"),
         ("The chat: `ChatConfig`", "crates/apps/src/chat/config.rs", "ChatConfig"),
