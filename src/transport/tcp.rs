@@ -446,18 +446,9 @@ where
         self.end_watch = EndWatch::default();
         let linger = self.settings.patience.linger;
         let read = poll_fn(|cx| {
-            for _ in 0..TURN {
-                let read = self.poll_read(cx);
-                self.poll_application(cx);
-                if self.reading != Reading::Open {
-                    return Poll::Ready(());
-                }
-                if !read {
-                    return Poll::Pending;
-                }
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
+            let polled = self.poll_rest(cx);
+            self.tell_held();
+            polled
         });
         if timeout(linger, read).await.is_err() {
             tracing::debug!(
@@ -471,6 +462,22 @@ where
         }
         self.attachment.push_last(&mut self.refused);
         self.attachment.rest_is_in();
+    }
+
+    /// Ready when all of the rest is in.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURN {
+            let read = self.poll_read(cx);
+            self.poll_application(cx);
+            if self.reading != Reading::Open {
+                return Poll::Ready(());
+            }
+            if !read {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -218,18 +218,9 @@ where
         self.end_watch = EndWatch::default();
         let linger = self.settings.patience.linger;
         let read = poll_fn(|cx| {
-            for _ in 0..TURN {
-                let read = self.poll_read(cx);
-                self.poll_application(cx);
-                if !matches!(self.reading, Reading::Open) {
-                    return Poll::Ready(());
-                }
-                if !read {
-                    return Poll::Pending;
-                }
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
+            let polled = self.poll_rest(cx);
+            self.tell_held();
+            polled
         });
         if timeout(linger, read).await.is_err() {
             let messages = self.refused.len();
@@ -247,6 +238,22 @@ where
             Reading::Ended(ending) => ending,
             Reading::Open | Reading::Refused(_) | Reading::Stopped => Ending::Lost,
         }
+    }
+
+    /// Ready when all of the rest is in.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURN {
+            let read = self.poll_read(cx);
+            self.poll_application(cx);
+            if !matches!(self.reading, Reading::Open) {
+                return Poll::Ready(());
+            }
+            if !read {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn poll_application(&mut self, cx: &mut Context<'_>) {
@@ -340,7 +347,8 @@ where
                 return false;
             }
             let Poll::Ready(packet) = self.socket.poll_packet(cx) else { return false };
-            let (mut refused, before) = (std::mem::take(&mut self.refused), self.refused.len());
+            let before = self.refused.len();
+            let mut refused = std::mem::take(&mut self.refused);
             let accepted = self.accept(packet, &mut refused);
             bytes += refused[before..].iter().map(Message::len).sum::<usize>();
             self.refused = refused;

@@ -1,3 +1,4 @@
+mod pauses;
 mod signs;
 
 use std::time::Duration;

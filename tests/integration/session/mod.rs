@@ -51,6 +51,7 @@ on_every_transport! {
         what_a_client_sent_before_it_went_is_received,
         // WebSocket only, too.
         an_end_is_seen_while_the_application_does_not_receive,
+        the_rest_of_a_client_is_waited_for_no_longer_than_it_may,
         a_sink_that_is_ready_takes_what_comes,
         senders_get_room_in_turn,
         a_client_over_its_rate_waits_and_loses_nothing,

@@ -9,8 +9,10 @@ use sockeye::{EndedBy, EndpointConfig, Rate, Session, TrySendError};
 
 use super::rig::{Rig, end, end_of, interrupted, standstill};
 use common::client::json;
+use common::log::log;
 use common::transport::Transport;
 use common::websocket::Frame;
+use common::within;
 
 /// More than the sockets on the way hold: what a writer gets rid of in this many messages, somebody
 /// keeps in memory.
@@ -272,6 +274,40 @@ pub(crate) async fn an_end_is_seen_while_the_application_does_not_receive(transp
         }
         assert_eq!(session.recv().await, None);
     }
+}
+
+/// A client goes, and more than is looked at lies behind a full queue. It is read while the
+/// application makes room, but no longer than `disconnect_delay`; then the rest is dropped, and the
+/// log tells so.
+pub(crate) async fn the_rest_of_a_client_is_waited_for_no_longer_than_it_may(transport: Transport) {
+    if !transport.is_socket() || !cfg!(target_os = "linux") {
+        return;
+    }
+    const SENT: usize = 100;
+    let log = log();
+    let config = config().disconnect_delay(Duration::from_millis(300));
+    let (mut client, mut session) = Rig::with(transport, config).await.open().await;
+    for number in 0..SENT {
+        client.send(&[&format!("{number:01000}")]).await;
+    }
+    drop(client);
+    assert_eq!(end_of(&session).await, interrupted(0));
+    const DROPPED: &str = "dropped what a client had sent before it went";
+    within("a line in the log", async {
+        while log.lines_of(session.id(), DROPPED).is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let line = &log.lines_of(session.id(), DROPPED)[0];
+    assert_eq!(line.field("waited"), "300ms");
+    assert!(line.field("messages").parse::<usize>().is_ok_and(|count| count > 0), "{line:?}");
+    let mut received = 0;
+    while let Some(message) = session.recv().await {
+        assert_eq!(number(message.as_text().expect("text")), received, "in order");
+        received += 1;
+    }
+    assert!((QUEUE..SENT / 2).contains(&received), "{received}");
 }
 
 /// A full queue and a sink that was told that there is room.

@@ -199,3 +199,21 @@ fn a_closed_session_waits_no_longer_for_a_client_that_takes_nothing() {
     assert_eq!(bench.expires_after(DISCONNECT), (false, true));
     assert_eq!(bench.end(), Some((3000, EndedBy::Application, 1)));
 }
+
+/// A poll's answer is on its way when the application closes, and its client takes nothing: the
+/// deadline of an open session stood, a minute away. One that is earlier still stands.
+#[test]
+fn a_close_brings_the_deadline_of_what_is_on_its_way_forward() {
+    let mut bench = opened();
+    bench.answer(100);
+    bench.wait(Duration::from_secs(1));
+    bench.close(3000, "enough");
+    assert_eq!(bench.expires_after(DISCONNECT), (false, true));
+    assert_eq!(bench.end(), Some((3000, EndedBy::Application, 1)));
+
+    let mut bench = opened();
+    bench.answer(100);
+    bench.wait(WRITE - Duration::from_secs(1));
+    bench.close(3000, "enough");
+    assert_eq!(bench.expires_after(Duration::from_secs(1)), (false, true));
+}

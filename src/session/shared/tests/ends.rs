@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 use crate::protocol::frame::Frame;
 use crate::session::core::Step;
-use crate::session::{Sender, Session};
+use crate::session::{ConnectInfoParts, Receipt, Sender, Session};
 
 /// A message, and whether its bytes are still kept somewhere.
 fn kept() -> (Message, Weak<Vec<u8>>) {
@@ -193,4 +193,121 @@ async fn no_waker_is_dropped_under_the_lock() {
     drop(attachment);
     session.abandon(CloseReason::NORMAL);
     check("the end", 1);
+}
+
+/// An owner that notes what it is told.
+struct Notes {
+    budget: Budget,
+    over: Mutex<u32>,
+    parked: Mutex<Vec<Instant>>,
+}
+
+impl Owner for Notes {
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    fn parked(&self, _: &Arc<Shared>, expires_at: Instant) {
+        self.parked.lock().expect("no panic").push(expires_at);
+    }
+
+    fn over(&self, _: &Arc<Shared>) {
+        *self.over.lock().expect("no panic") += 1;
+    }
+}
+
+impl Notes {
+    fn over(&self) -> u32 {
+        *self.over.lock().expect("no panic")
+    }
+
+    fn parked(&self) -> Option<Instant> {
+        self.parked.lock().expect("no panic").last().copied()
+    }
+}
+
+/// A session over HTTP, whose first attachment has had the open frame.
+fn noted() -> (Arc<Shared>, Arc<Notes>, Attachment) {
+    let notes = Arc::new(Notes {
+        budget: Budget::new(usize::MAX),
+        over: Mutex::default(),
+        parked: Mutex::default(),
+    });
+    let info = ConnectInfo::new(ConnectInfoParts {
+        peer: None,
+        local: None,
+        transport: "test",
+        subprotocol: None,
+        prefix: 0,
+        path: "/test".into(),
+        query: None,
+        headers: Box::default(),
+        extensions: http::Extensions::new(),
+    });
+    let segment = Some("segment".into());
+    let owner = Arc::clone(&notes) as Arc<dyn Owner>;
+    let shared = Shared::new(info, segment, Carries::Text, Arc::new(limits()), owner);
+    let mut attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
+    take(&mut attachment).written();
+    (shared, notes, attachment)
+}
+
+/// The next frame's receipt.
+fn take(attachment: &mut Attachment) -> Receipt {
+    match attachment.poll_frame(&mut Context::from_waker(Waker::noop()), None) {
+        Poll::Ready((_, receipt)) => receipt,
+        Poll::Pending => panic!("there is no frame"),
+    }
+}
+
+/// An application closes its session while a message is on its way through a connection. The end
+/// is told when the message has left, or is lost, because only then its count is known. A
+/// connection that takes nothing may delay it by `disconnect_delay`.
+#[tokio::test(start_paused = true)]
+async fn the_end_waits_for_the_messages_before_it() {
+    for written in [true, false] {
+        let (shared, notes, mut attachment) = noted();
+        shared.try_send("x".into()).expect("room");
+        let mut message = take(&mut attachment);
+        let mut ended = boxed(shared.ended());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(shared.close(CloseReason::NORMAL, EndedBy::Application));
+        assert_eq!(notes.parked(), Some(clock::now() + limits().disconnect_delay), "its deadline");
+        take(&mut attachment).written();
+        assert!(ended.as_mut().poll(&mut cx).is_pending());
+        if written {
+            message.written();
+        }
+        drop(message);
+        assert!(ended.as_mut().poll(&mut cx).is_ready());
+        let end = shared.end().expect("it has ended");
+        assert_eq!((end.by, end.undelivered), (EndedBy::Application, usize::from(!written)));
+    }
+}
+
+/// A poll's answer is lost when its attachment has gone already. The session has no other task that
+/// could tell its owner, which kept it until the deadline for its return.
+#[tokio::test(start_paused = true)]
+async fn the_owner_is_told_of_a_session_that_a_lost_frame_has_ended() {
+    let (shared, notes, mut attachment) = noted();
+    for _ in 0..2 {
+        shared.try_send("x".into()).expect("room");
+    }
+    let frames = [take(&mut attachment), take(&mut attachment)];
+    attachment.finish();
+    assert_eq!((notes.over(), shared.is_closed()), (0, false));
+    let [first, second] = frames;
+    drop(first);
+    assert_eq!((notes.over(), shared.is_closed()), (1, true));
+    drop(second);
+    assert_eq!(notes.over(), 1, "once");
+
+    // A attachment that is there tells it itself, when it has taken the close frame.
+    let (shared, notes, mut attachment) = noted();
+    shared.try_send("x".into()).expect("room");
+    drop(take(&mut attachment));
+    assert_eq!((notes.over(), shared.is_closed()), (0, true));
+    take(&mut attachment).written();
+    assert_eq!((notes.over(), shared.is_attached()), (0, false));
+    assert_eq!(notes.parked(), Some(clock::now() + limits().disconnect_delay));
 }

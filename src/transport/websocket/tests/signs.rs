@@ -6,19 +6,19 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock;
-use crate::session::{EndedBy, Limits, QueueLimit, SessionEnd};
+use crate::session::{EndedBy, Limits, QueueLimit, SessionEnd, Shared};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// Longer than all that is waited for here.
-const EVER: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     clock::now().into()
 }
 
 /// A session over a pipe that holds so many bytes each way: the client's side, and the server's
 /// task.
-fn serve<A>(
+pub(super) fn serve<A>(
     pipe: usize,
     framing: Framing,
     limits: Limits,
@@ -30,7 +30,24 @@ where
 {
     let (ours, theirs) = duplex(pipe);
     let read_ahead = (limits.inbound.bytes, limits.inbound.messages);
-    let session = shared(limits);
+    let server = serve_over(ours, None, shared(limits), read_ahead, framing, patience, app);
+    (theirs, server)
+}
+
+/// The same over a stream of the test's own, for a session of the test's own.
+pub(super) fn serve_over<S, A>(
+    stream: S,
+    watch: Option<PeerWatch>,
+    session: Arc<Shared>,
+    read_ahead: (usize, usize),
+    framing: Framing,
+    patience: Patience,
+    app: impl FnOnce(Session) -> A,
+) -> JoinHandle<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Future<Output = ()> + Send + 'static,
+{
     let attachment = Attachment::first(Arc::clone(&session), Liveness::Pings);
     let settings = Settings {
         binary: false,
@@ -40,21 +57,22 @@ where
         patience,
     };
     let application = Box::pin(app(Session::new(session)));
-    let server = run(ours, Vec::new(), None, attachment, application, framing, Arc::new(settings));
-    (theirs, tokio::spawn(server))
+    let server =
+        run(stream, Vec::new(), watch, attachment, application, framing, Arc::new(settings));
+    tokio::spawn(server)
 }
 
 /// The defaults.
-fn patience() -> Patience {
+pub(super) fn patience() -> Patience {
     Patience { least_rate: 1024, ..PATIENCE }
 }
 
 /// The head of a text frame of a client's, masked with zeros.
-fn head(length: u64) -> Vec<u8> {
+pub(super) fn head(length: u64) -> Vec<u8> {
     [&[0x81, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat()
 }
 
-fn told(end: &SessionEnd) -> (u16, &str, EndedBy) {
+pub(super) fn told(end: &SessionEnd) -> (u16, &str, EndedBy) {
     (end.reason.code(), end.reason.reason(), end.by)
 }
 
@@ -167,27 +185,31 @@ async fn each_message_has_its_own_time() {
     assert!(begun.elapsed() >= 5 * 50 * SECOND, "{:?}", begun.elapsed());
 }
 
-/// While nothing is read, no time is counted: the rest of the message may lie in the socket.
+/// While nothing is read, no time is counted: the rest of the message may lie in the socket. The
+/// message has begun in the very read that brought more than the queue takes, so that its time has
+/// begun as well.
 #[tokio::test(start_paused = true)]
 async fn a_message_is_not_late_while_nobody_reads() {
-    let limits = Limits { inbound: QueueLimit { messages: 1, bytes: 1 << 20 }, ..limits() };
     let (tell, received) = oneshot::channel();
     let (mut client, _server) =
-        serve(64 * 1024, Framing::Raw, limits, patience(), |mut session| async move {
+        serve(64 * 1024, Framing::Raw, four(), patience(), |mut session| async move {
             sleep(1_000 * SECOND).await;
             let mut lengths = Vec::new();
-            while lengths.len() < 3
+            while lengths.len() < 6
                 && let Some(message) = session.recv().await
             {
                 lengths.push(message.len());
             }
             tell.send(lengths).expect("the test waits");
         });
-    let two = [from_client(1, b"a"), from_client(1, &[b'b'; 100])].concat();
+    client.write_all(&from_client(1, b"a").repeat(3)).await.expect("room");
+    sleep(SECOND).await;
+    let two = from_client(1, &[b'b'; 100]).repeat(2);
     client.write_all(&[&two[..], &head(40_000), &[b'c'; 20_000]].concat()).await.expect("room");
     sleep(1_000 * SECOND).await;
     client.write_all(&[b'c'; 20_000]).await.expect("room");
-    assert_eq!(tokio::time::timeout(EVER, received).await.expect("soon"), Ok(vec![1, 100, 40_000]));
+    let expected = vec![1, 1, 1, 100, 100, 40_000];
+    assert_eq!(tokio::time::timeout(EVER, received).await.expect("soon"), Ok(expected));
 }
 
 /// An application that always has more to send, and tells how that ended, and after how many
@@ -388,7 +410,7 @@ fn waits_for_the_end(
     }
 }
 
-fn four() -> Limits {
+pub(super) fn four() -> Limits {
     Limits { inbound: QueueLimit { messages: 4, bytes: 1 << 20 }, ..limits() }
 }
 
