@@ -28,9 +28,10 @@ use self::pauses::Pauses;
 pub(crate) use self::pauses::Ticket;
 use crate::tally::Tally;
 
-/// A limit for the memory that sessions hold together: queues of both directions, bodies and
-/// messages on their way in, frames on their way out, remembered ids, kept heads, and a fixed cost
-/// for each session.
+/// A limit for the memory that sessions hold together: queues of both directions, messages that
+/// wait in [`Session::send`](crate::Session::send), bodies and messages on their way in, frames on
+/// their way out, remembered ids, kept heads, and a fixed cost for each session. Messages that a
+/// handler has received are the application's own, and in no count.
 ///
 /// All gateways and TCP endpoints of a process share [`Budget::process`] unless their configuration
 /// names another. Default: it counts, and limits nothing until [`set_limit`](Self::set_limit) is

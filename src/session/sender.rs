@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_sink::Sink;
 
-use super::shared::Shared;
-use super::wakers::Waiter;
+use super::shared::{SenderPlace, Shared};
 use super::{ConnectInfo, EndedBy, Kept, Key, SendError, SessionEnd, SessionId, TrySendError};
 use crate::Message;
 #[cfg(doc)]
@@ -95,7 +94,7 @@ impl Sender {
     /// A [`Sink`] for messages to this session. Each sink has its own place among the senders that
     /// wait for room, so several tasks can forward streams to one session.
     pub fn into_sink(self) -> SenderSink {
-        SenderSink { shared: self.shared, waiting: None, waiter: None }
+        SenderSink { shared: self.shared, waiting: None, place: SenderPlace::default() }
     }
 
     /// Whether binary messages can be sent on this session.
@@ -137,27 +136,21 @@ pub struct SenderSink {
     shared: Arc<Shared>,
     /// The message that found no room.
     waiting: Option<Message>,
-    waiter: Option<Waiter>,
+    place: SenderPlace,
 }
 
 impl SenderSink {
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TrySendError>> {
         let Some(message) = self.waiting.take() else { return Poll::Ready(Ok(())) };
-        match self.shared.offer_in_turn(message, &mut self.waiter, cx) {
+        match self.shared.offer_in_turn(message, &mut self.place, cx) {
             Err(TrySendError::Full(message)) => {
                 self.waiting = Some(message);
                 Poll::Pending
             }
             outcome => {
-                self.leave_line();
+                self.shared.leave_line(&mut self.place);
                 Poll::Ready(outcome)
             }
-        }
-    }
-
-    fn leave_line(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
-            self.shared.leave_line(waiter);
         }
     }
 }
@@ -202,7 +195,7 @@ impl Sink<Message> for SenderSink {
 
 impl Drop for SenderSink {
     fn drop(&mut self) {
-        self.leave_line();
+        self.shared.leave_line(&mut self.place);
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 pub(in crate::session) use self::changes::Change;
 pub(crate) use self::inbound::{Inbound, Place};
+pub(in crate::session) use self::outbound::SenderPlace;
 pub(crate) use self::written::Connection;
 use self::written::{Connections, shut};
 use super::core::{Core, EndedBy, Limits, SessionEnd};

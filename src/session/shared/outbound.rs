@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::{Change, Shared};
+use super::{Change, Shared, State};
 use crate::Message;
-use crate::session::core::Kept;
+use crate::session::core::{Cargo, Kept};
 use crate::session::queue::Key;
 use crate::session::wakers::{Waiter, Wakes};
 use crate::session::{SendError, TrySendError};
@@ -13,11 +13,11 @@ use crate::session::{SendError, TrySendError};
 impl Shared {
     pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {
         let mut message = Some(message);
-        let mut turn = SenderTurn { session: self, waiter: None };
+        let mut turn = SenderTurn { session: self, place: SenderPlace::default() };
         poll_fn(|cx| {
             // Empty only when polled again after it was ready, which an async fn never does.
             let Some(offered) = message.take() else { return Poll::Ready(Ok(())) };
-            match self.offer_in_turn(offered, &mut turn.waiter, cx) {
+            match self.offer_in_turn(offered, &mut turn.place, cx) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(TrySendError::Closed(message)) => Poll::Ready(Err(SendError::Closed(message))),
                 Err(TrySendError::NotCarried(message)) => {
@@ -40,27 +40,35 @@ impl Shared {
     }
 
     /// Queues a message if there is room and it is this sender's turn; else it is `Full`, and the
-    /// task is woken when to try again. All calls of a waiter pass the same `waiter`, which
+    /// task is woken when to try again. All calls of a sender pass the same `place`, which
     /// [leaves the line](Self::leave_line) in the end.
     pub(in crate::session) fn offer_in_turn(
         &self,
         message: Message,
-        waiter: &mut Option<Waiter>,
+        place: &mut SenderPlace,
         cx: &mut Context<'_>,
     ) -> Result<(), TrySendError> {
-        self.offer(message, RoomNeeded::WaitedFor(waiter, cx))
+        self.offer(message, RoomNeeded::WaitedFor(place, cx))
     }
 
     /// Gives up a sender's place among those that wait for room.
-    pub(in crate::session) fn leave_line(&self, waiter: Waiter) {
+    pub(in crate::session) fn leave_line(&self, place: &mut SenderPlace) {
+        // A sender that never had to wait leaves nothing behind.
+        let Some(waiter) = place.waiter.take() else { return };
+        let counted = place.counted.take();
         let mut wakes = Wakes::default();
         let mut state = self.lock();
         let stale = state.senders.leave(waiter);
+        if let Some(cargo) = &counted {
+            state.core.cargo_gone(cargo);
+        }
         // The next sender may need less.
         state.changed(Change::OutboundRoom, &self.limits, &mut wakes);
+        let charge = state.core.due_charge();
         drop(state);
-        drop(stale);
+        drop((stale, counted));
         wakes.wake();
+        self.charge(charge);
     }
 
     /// As [`try_send`](Self::try_send), also while senders wait for more room than there is.
@@ -144,17 +152,25 @@ impl Shared {
             RoomNeeded::Now => {
                 state.senders.is_empty() && state.core.has_space(&self.limits, message.len())
             }
-            RoomNeeded::WaitedFor(waiter, _) => {
-                state.senders.is_first(**waiter)
+            RoomNeeded::WaitedFor(place, _) => {
+                state.senders.is_first(place.waiter)
                     && state.core.has_space(&self.limits, message.len())
             }
         };
         if !admitted {
-            if let RoomNeeded::WaitedFor(waiter, cx) = room {
-                let waiter = *waiter.get_or_insert_with(Waiter::new);
+            if let RoomNeeded::WaitedFor(place, cx) = room {
+                let waiter = *place.waiter.get_or_insert_with(Waiter::new);
                 state.senders.register(waiter, message.len(), cx, &mut stale);
+                place.count(&mut state, &message);
             }
+            let charge = state.core.due_charge();
+            drop(state);
+            self.charge(charge);
             return Err(TrySendError::Full(message));
+        }
+        if let RoomNeeded::WaitedFor(place, _) = room {
+            // Before the queue counts it: a message in two places is counted with its line.
+            place.uncount(&mut state);
         }
         state.core.send(message);
         let attachment = state.attachment.take();
@@ -175,23 +191,44 @@ enum RoomNeeded<'a, 'w> {
     /// Room now.
     NowPastSenders,
     /// Room in its turn. If there is none, the task is to be woken when there may be.
-    WaitedFor(&'a mut Option<Waiter>, &'a mut Context<'w>),
+    WaitedFor(&'a mut SenderPlace, &'a mut Context<'w>),
     /// Nothing more.
     Promised,
 }
 
-/// A sender's place among those that wait for room, from when it first had to wait. Dropping it
-/// gives the place up.
+/// A sender's place among those that wait for room, from when it first had to wait, and its message,
+/// which counts as the session's meanwhile.
+#[derive(Default)]
+pub(in crate::session) struct SenderPlace {
+    waiter: Option<Waiter>,
+    counted: Option<Cargo>,
+}
+
+impl SenderPlace {
+    fn count(&mut self, state: &mut State, message: &Message) {
+        if self.counted.is_none() {
+            let cargo = Cargo::Shared(message.clone());
+            state.core.cargo_leaves(&cargo);
+            self.counted = Some(cargo);
+        }
+    }
+
+    /// The caller has a handle of the message, so that none is freed under the lock.
+    fn uncount(&mut self, state: &mut State) {
+        if let Some(cargo) = self.counted.take() {
+            state.core.cargo_gone(&cargo);
+        }
+    }
+}
+
+/// The place of a [`send`](Shared::send). Dropping it gives the place up.
 struct SenderTurn<'s> {
     session: &'s Shared,
-    waiter: Option<Waiter>,
+    place: SenderPlace,
 }
 
 impl Drop for SenderTurn<'_> {
     fn drop(&mut self) {
-        // A sender that never had to wait leaves nothing behind.
-        if let Some(waiter) = self.waiter {
-            self.session.leave_line(waiter);
-        }
+        self.session.leave_line(&mut self.place);
     }
 }

@@ -1,12 +1,15 @@
 //! Room in the outbound queue: which sender gets it, and in which order.
 
+use futures_sink::Sink;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::budget::Holder;
 use crate::protocol::frame::Frame;
 use crate::session::Session;
 use crate::session::core::Step;
+use crate::session::testing::shared_in;
 
 /// A queue that holds so many bytes.
 fn narrow(bytes: usize) -> Arc<Shared> {
@@ -65,6 +68,67 @@ async fn a_queue_without_bytes_takes_empty_messages() {
     assert!(matches!(session.send(of(1)).await, Err(SendError::TooLarge(_))));
     session.send(of(0)).await.expect("it needs none");
     assert!(matches!(session.try_send(of(0)), Err(TrySendError::Full(_))));
+}
+
+/// A handler that echoes waits with a message that is in no queue. Such messages were in no count:
+/// one of each session.
+#[tokio::test]
+async fn a_message_that_waits_for_room_counts_in_the_budget() {
+    const SIZE: usize = 100_000;
+    let about = |bytes: usize, expected: usize| {
+        assert!(bytes.abs_diff(expected) < 4096, "{bytes}, expected {expected}");
+    };
+    let budget = Budget::new(usize::MAX);
+    let outbound = QueueLimit { messages: 1, bytes: SIZE };
+    let sessions = [(); 3].map(|()| shared_in(&budget, Limits { outbound, ..limits() }));
+    let mut attachments = sessions
+        .each_ref()
+        .map(|session| Attachment::first(Arc::clone(session), Liveness::Heartbeats));
+    let (idle, own) = (budget.used(), sessions[0].held());
+    for session in &sessions {
+        session.try_send(of(1)).expect("room");
+    }
+    let mut first = Box::pin(sessions[0].send(of(SIZE)));
+    for _ in 0..3 {
+        assert!(!poll(&mut first));
+    }
+    about(budget.used() - idle, SIZE);
+    about(sessions[0].held() - own, SIZE);
+
+    // Two that wait with the same message share its memory.
+    let shared = of(SIZE);
+    let mut second = Box::pin(sessions[1].send(shared.clone()));
+    let mut third = Box::pin(sessions[2].send(shared.clone()));
+    assert!(!poll(&mut second) && !poll(&mut third));
+    // The text, its line, and the first one.
+    about(budget.used() - idle, 3 * SIZE);
+    about(sessions[2].held() - own, SIZE);
+    drop((second, third, shared));
+    about(budget.used() - idle, SIZE);
+    about(sessions[2].held(), own);
+
+    // So does the message of a sink.
+    let mut cx = Context::from_waker(Waker::noop());
+    let handle = Session::new(Arc::clone(&sessions[1]));
+    let mut sink = handle.sender().into_sink();
+    Pin::new(&mut sink).start_send(of(SIZE)).expect("it waits");
+    assert!(Pin::new(&mut sink).poll_flush(&mut cx).is_pending());
+    about(sessions[1].held() - own, SIZE);
+    drop(sink);
+    about(sessions[1].held(), own);
+    drop(handle);
+
+    // It has its turn, and counts as queued; then it leaves.
+    for _ in 0..2 {
+        assert!(attachments[0].poll_step(&mut cx).is_ready());
+    }
+    assert!(poll(&mut first));
+    drop(first);
+    about(budget.used() - idle, SIZE);
+    assert!(attachments[0].poll_step(&mut cx).is_ready());
+    about(budget.used(), idle);
+    drop((attachments, sessions));
+    assert_eq!(budget.used(), 0);
 }
 
 /// A large message waits for room; small ones come later, and each finds room that is too small for
@@ -246,8 +310,6 @@ fn play(ops: &[Op]) {
 /// turn, none makes the queue larger than its limit, and a sink that is given up holds up no other.
 #[tokio::test]
 async fn sinks_of_senders_wait_in_line_with_all_others() {
-    use futures_sink::Sink;
-
     let shared = narrow(10);
     let mut attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
     assert_eq!(poll_fn(|cx| attachment.poll_step(cx)).await, Step::Frame(Frame::Open));
