@@ -264,7 +264,7 @@ where
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => {
-                    tracing::debug!(%error, "the connection broke");
+                    tracing::debug!(error = %Escaped(error), "the connection broke");
                     self.reading = Reading::Left;
                     return true;
                 }

@@ -1,10 +1,15 @@
 //! A TCP endpoint counts in a budget as a gateway does.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use common::apps::echo;
 use common::records::{Client, record};
 use sockeye::{Budget, EndedBy, Session, SessionEnd, TcpConfig, TcpEndpoint};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::sleep;
 
 const LIMIT: usize = 1 << 20;
 
@@ -73,5 +78,48 @@ async fn the_largest_holder_is_ended() {
     drop((held, good, hoarder));
     while budget.used() > 0 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// A record has begun when memory runs short, and its session holds so much that its socket is not
+/// read. No time counts against the client meanwhile: it has the whole `message_timeout` when
+/// reading goes on.
+#[tokio::test(start_paused = true)]
+async fn a_record_is_not_late_while_memory_is_short() {
+    const LIMIT: usize = 10 << 20;
+    let (budget, receive) = (Budget::new(LIMIT), Arc::new(Notify::new()));
+    let (told, mut lengths) = unbounded_channel();
+    let config = config(&budget).message_timeout(Duration::from_secs(60));
+    let endpoint = TcpEndpoint::with_config(config, {
+        let receive = Arc::clone(&receive);
+        move |mut session: Session| {
+            let (receive, told) = (Arc::clone(&receive), told.clone());
+            async move {
+                receive.notified().await;
+                while let Some(message) = session.recv().await {
+                    told.send(message.len()).expect("the test waits");
+                }
+            }
+        }
+    });
+    let mut client = connect(&endpoint);
+    for _ in 0..2 {
+        client.write_all(&record(&"x".repeat(50_000))).await.expect("it reads");
+    }
+    let slow = record(&"x".repeat(200));
+    let mut held = None;
+    for (index, byte) in slow.iter().enumerate() {
+        match index {
+            6 => held = Some(budget.hold(LIMIT * 9 / 10)),
+            // 50 seconds before its last byte.
+            _ if index + 10 == slow.len() => drop(held.take()),
+            _ => {}
+        }
+        sleep(Duration::from_secs(5)).await;
+        client.write_all(&[*byte]).await.expect("it is connected");
+    }
+    receive.notify_one();
+    for expected in [50_000, 50_000, 200] {
+        assert_eq!(lengths.recv().await, Some(expected));
     }
 }
