@@ -7,6 +7,7 @@ pub(crate) mod htmlfile;
 pub(crate) mod jsonp;
 mod patience;
 mod socket;
+mod socket_loop;
 pub(crate) mod tcp;
 mod watch;
 pub(crate) mod websocket;

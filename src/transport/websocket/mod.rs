@@ -1,31 +1,27 @@
 //! WebSocket, with SockJS frames and without: one task for the socket and the application.
 
 mod intake;
+mod outbound;
 mod socket;
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::io;
-use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tungstenite::Message as Packet;
 use tungstenite::error::{CapacityError, Error, ProtocolError};
-use tungstenite::protocol::CloseFrame;
-use tungstenite::protocol::frame::coding::CloseCode;
 
+use self::outbound::finish;
 use self::socket::{PacketSocket, give_back};
 use crate::Message;
-use crate::protocol::close::{CloseReason, cut};
-use crate::protocol::frame::Frame;
+use crate::protocol::close::CloseReason;
 use crate::protocol::payload::{self, PayloadLimits};
-use crate::session::{Attachment, Buffered, Step};
-use crate::transport::patience::{Deadline, Pace, Patience, flush_last};
-use crate::transport::watch::{EndWatch, PeerWatch};
+use crate::session::Attachment;
+use crate::transport::patience::{Deadline, Patience};
+use crate::transport::socket_loop::{Reads, SocketLoop, TURN, finish_both, read_rest};
+use crate::transport::watch::PeerWatch;
 
 /// How messages stand on the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +43,6 @@ pub(crate) struct Settings {
     pub(crate) patience: Patience,
 }
 
-/// Below this, frames are gathered into one write.
-const WRITE_THRESHOLD: usize = 16 * 1024;
-/// Packets read, or frames written, before the other side of the task gets its turn.
-const TURN: usize = 64;
 /// Bytes and messages read behind messages that found no room: the peer's end may lie there.
 const LOOK_AHEAD: (usize, usize) = (16 * 1024, 64);
 /// Larger buffers of a turn are not kept for the next connection.
@@ -58,7 +50,6 @@ const SPARE: usize = 1024;
 
 thread_local! {
     static SPARE_MESSAGES: Cell<Vec<Message>> = const { Cell::new(Vec::new()) };
-    static SPARE_STEPS: Cell<Vec<Step>> = const { Cell::new(Vec::new()) };
 }
 
 /// Runs a session over an upgraded connection until both the socket and the application are done.
@@ -82,17 +73,11 @@ pub(crate) async fn run<S>(
     };
     let mut driver = Driver {
         socket: PacketSocket::new(stream, read, largest),
-        buffered: attachment.buffered(),
-        attachment,
-        application: Some(application),
+        steps: SocketLoop::new(attachment, application, watch, Deadline::default()),
         framing,
         settings,
-        refused: Vec::new(),
         reading: Reading::Open,
         ping_leaving: false,
-        message_deadline: Deadline::default(),
-        pace: Pace::default(),
-        end_watch: EndWatch::new(watch),
     };
     let mut ending = poll_fn(|cx| {
         let polled = driver.poll_session(cx);
@@ -101,44 +86,31 @@ pub(crate) async fn run<S>(
     })
     .await;
     if matches!(ending, Ending::Left) {
-        ending = Box::pin(driver.read_rest()).await;
+        driver.reading = Reading::Open;
+        let linger = driver.settings.patience.linger;
+        Box::pin(read_rest(&mut driver, linger)).await;
+        ending = match std::mem::replace(&mut driver.reading, Reading::Stopped) {
+            Reading::Ended(ending) => ending,
+            Reading::Open | Reading::Refused(_) | Reading::Stopped => Ending::Lost,
+        };
     }
-    let Driver { socket, buffered, attachment, application, settings, end_watch, .. } = driver;
-    // Now, for the watch holds the socket as well.
-    drop((attachment, end_watch));
+    let Driver { socket, steps, settings, .. } = driver;
+    let (buffered, application) = steps.leave();
     // Boxed: it has buffers of its own, for which a session should not keep room all its life.
     let finish = Box::pin(async move {
         let _buffered = buffered;
         finish(socket, ending, framing, settings.patience).await
     });
-    match application {
-        Some(application) => {
-            // The application may have work left, but the client does not wait: both at once.
-            let _ = Box::pin(async { tokio::join!(finish, application) }).await;
-        }
-        None => {
-            let _ = finish.await;
-        }
-    }
+    Box::pin(finish_both(finish, application)).await;
 }
 
 struct Driver<S, A> {
     socket: PacketSocket<S>,
-    buffered: Buffered,
-    attachment: Attachment,
-    /// `None` once it has returned.
-    application: Option<A>,
+    steps: SocketLoop<A>,
     framing: Framing,
     settings: Arc<Settings>,
-    /// Messages that found no room in the inbound queue; while there are any, the socket is not
-    /// read.
-    refused: Vec<Message>,
     reading: Reading,
     ping_leaving: bool,
-    /// The deadline of a message that has begun; it stands only while the rest is awaited.
-    message_deadline: Deadline,
-    pace: Pace,
-    end_watch: EndWatch,
 }
 
 enum Reading {
@@ -178,15 +150,15 @@ where
             let heard = self.socket.take_arrived();
             if !read && turn > 0 {
                 if heard {
-                    self.attachment.heard();
+                    self.steps.attachment.heard();
                 }
                 // Everything else has been asked since the last read.
                 return Poll::Pending;
             }
             if !read {
-                self.attachment.awake(heard);
+                self.steps.attachment.awake(heard);
             }
-            self.poll_application(cx);
+            self.steps.poll_application(cx);
             let ending = match std::mem::replace(&mut self.reading, Reading::Stopped) {
                 Reading::Ended(ending) => Some(ending),
                 reading => {
@@ -204,124 +176,13 @@ where
         Poll::Pending
     }
 
-    /// Reports the bytes on their way.
-    fn tell_held(&mut self) {
-        // As a rule nothing is refused.
-        let refused =
-            self.refused.iter().map(|message| message.len() + Message::OVERHEAD).sum::<usize>();
-        self.buffered.set(self.socket.held() + refused);
-    }
-
-    /// Reads the peer's last bytes, as far as the application makes room for them in time.
-    async fn read_rest(&mut self) -> Ending {
-        self.reading = Reading::Open;
-        self.end_watch = EndWatch::default();
-        let linger = self.settings.patience.linger;
-        let read = poll_fn(|cx| {
-            let polled = self.poll_rest(cx);
-            self.tell_held();
-            polled
-        });
-        if timeout(linger, read).await.is_err() {
-            let messages = self.refused.len();
-            tracing::debug!(
-                session = %self.attachment.session().info().id(),
-                messages,
-                waited = ?linger,
-                "dropped what a client had sent before it went: its application did not receive it in time"
-            );
-            self.refused.clear();
-        }
-        self.attachment.push_last(&mut self.refused);
-        self.attachment.rest_is_in();
-        match std::mem::replace(&mut self.reading, Reading::Stopped) {
-            Reading::Ended(ending) => ending,
-            Reading::Open | Reading::Refused(_) | Reading::Stopped => Ending::Lost,
-        }
-    }
-
-    /// Ready when all of the rest is in.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..TURN {
-            let read = self.poll_read(cx);
-            self.poll_application(cx);
-            if !matches!(self.reading, Reading::Open) {
-                return Poll::Ready(());
-            }
-            if !read {
-                return Poll::Pending;
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn poll_application(&mut self, cx: &mut Context<'_>) {
-        if let Some(application) = &mut self.application
-            && Pin::new(application).poll(cx).is_ready()
-        {
-            self.application = None;
-        }
-    }
-
-    /// Reads what has arrived, up to a turn. True when the application has got something, or the
-    /// peer ended.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.refused.is_empty() {
-            if !self.attachment.hear_again(cx, &mut self.refused) {
-                return self.look_ahead(cx) || self.poll_paused(cx);
-            }
-            self.end_watch.rest();
-            return true;
-        }
-        if !self.attachment.may_read(cx) {
-            return self.poll_paused(cx);
-        }
-        self.end_watch.rest();
-        let (mut batch, mut bytes, mut heard, mut waits) = (SPARE_MESSAGES.take(), 0, false, false);
-        let (most_bytes, most) = self.settings.read_ahead;
-        for _ in 0..TURN {
-            if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most
-            {
-                break;
-            }
-            let Poll::Ready(packet) = self.socket.poll_packet(cx) else {
-                waits = true;
-                break;
-            };
-            heard = true;
-            let before = batch.len();
-            if let Err(reading) = self.accept(packet, &mut batch) {
-                self.reading = reading;
-            }
-            bytes += batch[before..].iter().map(Message::len).sum::<usize>();
-        }
-        if waits && self.poll_message(cx).is_ready() {
-            self.reading = Reading::Refused(CloseReason::MESSAGE_TIMEOUT);
-        } else if !heard {
-            SPARE_MESSAGES.set(batch);
-            return false;
-        }
-        if let Reading::Refused(_) = &self.reading {
-            self.refused = batch;
-            self.refuse();
-            return true;
-        }
-        if self.attachment.hear(cx, &mut batch) {
-            give_back(&SPARE_MESSAGES, &mut batch, SPARE);
-        } else {
-            self.refused = batch;
-        }
-        true
-    }
-
     /// If the peer has broken a limit, it is told so behind all queued messages.
     fn refuse(&mut self) {
         if let Reading::Refused(reason) = &self.reading {
             // Messages before it are still the application's; room or not, because they are the
             // last.
-            self.attachment.push_last(&mut self.refused);
-            self.attachment.close(reason.clone());
+            self.steps.push_last();
+            self.steps.attachment.close(reason.clone());
             self.reading = Reading::Stopped;
         }
     }
@@ -330,28 +191,28 @@ where
     /// single read takes no timer.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.socket.take_ended() || !self.socket.has_begun() {
-            self.message_deadline.clear();
+            self.steps.message_deadline.clear();
         }
         if self.socket.has_begun() {
-            self.message_deadline.start(self.settings.patience.message_timeout);
+            self.steps.message_deadline.start(self.settings.patience.message_timeout);
         }
-        self.message_deadline.poll(cx)
+        self.steps.message_deadline.poll(cx)
     }
 
     /// Reads a little behind messages that found no room, for the peer's end may lie there. True
     /// when reading has ended.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut bytes = self.refused.iter().map(Message::len).sum::<usize>();
+        let mut bytes = self.steps.refused.iter().map(Message::len).sum::<usize>();
         for _ in 0..TURN {
-            if bytes >= LOOK_AHEAD.0 || self.refused.len() >= LOOK_AHEAD.1 {
+            if bytes >= LOOK_AHEAD.0 || self.steps.refused.len() >= LOOK_AHEAD.1 {
                 return false;
             }
             let Poll::Ready(packet) = self.socket.poll_packet(cx) else { return false };
-            let before = self.refused.len();
-            let mut refused = std::mem::take(&mut self.refused);
+            let before = self.steps.refused.len();
+            let mut refused = std::mem::take(&mut self.steps.refused);
             let accepted = self.accept(packet, &mut refused);
             bytes += refused[before..].iter().map(Message::len).sum::<usize>();
-            self.refused = refused;
+            self.steps.refused = refused;
             if let Err(reading) = accepted {
                 self.reading = reading;
                 self.refuse();
@@ -366,8 +227,8 @@ where
     /// For as long as the socket is not read, for any reason: no time counts against the peer, but
     /// its end is watched for. True when it has gone.
     fn poll_paused(&mut self, cx: &mut Context<'_>) -> bool {
-        self.message_deadline.clear();
-        let gone = matches!(self.reading, Reading::Open) && self.end_watch.poll(cx).is_ready();
+        self.steps.pause();
+        let gone = matches!(self.reading, Reading::Open) && self.steps.poll_gone(cx).is_ready();
         if gone {
             self.reading = Reading::Ended(Ending::Left);
         }
@@ -420,161 +281,89 @@ where
 
     /// Tells the session how it ended, after the last messages that came.
     fn tell(&mut self, ending: &Ending) {
-        self.attachment.push_last(&mut self.refused);
+        self.steps.push_last();
         match ending {
             Ending::Closed(_) => {}
             Ending::Left => {
-                self.attachment.expect_rest();
-                self.attachment.peer_closed(CloseReason::INTERRUPTED);
+                self.steps.attachment.expect_rest();
+                self.steps.attachment.peer_closed(CloseReason::INTERRUPTED);
             }
             Ending::ByPeer(Some((code, reason))) if self.framing == Framing::Raw => {
-                self.attachment.peer_closed(CloseReason::new(*code, reason.clone()));
+                self.steps.attachment.peer_closed(CloseReason::new(*code, reason.clone()));
             }
-            Ending::Aborted(reason) => self.attachment.abort(reason.clone()),
+            Ending::Aborted(reason) => self.steps.attachment.abort(reason.clone()),
             Ending::ByPeer(_) | Ending::Lost => {
-                self.attachment.peer_closed(CloseReason::INTERRUPTED)
-            }
-        }
-    }
-
-    /// Writes the session's frames, as far as the socket takes them.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Ending>> {
-        loop {
-            if self.socket.pending() >= WRITE_THRESHOLD && self.poll_flush(cx)?.is_pending() {
-                // A socket that takes nothing keeps the session's own timer from being asked.
-                let silent = self.attachment.poll_silence(cx).is_ready();
-                return Ok(silent.then_some(Ending::Lost).or_else(|| self.poll_pace(cx)));
-            }
-            // Encoded and written after the session's lock is released.
-            let (mut steps, mut bytes) = (SPARE_STEPS.take(), 0);
-            self.attachment.poll_steps(cx, |step| {
-                bytes += size(&step);
-                steps.push(step);
-                if bytes < WRITE_THRESHOLD {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            });
-            for step in steps.drain(..) {
-                match step {
-                    Step::Frame(Frame::Close(reason)) => return Ok(Some(Ending::Closed(reason))),
-                    Step::Frame(frame) => self.put(frame),
-                    Step::Ping => {
-                        self.ping_leaving = true;
-                        self.socket.put_ping();
-                    }
-                }
-            }
-            give_back(&SPARE_STEPS, &mut steps, SPARE);
-            if bytes < WRITE_THRESHOLD {
-                break;
-            }
-        }
-        if self.socket.pending() > 0 && self.poll_flush(cx)?.is_pending() {
-            return Ok(self.poll_pace(cx));
-        }
-        self.pace.caught_up();
-        Ok(None)
-    }
-
-    /// How it ends if the peer takes the waiting bytes too slowly.
-    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
-        if !self.socket.is_full() {
-            return None;
-        }
-        match self.pace.poll_full(&self.settings.patience, cx) {
-            Poll::Ready(reason) => Some(Ending::Aborted(reason)),
-            Poll::Pending => None,
-        }
-    }
-
-    fn put(&mut self, frame: Frame) {
-        match (self.framing, frame) {
-            (Framing::SockJs, frame) => frame.with_bytes(|bytes| self.socket.put_text(bytes)),
-            (Framing::Raw, Frame::Message(message)) => self.put_raw(&message),
-            (Framing::Raw, Frame::Messages(messages)) => {
-                messages.iter().for_each(|message| self.put_raw(message))
-            }
-            // No frames at all on a raw WebSocket.
-            (Framing::Raw, Frame::Open | Frame::Heartbeat | Frame::Close(_)) => {}
-        }
-    }
-
-    fn put_raw(&mut self, message: &Message) {
-        match (message.as_text(), message.as_binary()) {
-            (Some(text), _) => self.socket.put_text(text.as_bytes()),
-            (None, bytes) => self.socket.put_binary(bytes.map_or(&[], |bytes| bytes)),
-        }
-    }
-
-    /// Ready when the socket has taken everything.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        let flushed = self.socket.poll_flush(cx);
-        self.pace.took(self.socket.take_taken(), &self.settings.patience);
-        if self.socket.take_takes_again() {
-            self.attachment.took_bytes();
-        }
-        match flushed {
-            Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(Err(error)) => Err(error),
-            Poll::Ready(Ok(())) => {
-                if std::mem::take(&mut self.ping_leaving) {
-                    self.attachment.ping_left(self.socket.ahead());
-                }
-                Ok(Poll::Ready(()))
+                self.steps.attachment.peer_closed(CloseReason::INTERRUPTED)
             }
         }
     }
 }
 
-/// Says goodbye and ends with FIN, never RST, which could destroy bytes that the peer has not read
-/// yet: after our last byte the connection is read until the peer's end.
-async fn finish<S>(
-    mut socket: PacketSocket<S>,
-    ending: Ending,
-    framing: Framing,
-    patience: Patience,
-) -> io::Result<()>
+impl<S, A> Reads for Driver<S, A>
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    A: Future<Output = ()> + Unpin,
 {
-    let close = |code: CloseCode, reason: &str| CloseFrame { code, reason: cut(reason).into() };
-    match (&ending, framing) {
-        (Ending::Left | Ending::Lost, _) => return Ok(()),
-        // Its close is answered already.
-        (Ending::ByPeer(_), _) => {}
-        (Ending::Closed(reason), Framing::SockJs) => {
-            socket.put_text(&reason.frame());
-            socket.put_close(close(CloseCode::Normal, CloseReason::NORMAL.reason()));
-        }
-        (Ending::Closed(reason) | Ending::Aborted(reason), _) => {
-            let code = CloseCode::from(reason.code());
-            // An application's code that may not stand on the wire (1005, say) is that
-            // application's error.
-            socket.put_close(close(
-                if code.is_allowed() { code } else { CloseCode::Error },
-                reason.reason(),
-            ));
-        }
-    }
-    flush_last(socket.pending(), &patience, |cx| (socket.poll_flush(cx), socket.pending())).await?;
-    let mut stream = socket.into_stream();
-    timeout(patience.linger, async {
-        stream.shutdown().await?;
-        let mut rest = [0; 512];
-        while stream.read(&mut rest).await? > 0 {}
-        Ok(())
-    })
-    .await?
-}
+    type Application = A;
 
-/// The bytes that a step is about to add to the write buffer, roughly.
-fn size(step: &Step) -> usize {
-    match step {
-        Step::Frame(Frame::Message(message)) => message.len(),
-        Step::Frame(Frame::Messages(messages)) => messages.iter().map(Message::len).sum(),
-        Step::Frame(Frame::Open | Frame::Heartbeat | Frame::Close(_)) | Step::Ping => 0,
+    fn steps(&mut self) -> &mut SocketLoop<A> {
+        &mut self.steps
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.steps.refused.is_empty() {
+            return self.steps.offer_refused(cx) || self.look_ahead(cx) || self.poll_paused(cx);
+        }
+        if !self.steps.may_read(cx) {
+            return self.poll_paused(cx);
+        }
+        let (mut batch, mut bytes, mut heard, mut waits) = (SPARE_MESSAGES.take(), 0, false, false);
+        let (most_bytes, most) = self.settings.read_ahead;
+        for _ in 0..TURN {
+            if !matches!(self.reading, Reading::Open) || bytes >= most_bytes || batch.len() >= most
+            {
+                break;
+            }
+            let Poll::Ready(packet) = self.socket.poll_packet(cx) else {
+                waits = true;
+                break;
+            };
+            heard = true;
+            let before = batch.len();
+            if let Err(reading) = self.accept(packet, &mut batch) {
+                self.reading = reading;
+            }
+            bytes += batch[before..].iter().map(Message::len).sum::<usize>();
+        }
+        if waits && self.poll_message(cx).is_ready() {
+            self.reading = Reading::Refused(CloseReason::MESSAGE_TIMEOUT);
+        } else if !heard {
+            SPARE_MESSAGES.set(batch);
+            return false;
+        }
+        if let Reading::Refused(_) = &self.reading {
+            self.steps.refused = batch;
+            self.refuse();
+            return true;
+        }
+        if self.steps.attachment.hear(cx, &mut batch) {
+            give_back(&SPARE_MESSAGES, &mut batch, SPARE);
+        } else {
+            self.steps.refused = batch;
+        }
+        true
+    }
+
+    fn has_ended(&self) -> bool {
+        !matches!(self.reading, Reading::Open)
+    }
+
+    fn tell_held(&mut self) {
+        self.steps.tell_held(self.socket.held());
+    }
+
+    fn waiting(&self) -> Option<usize> {
+        None
     }
 }
 

@@ -1,6 +1,7 @@
 mod pauses;
 mod signs;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

@@ -292,7 +292,7 @@ pub(crate) async fn the_rest_of_a_client_is_waited_for_no_longer_than_it_may(tra
     }
     drop(client);
     assert_eq!(end_of(&session).await, interrupted(0));
-    const DROPPED: &str = "dropped what a client had sent before it went";
+    const DROPPED: &str = "dropped messages of a client that has gone";
     within("a line in the log", async {
         while log.lines_of(session.id(), DROPPED).is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -176,3 +176,41 @@ async fn the_rest_of_a_client_that_has_gone_counts_in_the_budget() {
     server.await.expect("no panic");
     assert_eq!(budget.used(), 0);
 }
+
+/// Messages lie behind a full queue when the client goes. The application receives all of them, or
+/// none that came too late, and then the end: without a word that the rest is in, it waits forever.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[tokio::test]
+async fn the_application_receives_to_the_end_of_a_client_that_has_gone() {
+    for linger in [EVER, Duration::ZERO] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("bound");
+        let mut client = TcpStream::connect(addr).await.expect("it listens");
+        let stream = WatchedStream::new(listener.accept().await.expect("a client").0);
+        let watch = Some(stream.watch());
+        let read_ahead = (four().inbound.bytes, four().inbound.messages);
+        let (tell, received) = oneshot::channel();
+        let _server = serve_over(
+            stream,
+            watch,
+            shared(four()),
+            read_ahead,
+            Framing::Raw,
+            Patience { linger, ..patience() },
+            |mut session| async move {
+                session.ended().await;
+                let mut count = 0;
+                while session.recv().await.is_some() {
+                    count += 1;
+                }
+                tell.send(count).expect("the test waits");
+            },
+        );
+        let message = [&head(1000)[..], &[b'x'; 1000]].concat();
+        client.write_all(&message.repeat(60)).await.expect("room");
+        client.shutdown().await.expect("connected");
+        let count = tokio::time::timeout(60 * SECOND, received).await.expect("the end");
+        let count: usize = count.expect("told");
+        assert!(if linger == EVER { count == 60 } else { count >= 4 }, "{linger:?}: {count}");
+    }
+}
