@@ -221,18 +221,23 @@ impl TcpEndpoint {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        self.serve_watched(stream, None, peer).await;
+        self.serve_watched(stream, None, peer, None).await;
     }
 
-    async fn serve_watched<S>(&self, stream: S, watch: Option<PeerWatch>, peer: Option<SocketAddr>)
-    where
+    async fn serve_watched<S>(
+        &self,
+        stream: S,
+        watch: Option<PeerWatch>,
+        peer: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Inner { config, handler, limits, settings, registry, owner, refused, .. } =
             &*self.inner;
         let entered = registry.enter_socket(|| {
             Shared::new(
-                connect_info(peer, watch.as_ref().and_then(PeerWatch::local_addr)),
+                connect_info(peer, local),
                 None,
                 Carries::Records,
                 Arc::clone(limits),
@@ -268,8 +273,8 @@ impl TcpEndpoint {
         tokio::spawn(async move {
             // Boxed, so that a session keeps no room for a handshake.
             let Some(connection) = Box::pin(endpoint.open(accepted)).await else { return };
-            let (socket, watch, peer) = connection.into_parts();
-            endpoint.serve_watched(socket, watch, peer).await;
+            let (socket, watch, peer, local) = connection.into_parts();
+            endpoint.serve_watched(socket, watch, peer, local).await;
         });
     }
 

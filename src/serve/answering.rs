@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::PeerAddr;
+use super::{LocalAddr, PeerAddr};
 use crate::transport::PeerWatch;
 
 /// A connection's clone of the service, and what each of its requests is told.
@@ -20,13 +20,19 @@ pub(super) struct OnConnection<S> {
     // hyper calls through a shared reference. It serves a connection in one task, one request after
     // the other.
     service: RefCell<S>,
-    peer: Option<SocketAddr>,
     watch: Option<PeerWatch>,
+    peer: Option<SocketAddr>,
+    local: Option<SocketAddr>,
 }
 
 impl<S> OnConnection<S> {
-    pub(super) fn new(service: S, peer: Option<SocketAddr>, watch: Option<PeerWatch>) -> Self {
-        Self { service: RefCell::new(service), peer, watch }
+    pub(super) fn new(
+        service: S,
+        watch: Option<PeerWatch>,
+        peer: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+    ) -> Self {
+        Self { service: RefCell::new(service), watch, peer, local }
     }
 }
 
@@ -42,6 +48,9 @@ where
         let extensions = request.extensions_mut();
         if let Some(peer) = self.peer {
             extensions.insert(PeerAddr(peer));
+        }
+        if let Some(local) = self.local {
+            extensions.insert(LocalAddr(local));
         }
         if let Some(watch) = &self.watch {
             extensions.insert(watch.clone());

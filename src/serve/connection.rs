@@ -118,8 +118,8 @@ impl Connections {
         B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
         B::Data: Send,
     {
-        let Connection { socket, watch, peer } = connection;
-        let service = OnConnection::new(service, peer, watch);
+        let Connection { socket, watch, peer, local } = connection;
+        let service = OnConnection::new(service, watch, peer, local);
         let connection = self.http.serve_connection(TokioIo::new(socket), service).with_upgrades();
         let mut connection = pin!(connection);
         tokio::select! {

@@ -71,7 +71,8 @@ pub trait Listener: Send + 'static {
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Accepted>> + Send;
 }
 
-/// An accepted connection on its way to HTTP.
+/// An accepted connection that becomes a [`Connection`] by a handshake; a `Connection` itself needs
+/// none.
 pub trait Establish: Send + 'static {
     /// Makes the connection ready, in its own task and within
     /// [`handshake_timeout`](super::ServeConfig::handshake_timeout): a TLS handshake, a proxy's
@@ -101,6 +102,7 @@ pub struct Connection {
     pub(super) socket: Socket,
     pub(super) watch: Option<PeerWatch>,
     pub(super) peer: Option<SocketAddr>,
+    pub(super) local: Option<SocketAddr>,
 }
 
 impl Connection {
@@ -108,13 +110,13 @@ impl Connection {
     pub fn tcp(stream: TcpStream, peer: SocketAddr) -> Self {
         let stream = WatchedStream::new(stream);
         let watch = Some(stream.watch());
-        Self { socket: Socket::Tcp(stream), watch, peer: Some(peer) }
+        Self { socket: Socket::Tcp(stream), watch, peer: Some(peer), local: None }
     }
 
     /// Any bytes both ways: a TLS stream, or one end of [`tokio::io::duplex`] in a test. A bare
     /// [`TcpStream`] is better given to [`tcp`](Self::tcp), which boxes nothing.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self { socket: Socket::other(stream), watch: None, peer: None }
+        Self { socket: Socket::other(stream), watch: None, peer: None, local: None }
     }
 
     /// Sets the address of the other end. Requests carry it as a [`PeerAddr`](crate::PeerAddr).
@@ -123,7 +125,16 @@ impl Connection {
         Self { peer: Some(peer), ..self }
     }
 
-    /// Sets the watch over the TCP connection below, which tells at once that the client has gone.
+    /// Sets the address of this end, where it is not that of the connection below: behind a proxy
+    /// that tells it, or without a [`watch`](Self::watch). Requests carry it as a
+    /// [`LocalAddr`](crate::LocalAddr).
+    #[must_use]
+    pub fn local(self, local: SocketAddr) -> Self {
+        Self { local: Some(local), ..self }
+    }
+
+    /// Sets the watch over the TCP connection below, which tells at once that the client has gone,
+    /// and which address this end has.
     /// The server sets that connection's options through it.
     #[must_use]
     pub fn watch(self, watch: PeerWatch) -> Self {
@@ -159,9 +170,12 @@ impl Connection {
         self.watch.as_ref().map(PeerWatch::socket)
     }
 
-    /// Its bytes, the watch and the address of the other end.
-    pub(crate) fn into_parts(self) -> (Socket, Option<PeerWatch>, Option<SocketAddr>) {
-        (self.socket, self.watch, self.peer)
+    /// Its bytes and the watch, the address of the other end and that of this end.
+    pub(crate) fn into_parts(
+        self,
+    ) -> (Socket, Option<PeerWatch>, Option<SocketAddr>, Option<SocketAddr>) {
+        let local = self.local.or_else(|| self.watch.as_ref()?.local_addr());
+        (self.socket, self.watch, self.peer, local)
     }
 }
 

@@ -4,8 +4,8 @@
 //! [`Gateway`](crate::Gateway), an axum `Router`, or a function. It takes care of the rest:
 //!
 //! - each request carries the client's address ([`PeerAddr`]) and a
-//!   [`PeerWatch`](crate::PeerWatch), by which a session learns at once that its client has gone,
-//!   and can end its connection;
+//!   [`PeerWatch`](crate::PeerWatch), by which a session knows the address of this end, learns at
+//!   once that its client has gone, and can end its connection;
 //! - a client that closes its sending side behind a request still gets the answer;
 //! - a connection that says nothing, or whose request's head does not end, is closed
 //!   ([`ServeConfig`]);
@@ -107,7 +107,8 @@ pub struct PeerAddr(pub SocketAddr);
 /// The address of a connection's own end, as a request extension.
 ///
 /// A server puts it into each request so that [`ConnectInfo::local`](crate::ConnectInfo::local)
-/// knows it. Not needed beside a [`PeerWatch`](crate::PeerWatch), which knows it too.
+/// knows it; [`serve`] does when the listener tells it ([`Connection::local`]). Not needed beside a
+/// [`PeerWatch`](crate::PeerWatch), which knows it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalAddr(pub SocketAddr);
 

@@ -6,13 +6,14 @@ use sockeye::{EndedBy, EndpointConfig};
 use super::*;
 
 #[tokio::test]
-async fn an_application_learns_which_address_connected() {
+async fn an_application_learns_the_addresses_of_both_ends() {
     let (gateway, mut sessions) = reporting("/app");
     let server = start(ServeConfig::default(), gateway).await;
     let request = "POST /app/0/a/xhr HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
     let stream = connect(server.addr, request).await;
     let session = within("a session", sessions.recv()).await.expect("the gateway lives");
     assert_eq!(session.info().peer(), stream.local_addr().ok());
+    assert_eq!(session.info().local(), Some(server.addr));
 }
 
 /// A client asks for a poll, sends a line end too many perhaps, and goes. hyper does not look at the

@@ -4,7 +4,7 @@ use common::apps::echo;
 use common::log::log;
 use common::records::record;
 use futures_util::{SinkExt, StreamExt};
-use sockeye::{PeerAddr, TcpEndpoint};
+use sockeye::{LocalAddr, PeerAddr, TcpEndpoint};
 use tokio::time::Instant;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message as Packet;
@@ -85,24 +85,64 @@ async fn a_handshake_that_fails_or_takes_too_long_ends_its_connection() {
     assert_eq!(start.elapsed().as_secs(), 10);
 }
 
-/// Requests carry what the listener knows.
+/// Requests carry what the listener knows, and handlers of sessions are told.
 #[tokio::test(start_paused = true)]
-async fn a_connection_of_any_kind_has_a_peer_if_it_is_told() {
+async fn a_connection_of_any_kind_has_the_addresses_that_it_is_told() {
+    const POLL: &str = "POST /app/0/ID/xhr HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    let (gateway, mut sessions) = reporting("/app");
+    let (make, listener) = made();
+    tokio::spawn(sockeye::serve(listener, gateway).into_future());
+    let (give, mut of_tcp) = mpsc::unbounded_channel();
+    let endpoint = TcpEndpoint::new(move |session: Session| {
+        give.send(session).expect("the test waits");
+        std::future::ready(())
+    });
+    let (make_tcp, listener) = made();
+    tokio::spawn(async move { endpoint.listen(listener).await });
+    let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
+    let local = SocketAddr::from(([192, 0, 2, 2], 443));
+    for (peer, local) in [(None, None), (Some(peer), None), (None, Some(local))] {
+        let told = |mut connection: Connection| {
+            if let Some(peer) = peer {
+                connection = connection.peer(peer);
+            }
+            if let Some(local) = local {
+                connection = connection.local(local);
+            }
+            Ok(connection)
+        };
+        let (mut client, connection) = pipe();
+        make.send(told(connection)).expect("it listens");
+        let poll = POLL.replace("ID", &format!("{}{}", peer.is_some(), local.is_some()));
+        client.write_all(poll.as_bytes()).await.expect("the pipe is empty");
+        let session = within("a session", sessions.recv()).await.expect("the gateway lives");
+        assert_eq!((session.info().peer(), session.info().local()), (peer, local));
+        assert!(session.info().extensions().is_empty());
+
+        let (_client, connection) = pipe();
+        make_tcp.send(told(connection)).expect("it listens");
+        let session = within("a session", of_tcp.recv()).await.expect("the endpoint lives");
+        assert_eq!((session.info().peer(), session.info().local()), (peer, local));
+    }
+}
+
+/// An axum handler, say, which is told as well.
+#[tokio::test(start_paused = true)]
+async fn a_request_carries_the_addresses_for_any_service() {
     let (make, listener) = made();
     let service = service_fn(async |request: Request<Incoming>| {
-        Ok(Response::new(format!("{:?}.", request.extensions().get::<PeerAddr>())))
+        let (peer, local) =
+            (request.extensions().get::<PeerAddr>(), request.extensions().get::<LocalAddr>());
+        Ok(Response::new(format!("{peer:?} {local:?}.")))
     });
     tokio::spawn(sockeye::serve(listener, service).into_future());
-    let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
-    for (told, said) in [(Some(peer), "Some(PeerAddr(192.0.2.1:4711))."), (None, "None.")] {
-        let (mut client, mut connection) = pipe();
-        if let Some(peer) = told {
-            connection = connection.peer(peer);
-        }
-        make.send(Ok(connection)).expect("it listens");
-        client.write_all(GET.as_bytes()).await.expect("the pipe is empty");
-        read_until(&mut client, said).await;
-    }
+    let (mut client, connection) = pipe();
+    let connection =
+        connection.peer(([192, 0, 2, 1], 4711).into()).local(([192, 0, 2, 2], 443).into());
+    make.send(Ok(connection)).expect("it listens");
+    client.write_all(GET.as_bytes()).await.expect("the pipe is empty");
+    let said = "Some(PeerAddr(192.0.2.1:4711)) Some(LocalAddr(192.0.2.2:443)).";
+    read_until(&mut client, said).await;
 }
 
 /// The WebSocket gets the connection itself back from hyper, with its bytes in order: the first
