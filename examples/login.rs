@@ -82,5 +82,6 @@ pub(crate) fn app() -> Router {
 async fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:8081").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app()).await
+    sockeye::serve(listener, app()).await;
+    Ok(())
 }

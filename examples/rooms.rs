@@ -1,5 +1,4 @@
-//! Rooms, presence and direct messages over the hub: `cargo run --example rooms --features
-//! axum`.
+//! Rooms, presence and direct messages over the hub: `cargo run --example rooms`.
 //!
 //! A client opens `/rooms?room=tea&name=ann`. It is told `{"here":["ann","bob"]}` each time that a
 //! person comes or goes. It says `{"text":"hi"}` to all, `{"to":"bob","text":"psst"}` to one, and
@@ -131,5 +130,6 @@ pub(crate) fn gateway() -> Gateway {
 async fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:8081").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, gateway().into_axum()).await
+    sockeye::serve(listener, gateway()).await;
+    Ok(())
 }

@@ -1,5 +1,5 @@
 //! A handler and its unit tests: `cargo test --example tested --features
-//! axum,test-util`.
+//! test-util`.
 //!
 //! No socket is opened. Under tokio's paused clock a delay takes no time either: the test of the
 //! quiz's deadline runs in microseconds.
@@ -27,7 +27,8 @@ async fn quiz(mut session: Session) -> Result<(), SendError> {
 async fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:8081").await?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, Gateway::new().endpoint("/quiz", quiz).into_axum()).await
+    sockeye::serve(listener, Gateway::new().endpoint("/quiz", quiz)).await;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ async fn text(connection: &mut Connection) -> String {
 #[tokio::test]
 async fn login_lets_users_in_and_nobody_else() {
     let (listener, addr) = listen().await;
-    tokio::spawn(async move { axum::serve(listener, login::app()).await });
+    tokio::spawn(sockeye::serve(listener, login::app()).into_future());
     let url = format!("http://{addr}/greet");
     let refused: ConnectError =
         within("a refusal", Client::connect(&url)).await.expect_err("no log-in");
@@ -80,7 +80,7 @@ async fn login_lets_users_in_and_nobody_else() {
 #[tokio::test]
 async fn rooms_tell_who_is_here_and_what_is_said() {
     let (listener, addr) = listen().await;
-    tokio::spawn(async move { axum::serve(listener, rooms::gateway().into_axum()).await });
+    tokio::spawn(sockeye::serve(listener, rooms::gateway()).into_future());
     let enter = async |name: &str| {
         let url = format!("http://{addr}/rooms?room=tea%20%26%20cake&name={name}");
         connect(Client::builder(), &url).await
@@ -152,7 +152,8 @@ async fn tls_carries_every_transport() {
     let (certificate, key, builder) = identity();
     let config = tls::rustls_config(certificate, key).expect("a certificate and its key");
     let (listener, addr) = listen().await;
-    tokio::spawn(tls::serve(listener, config.into()));
+    let listener = tls::Tls { listener, acceptor: config.into() };
+    tokio::spawn(sockeye::serve(listener, tls::gateway()).into_future());
     echoes_over_tls(|| builder.clone(), addr.port()).await;
 }
 
@@ -160,7 +161,7 @@ async fn tls_carries_every_transport() {
 #[tokio::test]
 async fn client_says_what_is_typed() {
     let (listener, addr) = listen().await;
-    tokio::spawn(async move { axum::serve(listener, rooms::gateway().into_axum()).await });
+    tokio::spawn(sockeye::serve(listener, rooms::gateway()).into_future());
     let url = format!("http://{addr}/rooms?room=tea&name=ann");
     let input = &b"{\"text\":\"hi\"}\n"[..];
     let mut output = Cursor::new(Vec::new());
