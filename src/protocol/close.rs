@@ -120,3 +120,39 @@ impl fmt::Display for CloseReason {
         write!(f, "{} {}", self.code, Escaped(&self.reason))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients, proxies and dashboards know a reason by its code, and so does each page of the docs.
+    #[test]
+    fn each_constant_has_its_code_and_its_text_on_the_wire() {
+        for (reason, frame) in [
+            (CloseReason::NORMAL, r#"c[1000,"Normal closure"]"#),
+            (CloseReason::GOING_AWAY, r#"c[1001,"Server shutting down"]"#),
+            (CloseReason::POLICY_VIOLATION, r#"c[1008,"Policy violation"]"#),
+            (CloseReason::SERVICE_RESTART, r#"c[1012,"Service restart"]"#),
+            (CloseReason::TRY_AGAIN_LATER, r#"c[1013,"Try again later"]"#),
+            (CloseReason::INTERRUPTED, r#"c[1002,"Connection interrupted"]"#),
+            (CloseReason::PROTOCOL_ERROR, r#"c[1002,"Protocol error"]"#),
+            (CloseReason::NOT_UTF8, r#"c[1007,"Invalid UTF-8"]"#),
+            (CloseReason::NOT_MODIFIED_UTF8, r#"c[1007,"Invalid modified UTF-8"]"#),
+            (CloseReason::BINARY_REFUSED, r#"c[1003,"Binary messages are not accepted"]"#),
+            (CloseReason::TOO_LARGE, r#"c[1009,"Message too large"]"#),
+            (CloseReason::HANDLER_FAILED, r#"c[1011,"Internal error"]"#),
+            (CloseReason::SLOW_CONSUMER, r#"c[1008,"slow consumer"]"#),
+            (CloseReason::INBOUND_FULL, r#"c[1008,"inbound queue full"]"#),
+            (CloseReason::NO_RECORD, r#"c[1008,"no record in time"]"#),
+            (CloseReason::MESSAGE_TIMEOUT, r#"c[1008,"message did not arrive in time"]"#),
+            (CloseReason::NOT_READING, r#"c[1008,"the client does not read"]"#),
+            (CloseReason::TOO_SLOW, r#"c[1008,"the client reads too slowly"]"#),
+            (CloseReason::TOO_MUCH_HELD, r#"c[1013,"too much memory held"]"#),
+            (CloseReason::IN_USE, r#"c[2010,"Another connection still open"]"#),
+            (CloseReason::BROKEN_FRAMING, r#"c[3000,"Broken framing."]"#),
+            (CloseReason::NO_PONG, r#"c[3000,"No response from heartbeat"]"#),
+        ] {
+            assert_eq!(String::from_utf8(reason.frame()).expect("text"), frame);
+        }
+    }
+}

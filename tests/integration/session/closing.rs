@@ -1,6 +1,6 @@
 //! Ends: who closed, what the other side is told, and what was not delivered.
 
-use sockeye::{EndedBy, SendError};
+use sockeye::{CloseReason, EndedBy, SendError};
 
 use super::rig::{Rig, end, end_of, interrupted};
 use common::client::{Client, Event};
@@ -22,6 +22,25 @@ pub(crate) async fn the_application_closes(transport: Transport) {
     assert_eq!(client.closed().await, (3000, "Go away!".to_owned()));
     assert_eq!(session.recv().await, None);
     assert_eq!(end_of(&session).await, end(3000, "Go away!", EndedBy::Application, 0));
+}
+
+/// What clients look at to come back at once, later or never.
+pub(crate) async fn the_constants_for_applications_reach_clients_as_their_codes(
+    transport: Transport,
+) {
+    let mut rig = Rig::start(transport).await;
+    for (constant, code, text) in [
+        (CloseReason::NORMAL, 1000, "Normal closure"),
+        (CloseReason::GOING_AWAY, 1001, "Server shutting down"),
+        (CloseReason::POLICY_VIOLATION, 1008, "Policy violation"),
+        (CloseReason::SERVICE_RESTART, 1012, "Service restart"),
+        (CloseReason::TRY_AGAIN_LATER, 1013, "Try again later"),
+    ] {
+        let (mut client, session) = rig.open().await;
+        session.close(constant);
+        assert_eq!(client.closed().await, (code, text.to_owned()));
+        assert_eq!(end_of(&session).await, end(code, text, EndedBy::Application, 0));
+    }
 }
 
 pub(crate) async fn somebody_closes_through_a_sender(transport: Transport) {

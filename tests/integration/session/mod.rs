@@ -59,6 +59,7 @@ on_every_transport! {
     }
     closing: {
         the_application_closes,
+        the_constants_for_applications_reach_clients_as_their_codes,
         somebody_closes_through_a_sender,
         // Not on a raw WebSocket, where nobody knows whether a message has come.
         what_was_not_received_before_the_close_is_dropped,
