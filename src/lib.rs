@@ -7,6 +7,8 @@
 //!
 //! # Quick start
 //!
+//! The crate is on no registry: depend on it by path, or by Git.
+//!
 //! ```toml
 //! [dependencies]
 //! sockeye = { path = "../sockeye" }
@@ -68,8 +70,8 @@
 //!
 //! # Testing
 //!
-//! With the feature `test-util` a handler is tested without a socket, and under tokio's paused
-//! clock without delay:
+//! With the feature `test-util` under `[dev-dependencies]` a handler is tested without a socket, and
+//! under tokio's paused clock (tokio's feature `test-util`) without delay:
 //!
 //! ```
 //! # #[cfg(feature = "test-util")] {
@@ -108,10 +110,10 @@
 //! - [`serve()`] serves it, or an axum router, on the connections of a listener ([`mod@serve`]).
 //! - [`TcpEndpoint`] gives sessions to clients that speak in records over plain TCP (Java's
 //!   `writeUTF`).
-//! - a handler ([`Handler`], [`with_state`]) gets a [`Session`]; [`Sender`] is the part of it to keep elsewhere; both carry
-//!   [`Message`]s.
-//! - [`SessionEnd`] tells how a session ended and how many messages were never handed to a
-//!   transport.
+//! - A handler ([`Handler`], [`with_state`]) gets a [`Session`]; [`Sender`] is the part of it to keep
+//!   elsewhere; both carry [`Message`]s. [`ConnectInfo`] tells of the client's request.
+//! - [`SessionEnd`] tells how a session ended ([`CloseReason`]) and how many messages were never
+//!   handed to a transport.
 //! - [`hub`] publishes to many sessions.
 //! - `test_util` has sessions without sockets, for tests of handlers.
 //!

@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! sockeye = { version = "0.1", features = ["test-util"] }
+//! sockeye = { path = "../sockeye", features = ["test-util"] }
 //! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
 //! ```
 //!

@@ -220,8 +220,8 @@ impl ConnectInfo {
 
     /// The extensions of the request: values that middleware in front of the gateway put there,
     /// such as the logged-in user. [`PeerAddr`](crate::PeerAddr) and [`LocalAddr`](crate::LocalAddr)
-    /// are not among them: [`peer`](Self::peer) and [`local`](Self::local) tell them; nor is axum's `OriginalUri`, for [`path`](Self::path) and
-    /// [`query`](Self::query) do.
+    /// are not among them: [`peer`](Self::peer) and [`local`](Self::local) tell them; nor is axum's
+    /// `OriginalUri`, for [`path`](Self::path) and [`query`](Self::query) do.
     pub fn extensions(&self) -> &Extensions {
         &self.parts.extensions
     }

@@ -116,7 +116,8 @@ impl Session {
     /// Ends the session: queued messages still go out, then the client sees the reason, as
     /// `(code, text)` or one of the constants of [`CloseReason`].
     ///
-    /// Applications use 1000 and 3000 to 4999. The first close of a session counts; later ones
+    /// Applications use 1000, codes of their own from 3000 to 4999, and the constants that say they
+    /// are for applications. The first close of a session counts; later ones
     /// change nothing. Messages that came from the client and were not yet received are dropped.
     ///
     /// # Ordering

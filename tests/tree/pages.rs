@@ -144,10 +144,39 @@ fn manifests_on_pages_name_crates_and_features_that_exist() {
 }
 
 #[test]
-fn the_compiler_that_the_first_page_asks_for_is_the_oldest_that_will_do() {
+fn every_page_that_names_a_compiler_names_the_oldest_that_will_do() {
     let manifest = read("Cargo.toml");
     let version = quoted(&manifest, "rust-version = ").expect("the workspace says it");
-    assert!(Page::read("README.md").text.contains(&format!("Rust {version} or later")));
+    let told = format!("{version} or later");
+    let mut named = Vec::new();
+    for page in pages::all() {
+        // A changelog tells of others too.
+        if page.path == Path::new("CHANGELOG.md") {
+            continue;
+        }
+        let words = page.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for rest in words.split("Rust ").skip(1).filter(|rest| rest.starts_with("1.")) {
+            assert!(rest.starts_with(&told), "{}: Rust {rest:.20}", page.path.display());
+            named.push(page.path.clone());
+        }
+    }
+    for path in ["README.md", "CONTRIBUTING.md", "docs/library.md", "docs/program.md"] {
+        assert!(named.iter().any(|page| page == Path::new(path)), "{path}: {named:?}");
+    }
+}
+
+/// A reader pastes a block into a file, and it compiles there: a program, or a test. What hides from
+/// the documentation of Rust shows on a page.
+#[test]
+fn every_block_of_rust_is_a_whole_file() {
+    for page in pages::all() {
+        for block in page.blocks().into_iter().filter(|block| block.language == "rust") {
+            let whole = ["\nasync fn main()", "\nfn main()", "\n#[tokio::test("];
+            assert!(whole.iter().any(|part| block.code.contains(part)), "{}", block.place);
+            let hidden = block.code.lines().find(|line| line.trim_start().starts_with("# "));
+            assert_eq!(hidden, None, "{}", block.place);
+        }
+    }
 }
 
 /// A setting without a row is one that no operator finds, and a default that is wrong is worse.
