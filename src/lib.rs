@@ -157,6 +157,7 @@ mod tally;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 mod transport;
+mod wakers;
 
 /// The programs of the pages compile, and those without `no_run` run, as they stand there.
 #[cfg(all(doctest, feature = "axum", feature = "client", feature = "test-util"))]

@@ -1,18 +1,15 @@
 //! Settings of a client.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use tokio_rustls::rustls::ClientConfig;
 
-use super::connection::Connection;
 use super::drive::DriveLimits;
-use super::error::ConnectError;
 use super::frame::FrameLimits;
 use super::link::LinkLimits;
 use super::silence::Silence;
-use super::{Transport, negotiate};
+use super::tls::{Identity, Tls};
+use super::transport::Transport;
 use crate::session::QueueLimit;
 
 /// Settings, each with a default; [`connect`](Self::connect) may be called any number of times.
@@ -36,7 +33,7 @@ use crate::session::QueueLimit;
 pub struct Builder {
     pub(super) transports: Vec<Transport>,
     pub(super) headers: HeaderMap,
-    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) tls: Tls,
     pub(super) info_timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) minimum_open_timeout: Duration,
@@ -60,7 +57,7 @@ impl Default for Builder {
         Self {
             transports: Transport::DEFAULT.to_vec(),
             headers: HeaderMap::new(),
-            tls: None,
+            tls: Tls::default(),
             info_timeout: Duration::from_secs(8),
             connect_timeout: Duration::from_secs(8),
             minimum_open_timeout: Duration::ZERO,
@@ -99,11 +96,20 @@ impl Builder {
         self
     }
 
-    /// How TLS is spoken: trusted roots, client certificates. Its ALPN protocols are replaced by
-    /// HTTP/1.1. Default: the certificates that this machine trusts, read at each
-    /// [`connect`](Self::connect) to an `https` URL.
-    pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.tls = Some(config);
+    /// The certificates of the authorities to trust, one or more, in PEM; no others are trusted.
+    /// [`connect`](Self::connect) reads them, and fails if it can't. Default: the certificates that
+    /// this machine trusts, read at each `connect` to an `https` URL.
+    pub fn trusted_roots(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.tls.roots = Some(pem.as_ref().into());
+        self
+    }
+
+    /// The client's own certificate, followed by those that lead to its authority, and its private
+    /// key, both in PEM, for servers that ask for one. [`connect`](Self::connect) reads them, and
+    /// fails if it can't. Default: none.
+    pub fn identity(mut self, certificates: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.tls.identity =
+            Some(Identity { certificates: certificates.as_ref().into(), key: key.as_ref().into() });
         self
     }
 
@@ -208,7 +214,7 @@ impl Builder {
     }
 
     /// Messages of the application that wait to be sent. When they are this many
-    /// [`send`](Connection::send) waits. Default: 1,024.
+    /// [`send`](super::Connection::send) waits. Default: 1,024.
     pub fn outbound_messages(mut self, messages: usize) -> Self {
         self.outbound_messages = messages;
         self
@@ -218,27 +224,6 @@ impl Builder {
     pub fn outbound_bytes(mut self, bytes: usize) -> Self {
         self.outbound_bytes = bytes;
         self
-    }
-
-    /// Opens a session at `url`, as `new SockJS(url)` does: asks for the server's info, then tries
-    /// the transports in order, each with a session id of its own, until the open frame has
-    /// arrived.
-    ///
-    /// `url` is `http` or `https`; its query stays on every request.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`] says at which step it ended, and how each transport failed if all did.
-    ///
-    /// # Cancel safety
-    ///
-    /// A cancelled call leaves nothing behind but perhaps a session that the server soon forgets.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with time and I/O.
-    pub async fn connect(&self, url: &str) -> Result<Connection, ConnectError> {
-        negotiate::connect(self, url).await
     }
 
     /// The first header that was set and must not be.

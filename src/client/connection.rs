@@ -1,7 +1,6 @@
 //! An open session, as the application has it.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,9 +10,10 @@ use futures_sink::Sink;
 use tokio::task::AbortHandle;
 use tokio_stream::Stream;
 
-use super::Transport;
 use super::error::{Attempt, End, EndedBy, InvalidClose, SendError};
 use super::link::Link;
+use super::transport::Transport;
+use crate::wakers::Waiter;
 use crate::{CloseReason, Message};
 
 /// A session with a SockJS server, over whichever transport got through.
@@ -31,6 +31,10 @@ pub struct Connection {
     opened: Opened,
     /// The sink has been told that there is room, and nothing was sent since.
     promised: bool,
+    /// The stream and the sink, which wait as long as they are not polled again: they have no
+    /// futures that could be dropped.
+    stream: Option<Waiter>,
+    sink: Option<Waiter>,
 }
 
 /// How a connection came about.
@@ -42,7 +46,7 @@ pub(super) struct Opened {
 
 impl Connection {
     pub(super) fn new(link: Arc<Link>, task: AbortHandle, opened: Opened) -> Self {
-        Self { link, task, opened, promised: false }
+        Self { link, task, opened, promised: false, stream: None, sink: None }
     }
 
     /// The next message from the server, or `None` when the session has ended and all that came
@@ -56,7 +60,7 @@ impl Connection {
     ///
     /// Cancel safe: a message is taken in the very poll that returns it.
     pub async fn recv(&mut self) -> Option<Message> {
-        poll_fn(|cx| self.link.poll_recv(cx)).await
+        self.link.recv().await
     }
 
     /// Queues a message for the server, waiting while the outbound queue is full.
@@ -73,7 +77,7 @@ impl Connection {
     /// Cancel safe in that the message is either queued or not; a cancelled call drops it when it
     /// was not.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        send(&self.link, message.into()).await
+        self.link.send(message.into()).await
     }
 
     /// Queues a message for the server if there is room now.
@@ -93,7 +97,7 @@ impl Connection {
     ///
     /// Cancel safe.
     pub async fn flush(&self) {
-        poll_fn(|cx| self.link.poll_flushed(cx)).await;
+        self.link.flushed().await;
     }
 
     /// Sends the queued messages, leaves with 1000, and tells how the session ended.
@@ -136,7 +140,7 @@ impl Connection {
     ///
     /// Cancel safe; it may be called again.
     pub async fn ended(&self) -> End {
-        poll_fn(|cx| self.link.poll_end(cx)).await
+        self.link.ended().await
     }
 
     /// A handle that sends, to keep elsewhere.
@@ -161,17 +165,13 @@ impl Connection {
     }
 }
 
-async fn send(link: &Link, message: Message) -> Result<(), SendError> {
-    let mut slot = Some(message);
-    poll_fn(|cx| link.poll_send(&mut slot, cx)).await
-}
-
 /// Ends with `None` like [`Connection::recv`].
 impl Stream for Connection {
     type Item = Message;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.link.poll_recv(cx)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let Self { link, stream, .. } = &mut *self;
+        link.poll_recv(stream, cx)
     }
 }
 
@@ -188,8 +188,9 @@ impl Sink<Message> for Connection {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         if !self.promised {
-            std::task::ready!(self.link.poll_room(cx));
-            self.promised = true;
+            let Self { link, sink, promised, .. } = &mut *self;
+            std::task::ready!(link.poll_room(sink, cx));
+            *promised = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -201,18 +202,21 @@ impl Sink<Message> for Connection {
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.link.poll_flushed(cx).map(Ok)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Self { link, sink, .. } = &mut *self;
+        link.poll_flushed(sink, cx).map(Ok)
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.link.leave(CloseReason::NORMAL);
-        self.link.poll_end(cx).map(|_| Ok(()))
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Self { link, sink, .. } = &mut *self;
+        link.leave(CloseReason::NORMAL);
+        link.poll_end(sink, cx).map(|_| Ok(()))
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.link.abandon();
         if self.link.is_ended() {
             // A WebSocket's task may still be saying good-bye; it has a limit of its own.
             return;
@@ -253,7 +257,7 @@ impl Sender {
     ///
     /// As [`Connection::send`].
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        send(&self.link, message.into()).await
+        self.link.send(message.into()).await
     }
 
     /// As [`Connection::try_send`].

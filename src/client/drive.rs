@@ -1,12 +1,12 @@
 //! The task that moves a connection's messages.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{EndedBy, TransportError};
 use super::frame::Frame;
-use super::link::{Link, Work};
+use super::link::Link;
+use super::link::outbound::Work;
 use super::silence::{Silence, Stopped as Silent, Watch};
 use super::{http, websocket};
 use crate::CloseReason;
@@ -111,9 +111,7 @@ async fn receive(downlink: &mut Downlink, link: &Link, mut watch: Watch) -> Outc
         match frame {
             Frame::Heartbeat => watch.heartbeat(),
             Frame::Open => return Outcome::Lost(TransportError::SessionLost),
-            Frame::Messages(mut messages) => {
-                poll_fn(|cx| link.poll_deliver(&mut messages, cx)).await
-            }
+            Frame::Messages(messages) => link.deliver(messages).await,
             Frame::Close(reason) => return Outcome::Closed(reason),
         }
     }
@@ -130,7 +128,7 @@ async fn send(uplink: &mut Uplink, link: &Link, ping_after: Duration) -> Outcome
 
 async fn send_payloads(uplink: &http::Uplink, link: &Link) -> Result<CloseReason, TransportError> {
     loop {
-        match poll_fn(|cx| link.poll_work(cx)).await {
+        match link.work().await {
             Work::Leave(reason) => return Ok(reason),
             Work::Send(messages) => {
                 uplink.send(&messages).await?;
@@ -152,7 +150,7 @@ async fn send_messages(
     pings.reset();
     loop {
         let work = tokio::select! {
-            work = poll_fn(|cx| link.poll_work(cx)) => work,
+            work = link.work() => work,
             _ = pings.tick() => {
                 uplink.ping().await?;
                 continue;
@@ -174,7 +172,7 @@ async fn send_messages(
 
 /// A server that takes nothing any more must not keep the application from leaving.
 async fn overdue(link: &Link, limit: Duration) -> Outcome {
-    let reason = poll_fn(|cx| link.poll_leaving(cx)).await;
+    let reason = link.leaving().await;
     tokio::time::sleep(limit).await;
     Outcome::Left(reason)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
-use super::Transport;
+use super::transport::Transport;
 use crate::{CloseReason, Message};
 
 /// Why [`connect`](super::Builder::connect) brought no connection.
@@ -33,10 +33,17 @@ pub enum ConnectError {
         allowed: Vec<Transport>,
     },
     /// The certificates that this machine trusts can't be read.
-    #[error(
-        "no trusted certificates were found: install the system's, or give a configuration to `tls`"
-    )]
+    #[error("no trusted certificates were found: install the system's, or set `trusted_roots`")]
     Roots(#[source] io::Error),
+    /// [`trusted_roots`](super::Builder::trusted_roots) or [`identity`](super::Builder::identity)
+    /// can't be used.
+    #[error("TLS can't be set up with `{setting}`: it takes certificates and keys in PEM")]
+    Tls {
+        /// The setting.
+        setting: &'static str,
+        /// Its fault.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The info request brought no usable answer, so no transport was tried.
     #[error("the server's info can't be had from {url}")]
     Info {
@@ -59,7 +66,7 @@ impl ConnectError {
     /// of trying.
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self {
-            Self::Url { .. } | Self::ReservedHeader(_) | Self::Roots(_) => None,
+            Self::Url { .. } | Self::ReservedHeader(_) | Self::Roots(_) | Self::Tls { .. } => None,
             Self::Info { .. } => Some(CloseReason::new(1002, "Cannot connect to server")),
             Self::Closed(reason) => Some(reason.clone()),
             Self::NoTransport { .. } | Self::AllTransportsFailed(_) => {
@@ -82,6 +89,7 @@ impl ConnectError {
             | Self::ReservedHeader(_)
             | Self::NoTransport { .. }
             | Self::Roots(_)
+            | Self::Tls { .. }
             | Self::Closed(_) => None,
         }
     }
@@ -177,7 +185,7 @@ pub enum TransportError {
     Connection(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The WebSocket handshake failed, or the WebSocket broke.
     #[error("the WebSocket failed")]
-    WebSocket(#[source] Box<tungstenite::Error>),
+    WebSocket(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A WebSocket ended without a close frame, of SockJS or its own (1006).
     #[error("the WebSocket ended without a close frame")]
     Ended,
@@ -201,10 +209,6 @@ impl TransportError {
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status(status) => Some(*status),
-            Self::WebSocket(error) => match &**error {
-                tungstenite::Error::Http(response) => Some(response.status()),
-                _ => None,
-            },
             Self::Sending(error) => error.status(),
             _ => None,
         }

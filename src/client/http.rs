@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::error::TransportError;
 use super::frame::{Frame, FrameLimits};
-use super::link::json;
+use super::link::outbound::json;
 use super::silence::Pulse;
 use super::unwrap::{Unwrapper, Wrapping};
 use super::wire::Wire;

@@ -50,12 +50,12 @@ mod http;
 mod link;
 mod negotiate;
 mod silence;
+mod tls;
+mod transport;
 mod unwrap;
 mod url;
 mod websocket;
 mod wire;
-
-use std::fmt;
 
 pub use self::builder::Builder;
 pub use self::connection::{Connection, Sender};
@@ -63,8 +63,7 @@ pub use self::error::{
     Attempt, ConnectError, End, EndedBy, FrameError, InvalidClose, SendError, TransportError,
     UrlError,
 };
-/// The TLS library whose configuration [`Builder::tls`] takes.
-pub use tokio_rustls::rustls;
+pub use self::transport::Transport;
 
 /// Where connections begin.
 #[derive(Debug)]
@@ -91,60 +90,5 @@ impl Client {
     /// Settings, to begin with the defaults.
     pub fn builder() -> Builder {
         Builder::default()
-    }
-}
-
-/// A way to carry a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Transport {
-    /// A WebSocket with SockJS frames.
-    WebSocket,
-    /// One long response for many frames.
-    XhrStreaming,
-    /// Server-sent events.
-    EventSource,
-    /// A response for each frame, which gets through where streams are buffered.
-    XhrPolling,
-    /// A WebSocket without SockJS frames: no heartbeats in script's sight, binary messages where
-    /// the endpoint takes them, and code and reason of a close in both directions. It is no part of
-    /// the negotiation of SockJS and tried only when asked for.
-    RawWebSocket,
-}
-
-impl Transport {
-    /// The transports tried by default, in sockjs-client's order.
-    pub const DEFAULT: [Self; 4] =
-        [Self::WebSocket, Self::XhrStreaming, Self::EventSource, Self::XhrPolling];
-
-    /// The name in sockjs-client's list of transports; `raw-websocket` is in none.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WebSocket => "websocket",
-            Self::XhrStreaming => "xhr-streaming",
-            Self::EventSource => "eventsource",
-            Self::XhrPolling => "xhr-polling",
-            Self::RawWebSocket => "raw-websocket",
-        }
-    }
-
-    /// The last segment of its URL.
-    fn segment(self) -> &'static str {
-        match self {
-            Self::WebSocket | Self::RawWebSocket => "websocket",
-            Self::XhrStreaming => "xhr_streaming",
-            Self::EventSource => "eventsource",
-            Self::XhrPolling => "xhr",
-        }
-    }
-
-    fn is_websocket(self) -> bool {
-        matches!(self, Self::WebSocket | Self::RawWebSocket)
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

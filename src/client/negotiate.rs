@@ -13,10 +13,11 @@ use super::drive::{Downlink, Uplink, drive};
 use super::error::{Attempt, ConnectError, FrameError, TransportError, UrlError};
 use super::frame::Frame;
 use super::link::{Carries, Link};
+use super::transport::Transport;
 use super::unwrap::Wrapping;
 use super::url::BaseUrl;
-use super::wire::{Connector, Wire, default_tls, over_http1};
-use super::{Transport, http as over_http, websocket};
+use super::wire::{Connector, Wire};
+use super::{http as over_http, websocket};
 use crate::escape::Escaped;
 use crate::{CloseReason, clock};
 
@@ -26,7 +27,30 @@ const ROUND_TRIPS: u32 = 2;
 /// Where no info was asked for, nothing is known of the round trip.
 const OPEN_TIMEOUT_WITHOUT_INFO: Duration = Duration::from_secs(5);
 
-pub(super) async fn connect(settings: &Builder, url: &str) -> Result<Connection, ConnectError> {
+impl Builder {
+    /// Opens a session at `url`, as `new SockJS(url)` does: asks for the server's info, then tries
+    /// the transports in order, each with a session id of its own, until the open frame has
+    /// arrived.
+    ///
+    /// `url` is `http` or `https`; its query stays on every request.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says at which step it ended, and how each transport failed if all did.
+    ///
+    /// # Cancel safety
+    ///
+    /// A cancelled call leaves nothing behind but perhaps a session that the server soon forgets.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time and I/O.
+    pub async fn connect(&self, url: &str) -> Result<Connection, ConnectError> {
+        connect(self, url).await
+    }
+}
+
+async fn connect(settings: &Builder, url: &str) -> Result<Connection, ConnectError> {
     let base =
         BaseUrl::parse(url).map_err(|source| ConnectError::Url { url: url.to_owned(), source })?;
     if let Some(name) = settings.reserved_header() {
@@ -81,16 +105,13 @@ pub(super) async fn connect(settings: &Builder, url: &str) -> Result<Connection,
 }
 
 async fn wire(settings: &Builder, base: &BaseUrl) -> Result<Wire, ConnectError> {
-    let tls = match &settings.tls {
-        Some(config) => Some(over_http1(config)),
-        None if base.is_https() => {
-            // Many files are read.
-            let config = tokio::task::spawn_blocking(default_tls).await;
-            let config =
-                config.map_err(|error| ConnectError::Roots(std::io::Error::other(error)))??;
-            Some(over_http1(&config))
+    let tls = match base.is_https() || settings.tls.is_set() {
+        true => {
+            let tls = settings.tls.clone();
+            let read = tokio::task::spawn_blocking(move || tls.config()).await;
+            Some(read.map_err(|error| ConnectError::Roots(std::io::Error::other(error)))??)
         }
-        None => None,
+        false => None,
     };
     let connector = Connector::new(tls, settings.connect_timeout);
     Ok(Wire::new(connector, Arc::new(settings.headers.clone()), base.origin()))

@@ -15,7 +15,7 @@ use tungstenite::{Bytes, Error};
 
 use super::error::{FrameError, TransportError};
 use super::frame::{Frame, FrameLimits};
-use super::link::json;
+use super::link::outbound::json;
 use super::silence::Pulse;
 use super::url::port;
 use super::wire::{Stream, Wire};

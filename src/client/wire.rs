@@ -18,10 +18,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use super::error::{ConnectError, TransportError};
+use super::error::TransportError;
 use super::silence::Pulse;
 use super::url::{Origin, port};
 
@@ -209,35 +209,6 @@ impl Connector {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         Ok(Stream::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
     }
-}
-
-/// The default TLS configuration: HTTP/1.1, and the certificates that this machine trusts.
-pub(super) fn default_tls() -> Result<ClientConfig, ConnectError> {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "a trusted certificate can't be read");
-    }
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let error = found
-            .errors
-            .into_iter()
-            .next()
-            .map_or_else(|| io::ErrorKind::NotFound.into(), io::Error::other);
-        return Err(ConnectError::Roots(error));
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ConnectError::Roots(io::Error::other(error)))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// A server that is offered more might choose HTTP/2, which WebSocket and this client don't speak.
-pub(super) fn over_http1(config: &ClientConfig) -> Arc<ClientConfig> {
-    let mut config = config.clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
 }
 
 impl tower_service::Service<Uri> for Connector {

@@ -14,12 +14,12 @@ use super::buffered::Buffered;
 use super::core::{Cargo, Detach, EndedBy, Limits, Liveness, Step};
 use super::rate_timer::RateTimer;
 use super::receipt::Receipt;
-use super::shared::{Change, Connection, Shared, State, Wait};
-use super::wakers::{Waiter, register};
+use super::shared::{Change, Connection, Shared, State};
 use crate::budget::Ticket;
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frame::Frame;
+use crate::wakers::{Waiter, register};
 
 /// A session's hold on the connection that receives its frames: the transport's side of it, which
 /// pulls the frames and pushes messages. Dropping it means that the connection is gone.
@@ -46,7 +46,7 @@ impl Attachment {
         patience: Duration,
     ) -> Result<Self, InUse> {
         {
-            let mut wait = Wait::new(&shared, |state| &mut state.others);
+            let mut wait = shared.wait(|state| &mut state.others);
             let attached = poll_fn(|cx| {
                 let mut stale = None;
                 let mut state = shared.lock();

@@ -13,7 +13,7 @@ mod sender;
 mod shared;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod testing;
-mod wakers;
+mod turns;
 
 use std::fmt;
 use std::pin::Pin;
@@ -25,6 +25,7 @@ use tokio_stream::Stream;
 
 use crate::Message;
 use crate::protocol::close::CloseReason;
+use crate::wakers::Waiter;
 
 pub(crate) use self::attachment::Attachment;
 pub(crate) use self::buffered::{Buffered, ReadingPause};
@@ -44,7 +45,6 @@ pub(crate) use self::queue::{Key, QueueLimit};
 pub(crate) use self::receipt::Receipt;
 pub use self::sender::{Sender, SenderSink};
 pub(crate) use self::shared::{Carries, Connection, Inbound, Owner, Place, Shared};
-use self::wakers::Waiter;
 
 /// A client, over any transport.
 ///
@@ -80,7 +80,7 @@ impl Session {
     ///
     /// Cancel safe: a message is taken in the very poll that returns it.
     pub async fn recv(&mut self) -> Option<Message> {
-        std::future::poll_fn(|cx| self.shared.poll_recv(cx)).await
+        self.shared.recv().await
     }
 
     /// Queues a message for the client, waiting while the outbound queue is full.

@@ -8,6 +8,7 @@ mod outbound;
 mod written;
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -20,13 +21,14 @@ pub(in crate::session) use self::outbound::SenderPlace;
 pub(crate) use self::written::Connection;
 use self::written::{Connections, shut};
 use super::core::{Core, EndedBy, Limits, SessionEnd};
-use super::wakers::{Turns, Waiter, Waiters, Wakes, register};
+use super::turns::Turns;
 use super::{ConnectInfo, TrySendError};
 use crate::Message;
 use crate::budget::{Account, Budget};
 use crate::clock;
 use crate::protocol::close::CloseReason;
 use crate::protocol::modified_utf8;
+use crate::wakers::{Wait, Waiters, Wakes, register};
 
 /// Keeps the sessions of an endpoint, and is told when a session is over or needs an expiry
 /// deadline.
@@ -198,8 +200,12 @@ impl Shared {
         Poll::Ready(Some(message))
     }
 
+    pub(in crate::session) fn recv(&self) -> Receiving<'_> {
+        Receiving { session: self, waits: false }
+    }
+
     pub(crate) async fn ended(&self) -> SessionEnd {
-        let mut wait = Wait::new(self, |state| &mut state.others);
+        let mut wait = self.wait(|state| &mut state.others);
         poll_fn(|cx| {
             let mut stale = None;
             let mut state = self.lock();
@@ -325,6 +331,11 @@ impl Shared {
         );
     }
 
+    /// A wait among the waiters of a list.
+    pub(super) fn wait(&self, list: fn(&mut State) -> &mut Waiters) -> Wait<'_, State> {
+        Wait::new(&self.state, list)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics under this lock; were it so, the state would still be whole between two
         // statements of `Core`.
@@ -332,37 +343,29 @@ impl Shared {
     }
 }
 
-/// A wait for a change of a session. Cancelled waits deregister: a stored waker would keep its
-/// task's memory.
-pub(super) struct Wait<'s> {
+/// The application's wait for a message.
+pub(in crate::session) struct Receiving<'s> {
     session: &'s Shared,
-    list: fn(&mut State) -> &mut Waiters,
-    waiter: Option<Waiter>,
+    waits: bool,
 }
 
-impl<'s> Wait<'s> {
-    pub(super) fn new(session: &'s Shared, list: fn(&mut State) -> &mut Waiters) -> Self {
-        Self { session, list, waiter: None }
-    }
+impl Future for Receiving<'_> {
+    type Output = Option<Message>;
 
-    /// Has the task woken when something has happened.
-    pub(super) fn among<T>(
-        &mut self,
-        state: &mut State,
-        cx: &mut Context<'_>,
-        stale: &mut Option<Waker>,
-    ) -> Poll<T> {
-        (self.list)(state).register(*self.waiter.get_or_insert_with(Waiter::new), cx, stale);
-        Poll::Pending
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let polled = self.session.poll_recv(cx);
+        self.waits = polled.is_pending();
+        polled
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for Receiving<'_> {
     fn drop(&mut self) {
-        // A wait that never registered leaves nothing behind.
-        let Some(waiter) = self.waiter else { return };
-        let waker = (self.list)(&mut self.session.lock()).leave(waiter);
-        drop(waker);
+        // A message that was there costs no second lock.
+        if self.waits {
+            let waker = self.session.lock().application.take();
+            drop(waker);
+        }
     }
 }
 

@@ -2,14 +2,11 @@
 
 use std::io::Cursor;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use http::header::{COOKIE, HeaderValue};
-use sockeye::client::rustls::crypto::ring::default_provider;
-use sockeye::client::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sockeye::client::rustls::{ClientConfig, RootCertStore};
 use sockeye::client::{Builder, Client, ConnectError, Connection, Transport};
 use tokio::net::TcpListener;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use common::http::Request;
 use common::within;
@@ -128,14 +125,7 @@ fn identity() -> (CertificateDer<'static>, PrivateKeyDer<'static>, Builder) {
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let certificate = identity.cert.der().clone();
     let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der()).expect("a key");
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate.clone()).expect("a certificate");
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    (certificate, key, Client::builder().tls(Arc::new(config)))
+    (certificate, key, Client::builder().trusted_roots(identity.cert.pem()))
 }
 
 async fn echoes_over_tls(builder: impl Fn() -> Builder, port: u16) {

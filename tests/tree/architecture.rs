@@ -15,10 +15,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("tally", &["clock"]),
     ("escape", &[]),
+    ("wakers", &[]),
     ("message", &["protocol::quote"]),
     ("budget", &["tally"]),
     ("protocol", &["message", "escape"]),
-    ("session", &["protocol", "message", "budget", "clock"]),
+    ("session", &["protocol", "message", "budget", "wakers", "clock"]),
     ("transport", &["session", "protocol", "message", "escape"]),
     ("serve", &["transport", "budget", "escape", "clock"]),
     (
@@ -39,7 +40,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Its queues are bounded like those of a session.
     (
         "client",
-        &["protocol", "session::Queue", "session::QueueLimit", "message", "escape", "clock"],
+        &[
+            "protocol",
+            "session::Queue",
+            "session::QueueLimit",
+            "message",
+            "escape",
+            "wakers",
+            "clock",
+        ],
     ),
     // Sessions without sockets, for tests of handlers.
     ("test_util", &["gateway", "session", "protocol::close", "message"]),
@@ -68,6 +77,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Words that a part of the source must not contain, because it would know too much.
 const UNKNOWN: &[(&str, &[&str])] = &[
     ("protocol", &["tokio::", "http::", "hyper", "std::time", "std::sync::Mutex", "async fn"]),
+    ("wakers", &["tokio::", "http::", "hyper", "async fn"]),
     ("budget", &["tokio::", "http::", "hyper", "async fn"]),
     ("message", &["tokio::", "http::", "hyper", "async fn"]),
     // The state machine: no runtime, no locks, no clock, no names of transports.

@@ -20,6 +20,18 @@ fn files_use_only_files_below_them() {
     }
 }
 
+/// In the library the rooms keep their order (`architecture`), and this one keeps it inside as well.
+#[test]
+fn files_of_the_client_use_only_files_below_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = sources(&folder.join("client"));
+    assert!(files.len() > 10, "the sources were not found: {}", files.len());
+    let code = files
+        .iter()
+        .map(|file| (module(&folder, file), fs::read_to_string(file).expect("sources are text")));
+    assert_eq!(circle(&edges(&code.collect())), Vec::<String>::new());
+}
+
 /// The test of this test.
 #[test]
 fn a_circle_is_found_however_it_is_written() {
@@ -82,7 +94,8 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("::") {
         let start = code[..at].rfind(|c: char| !is_name(c)).map_or(0, |before| before + 1);
-        let begins = !code[..start].ends_with("::");
+        // Who may see an item is no use of a file: `pub(in crate::session)`.
+        let begins = ["::", "(in "].iter().all(|before| !code[..start].ends_with(before));
         if begins && ["crate", "super", "self"].contains(&&code[start..at]) {
             tree(&code[start..], &mut Vec::new(), &mut found);
         }

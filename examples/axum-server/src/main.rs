@@ -53,7 +53,6 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 #[cfg(test)]
 mod tests {
     use sockeye::client::{Client, Transport};
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
     use super::*;
 
@@ -62,17 +61,11 @@ mod tests {
         let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
         let certificate = identity.cert.der().clone();
         let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der())?;
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone())?;
-        let trusting = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("https://localhost:{}/echo", listener.local_addr()?.port());
         tokio::spawn(async move { serve(listener, certificate, key).await });
 
-        let builder = Client::builder().tls(Arc::new(trusting));
+        let builder = Client::builder().trusted_roots(identity.cert.pem());
         for transport in Transport::DEFAULT {
             let mut connection = builder.clone().transports([transport]).connect(&url).await?;
             connection.send("secret").await?;

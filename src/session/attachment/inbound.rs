@@ -10,7 +10,7 @@ use crate::clock;
 use crate::session::core::{NotAdmitted, Pause};
 use crate::session::rate_timer::RateTimer;
 use crate::session::shared::{Change, Shared, State};
-use crate::session::wakers::Waiter;
+use crate::wakers::Waiter;
 
 impl Attachment {
     /// Whether the socket may be read now. If not, memory is short and the session holds much

@@ -5,7 +5,7 @@
 
 use super::State;
 use crate::session::core::Limits;
-use crate::session::wakers::Wakes;
+use crate::wakers::Wakes;
 
 /// A change of a session, made under its lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +48,13 @@ impl State {
                 wakes.add(application);
                 // It has the close frame to send.
                 wakes.add(attachment);
-                wakes.add_senders(senders);
+                senders.wake_all(wakes);
                 wakes.add_all(others);
             }
             // Without the attachment: as a rule its own call has brought the end.
             Change::Ended => {
                 wakes.add(application);
-                wakes.add_senders(senders);
+                senders.wake_all(wakes);
                 wakes.add_all(others);
             }
             // Requests that wait to attach.

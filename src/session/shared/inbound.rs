@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 
-use super::{Change, Shared, State, Wait};
+use super::{Change, Shared, State};
 use crate::Message;
 use crate::clock;
 use crate::protocol::close::CloseReason;
@@ -40,7 +40,7 @@ impl Shared {
 
     /// Waits until the session takes no more messages.
     pub(crate) async fn closed(&self) {
-        let mut wait = Wait::new(self, |state| &mut state.others);
+        let mut wait = self.wait(|state| &mut state.others);
         poll_fn(|cx| {
             let mut stale = None;
             let mut state = self.lock();
@@ -110,7 +110,7 @@ impl Shared {
         let mut admitted = pin!(async {
             // Never closed; and without a turn the payload is still admitted whole.
             let _turn = self.turn.acquire().await;
-            let mut wait = Wait::new(self, |state| &mut state.others);
+            let mut wait = self.wait(|state| &mut state.others);
             let mut rate_timer = RateTimer::default();
             poll_fn(|cx| {
                 let mut stale = None;

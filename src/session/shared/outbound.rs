@@ -7,8 +7,8 @@ use super::{Change, Shared, State};
 use crate::Message;
 use crate::session::core::{Cargo, Kept};
 use crate::session::queue::Key;
-use crate::session::wakers::{Waiter, Wakes};
 use crate::session::{SendError, TrySendError};
+use crate::wakers::{Waiter, Wakes};
 
 impl Shared {
     pub(crate) async fn send(&self, message: Message) -> Result<(), SendError> {

@@ -46,6 +46,21 @@ async fn who_gives_up_waiting_leaves_nothing_behind() {
     }
 }
 
+/// An application waits for a message in one task, gives up, and hands its session to another task:
+/// the first must not be kept until the client says something, or goes.
+#[test]
+fn who_gives_up_receiving_leaves_nothing_behind() {
+    let session = shared(limits());
+    let task = Arc::new(Task);
+    let waker = Waker::from(Arc::clone(&task));
+    let mut receiving = boxed(session.recv());
+    assert!(receiving.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    assert_eq!(Arc::strong_count(&task), 2, "it is to be woken");
+    drop(receiving);
+    assert_eq!(Arc::strong_count(&task), 1, "it gave up");
+}
+
 /// A payload's wait ends, and the payload behind it gets its turn just when the application makes
 /// room: it must not be taken, because the application could not see that a payload is missing
 /// before it.

@@ -133,6 +133,17 @@ async fn the_status_of_a_refusal_is_told_whichever_transport_met_it() {
     }
 }
 
+/// A gateway that takes no more sessions.
+#[tokio::test]
+async fn a_full_gateway_refuses_with_503() {
+    let config = EndpointConfig::new().sessions(0);
+    let gateway = Gateway::new().endpoint_with("/app", config, async |session: Session| {
+        session.ended().await;
+    });
+    let error = refused(patient(), &format!("http://{}/app", serve(gateway).await)).await;
+    assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE), "{error:?}");
+}
+
 #[tokio::test]
 async fn what_can_not_work_is_refused_before_anything_is_asked() {
     let error = refused(Client::builder(), "ws://localhost/app").await;

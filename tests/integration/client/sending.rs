@@ -59,6 +59,8 @@ async fn a_payload_that_is_not_taken_ends_the_session_and_is_counted() {
             matches!(&end.by, EndedBy::Transport(error) if matches!(**error, TransportError::Sending(_))),
             "{end:?}"
         );
+        let EndedBy::Transport(error) = end.by else { continue };
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(status));
     }
 }
 

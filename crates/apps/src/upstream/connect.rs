@@ -241,15 +241,16 @@ fn append(headers: &mut HeaderMap, name: &HeaderName, value: Option<HeaderValue>
 
 fn server_name(host: &str) -> Result<ServerName<'static>, UpstreamError> {
     ServerName::try_from(host.to_owned())
-        .map_err(|source| UpstreamError::Host { host: host.to_owned(), source })
+        .map_err(|source| UpstreamError::Host { host: host.to_owned(), source: source.into() })
 }
 
 fn connector(config: &UpstreamConfig) -> Result<TlsConnector, UpstreamError> {
+    let unfit = |error: rustls::Error| UpstreamError::Tls(error.into());
     let mut roots = RootCertStore::empty();
     match &config.ca_file {
         Some(path) => {
             for certificate in certificates(path)? {
-                roots.add(certificate).map_err(UpstreamError::Tls)?;
+                roots.add(certificate).map_err(unfit)?;
             }
         }
         None => {
@@ -266,15 +267,15 @@ fn connector(config: &UpstreamConfig) -> Result<TlsConnector, UpstreamError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut client =
-        client.map_err(UpstreamError::Tls)?.with_root_certificates(roots).with_no_client_auth();
+    let mut client = client.map_err(unfit)?.with_root_certificates(roots).with_no_client_auth();
     // A proxy in front of the backend may speak HTTP/2 as well, and must not choose it.
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(client)))
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
-    let unreadable = |source| UpstreamError::CaFile { path: path.clone(), source };
+    let unreadable =
+        |error: pem::Error| UpstreamError::CaFile { path: path.clone(), source: error.into() };
     let certificates = CertificateDer::pem_file_iter(path)
         .map_err(unreadable)?
         .collect::<Result<Vec<_>, _>>()

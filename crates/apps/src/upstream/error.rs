@@ -1,14 +1,12 @@
 //! Errors of an upstream's configuration, and of connecting a session to its backend.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::StatusCode;
 use http::header::HeaderName;
-use rustls_pki_types::InvalidDnsNameError;
-use rustls_pki_types::pem;
-use tokio_rustls::rustls;
 use tokio_tungstenite::tungstenite::error::Error as WebSocketError;
 
 /// Why a configuration makes no [`Upstream`](super::Upstream).
@@ -29,7 +27,7 @@ pub enum UpstreamError {
         /// The URL's host.
         host: String,
         /// Why the name is invalid.
-        source: InvalidDnsNameError,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A header that the gateway itself sends, or that concerns one connection only.
     #[error("the header {0} can't be passed on: take it out of `headers`")]
@@ -40,7 +38,7 @@ pub enum UpstreamError {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: pem::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// No certificate authorities are trusted.
     #[error(
@@ -49,7 +47,7 @@ pub enum UpstreamError {
     NoAuthorities,
     /// A certificate authority's certificate is invalid.
     #[error("TLS can't be set up with the certificates to trust")]
-    Tls(#[source] rustls::Error),
+    Tls(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Why a session has no backend. The text goes to the client, so it names no hosts; the sources go

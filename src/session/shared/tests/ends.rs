@@ -160,6 +160,11 @@ async fn no_waker_is_dropped_under_the_lock() {
         assert!(session.poll_recv(&mut Context::from_waker(&waker())).is_pending());
     }
     check("an application moves to another task", 2);
+    let mut receiving = boxed(session.recv());
+    assert!(receiving.as_mut().poll(&mut Context::from_waker(&waker())).is_pending());
+    check("an application receives", 1);
+    drop(receiving);
+    check("and gives up", 1);
 
     session.try_send("x".into()).expect("there is room");
     session.deliver(vec!["x".into()], Duration::MAX, 1).await;

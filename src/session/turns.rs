@@ -1,53 +1,9 @@
-//! Waiters for changes of a session, and their wakers.
-//!
-//! A waker that is dropped may drop its task, which may hold the very session. So no waker is
-//! dropped under the session's lock: a function that replaces a waker moves the old one to `stale`,
-//! which its caller declares before it locks.
+//! The senders that wait for room, in the order they came.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
-/// Waiters for the same change.
-#[derive(Default)]
-pub(super) struct Waiters(Vec<(Waiter, Waker)>);
-
-/// The id of a waiter, unique in the process: a task may wait in several places at once, and cancel
-/// any of its waits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Waiter(u64);
-
-impl Waiter {
-    pub(super) fn new() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        Self(COUNT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-impl Waiters {
-    /// A waiter registers once, however often it is polled.
-    pub(super) fn register(
-        &mut self,
-        waiter: Waiter,
-        cx: &mut Context<'_>,
-        stale: &mut Option<Waker>,
-    ) {
-        match self.0.iter_mut().find(|(other, _)| *other == waiter) {
-            Some((_, waker)) => replace(waker, cx, stale),
-            None => self.0.push((waiter, cx.waker().clone())),
-        }
-    }
-
-    /// Deregisters a cancelled wait; the caller drops its waker after unlocking.
-    pub(super) fn leave(&mut self, waiter: Waiter) -> Option<Waker> {
-        let at = self.0.iter().position(|(other, _)| *other == waiter)?;
-        Some(self.0.swap_remove(at).1)
-    }
-
-    pub(super) fn wake(self) {
-        self.0.into_iter().for_each(|(_, waker)| waker.wake());
-    }
-}
+use crate::wakers::{Waiter, Wakes, replace};
 
 /// Senders that wait for room in the outbound queue, first come, first served: a message that needs
 /// much room would otherwise wait as long as smaller ones come.
@@ -150,64 +106,9 @@ impl Turns {
         }
     }
 
-    fn wake_all(&mut self, wakes: &mut Wakes) {
+    /// All senders: the session takes no more messages.
+    pub(super) fn wake_all(&mut self, wakes: &mut Wakes) {
         let Some(queue) = &mut self.0 else { return };
         queue.turns.drain(..).for_each(|mut turn| wakes.add(&mut turn.waker));
-    }
-}
-
-/// Wakers taken under the lock, to be called after it.
-#[derive(Default)]
-pub(super) struct Wakes {
-    one: [Option<Waker>; 2],
-    many: Vec<Waker>,
-}
-
-impl Wakes {
-    pub(super) fn add(&mut self, waker: &mut Option<Waker>) {
-        let Some(waker) = waker.take() else { return };
-        match self.one.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(waker),
-            None => self.many.push(waker),
-        }
-    }
-
-    pub(super) fn add_all(&mut self, waiters: &mut Waiters) {
-        // As a rule the list is empty, and every message comes here.
-        if !waiters.0.is_empty() {
-            self.many.extend(waiters.0.drain(..).map(|(_, waker)| waker));
-        }
-    }
-
-    /// All senders: the session takes no more messages.
-    pub(super) fn add_senders(&mut self, senders: &mut Turns) {
-        senders.wake_all(self);
-    }
-
-    pub(super) fn wake(self) {
-        for waker in self.one.into_iter().flatten() {
-            waker.wake();
-        }
-        for waker in self.many {
-            waker.wake();
-        }
-    }
-}
-
-/// Stores a task's waker in a place for a single waker.
-pub(super) fn register(slot: &mut Option<Waker>, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
-    match slot {
-        Some(waker) => replace(waker, cx, stale),
-        None => *slot = Some(cx.waker().clone()),
-    }
-}
-
-fn replace(waker: &mut Waker, cx: &mut Context<'_>, stale: &mut Option<Waker>) {
-    if !waker.will_wake(cx.waker()) {
-        debug_assert!(
-            stale.is_none(),
-            "this place is for one waker, and dropping another here is what it is to prevent"
-        );
-        *stale = Some(std::mem::replace(waker, cx.waker().clone()));
     }
 }
