@@ -1,6 +1,5 @@
 //! Clients that are lost, half closed, or read nothing: over sockets.
 
-use common::apps::echo;
 use sockeye::{EndedBy, EndpointConfig};
 
 use super::*;
@@ -52,14 +51,22 @@ async fn a_client_that_is_lost_while_its_poll_waits_is_noticed_at_once() {
 }
 
 /// `nc -N` and the like close their sending side right after the request, and still want the
-/// answer.
-#[tokio::test]
+/// answer, also one that is long in coming: hyper by itself drops the request at the end of input.
+#[tokio::test(start_paused = true)]
 async fn a_client_that_closes_its_sending_side_gets_its_answer() {
-    let server = start(ServeConfig::default(), Gateway::new().endpoint("/echo", echo)).await;
-    let mut client = connect(server.addr, "GET /echo/info HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let (make, listener) = made();
+    let service = service_fn(async |_: Request<Incoming>| {
+        tokio::time::sleep(hour()).await;
+        Ok(Response::new("ok".to_owned()))
+    });
+    tokio::spawn(sockeye::serve(listener, service).into_future());
+    let (mut client, connection) = pipe();
+    make.send(Ok(connection)).expect("it listens");
+    client.write_all(GET.as_bytes()).await.expect("the pipe is empty");
     client.shutdown().await.expect("connected");
-    let answer = all(client).await;
-    assert!(answer.contains("\"websocket\":true"), "{answer}");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("text");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
 }
 
 /// A phone in a tunnel, or a debugger at a breakpoint: the kernel answers for the peer, but its
