@@ -3,26 +3,27 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use sockeye::{Budget, EndpointConfig, Prefix, TcpEndpoint};
-use sockeye_apps::ice::Ice;
+use sockeye::{Budget, Prefix, TcpEndpoint};
+use sockeye_apps::ice::{Ice, IceConfig};
 use sockeye_apps::rooms::http::RoomsSite;
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
 
-use crate::assets::{Assets, CLIENT_URL};
+use crate::assets::Assets;
 use crate::bench_args::{self, BenchArgs};
 use crate::front::{Directory, Front, Site};
 use crate::ice_args::{IceArgs, IceArgsError};
 use crate::log;
-use crate::memory::{self, Size};
-use crate::mounts::{self, Endpoint, InboundRate, Mounts, TcpApp, TcpListen};
+use crate::memory;
+use crate::mounts::{self, Endpoint, Mounts, TcpApp, TcpListen};
 use crate::server::{self, BindError};
+use crate::settings::{self, File, Plan, Planned, SettingArgs, Settings};
 
 /// The exit code for errors of usage, the same as clap's.
 const USAGE: u8 = 2;
@@ -43,48 +44,41 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Compare the transports: latency, throughput, cost and correctness
     Bench(BenchArgs),
+    /// Print the settings that hold, or the defaults, as a file for --config; without secrets
+    PrintConfig {
+        /// Print the defaults, each with its explanation
+        #[arg(long)]
+        default: bool,
+        #[command(flatten)]
+        serve: Box<ServeArgs>,
+    },
+    /// Check a file for --config, and tell each problem in it; exit code 2 if there is any
+    CheckConfig {
+        /// The file, or - for stdin
+        file: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]
 struct ServeArgs {
-    /// Listen on this address; port 0 takes a free one
-    #[arg(long, value_name = "IP:PORT", value_parser = listen_addr, default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Read the settings in this TOML file; flags and variables stand above it
+    #[arg(long, value_name = "FILE", env = "SOCKEYE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: SettingArgs,
 
     /// Serve APP below PREFIX, in place of the default endpoint there; may be repeated
     #[arg(long = "endpoint", value_name = "PREFIX=APP", long_help = mounts::endpoint_help())]
     endpoints: Vec<Endpoint>,
-
-    /// Send a heartbeat after this many seconds without another frame
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "25")]
-    heartbeat_delay: Duration,
-
-    /// Keep a session for this many seconds when its client is away
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
-    disconnect_delay: Duration,
 
     /// Serve APP (chat or echo) to TCP clients that speak in records, as Java's writeUTF does; may
     /// be repeated
     #[arg(long = "tcp", value_name = "IP:PORT=APP")]
     tcp: Vec<TcpListen>,
 
-    /// Limit the inbound rate of each client in the shared apps (broadcast, chat, relay, rooms) to
-    /// this many messages and bytes a second, with bursts of three times as many; above it the
-    /// client's messages wait. "off" removes the limit
-    #[arg(long, value_name = "MESSAGES/BYTES", default_value = "200/131072")]
-    inbound_rate: InboundRate,
-
-    /// Limit the memory of all sessions together, such as 512MiB; above it the largest sessions are
-    /// closed [default: half of the memory that this process may use]
-    #[arg(long, value_name = "BYTES")]
-    memory: Option<Size>,
-
     #[command(flatten)]
     ice: IceArgs,
-
-    /// Filter the log on stderr: a level, or levels by module, such as "info,sockeye=debug"
-    #[arg(long, value_name = "FILTER", env = "RUST_LOG", hide_env_values = true, value_parser = log_filter, default_value = "info")]
-    log: Targets,
 }
 
 /// Runs the command of the arguments to its end.
@@ -92,16 +86,64 @@ pub(crate) fn run() -> ExitCode {
     let args = match Cli::try_parse() {
         Ok(Cli { command: Some(Command::Serve(args)), .. }) => *args,
         Ok(Cli { command: Some(Command::Bench(args)), .. }) => return bench(args),
+        Ok(Cli { command: Some(Command::PrintConfig { default, serve }), .. }) => {
+            return end(print_config(default, *serve));
+        }
+        Ok(Cli { command: Some(Command::CheckConfig { file }), .. }) => {
+            return end(check_config(&file));
+        }
         Ok(Cli { command: None, serve }) => serve,
         Err(error) => return explain(&error),
     };
-    match serve(args) {
+    end(serve(args))
+}
+
+fn end(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Settings(problems)) => {
+            eprint!("{problems}");
+            ExitCode::from(USAGE)
+        }
         Err(failure) => {
             eprintln!("error: {failure}");
             failure.exit_code()
         }
     }
+}
+
+/// The settings that hold: those of the file, below those of variables and flags.
+fn settings(args: ServeArgs) -> Result<(File, Plan), Failure> {
+    let ServeArgs { config, settings: mut over, endpoints, tcp, ice } = args;
+    over.rust_log(std::env::var("RUST_LOG").ok()).map_err(Failure::RustLog)?;
+    if let Some(prefix) = mounts::twice(&endpoints) {
+        return Err(Failure::Twice(prefix.clone()));
+    }
+    let file = config.map_or_else(|| Ok(File::default()), |path| File::read(&path));
+    let file = file.map_err(Failure::Settings)?.with(over, endpoints, tcp);
+    let mut plan = file.plan().map_err(Failure::Settings)?;
+    plan.ice = ice.config(plan.ice)?;
+    Ok((file, plan))
+}
+
+fn print_config(default: bool, args: ServeArgs) -> Result<(), Failure> {
+    let text = if default {
+        settings::print(&Settings::default(), &IceConfig::default(), true)
+    } else {
+        let (file, plan) = settings(args)?;
+        settings::print(file.settings(), &plan.ice, false)
+    };
+    // A closed stdout has no reader.
+    let _ = io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
+
+fn check_config(path: &Path) -> Result<(), Failure> {
+    let file = File::read(path).map_err(Failure::Settings)?;
+    file.plan().map_err(Failure::Settings)?;
+    // A closed stdout has no reader.
+    let _ = writeln!(io::stdout(), "{}: no problems", path.display());
+    Ok(())
 }
 
 fn bench(args: BenchArgs) -> ExitCode {
@@ -113,42 +155,36 @@ fn bench(args: BenchArgs) -> ExitCode {
 
 fn serve(args: ServeArgs) -> Result<(), Failure> {
     check_date(SystemTime::now())?;
+    let (_, plan) = settings(args)?;
+    let Plan { program, serve, endpoints, tcp, ice } = plan;
+    let filter = program.log.parse::<Targets>().expect("a filter was tried when it was set");
     // Dropped last: the runtime logs while it shuts down.
-    let _log = log::start(args.log);
-    let endpoints = mounts::with_defaults(args.endpoints).map_err(Failure::Twice)?;
-    let ice = Ice::new(args.ice.config()?);
-    let limited = limit_memory(args.memory);
-    let config = EndpointConfig::new()
-        .heartbeat_delay(args.heartbeat_delay)
-        .disconnect_delay(args.disconnect_delay)
-        .client_url(CLIENT_URL);
+    let _log = log::start(filter, program.log_format);
+    let limited = limit_memory(program.memory);
 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
     runtime.block_on(async {
-        let mut mounts = Mounts::new(args.inbound_rate);
+        let mut mounts = Mounts::default();
         for endpoint in &endpoints {
-            endpoint.mount(&mut mounts, config.clone());
+            endpoint.mount(&mut mounts);
         }
-        let mut listeners = Vec::with_capacity(args.tcp.len());
-        for TcpListen { addr, app } in args.tcp {
+        let mut listeners = Vec::with_capacity(tcp.len());
+        for (TcpListen { addr, app }, config) in tcp {
             let listener = TcpListener::bind(addr).await.map_err(|source| Failure::Bind {
                 error: BindError { addr, source },
                 flag: "--tcp",
             })?;
-            listeners.push((mounts.tcp(app), listener, app));
+            listeners.push((mounts.tcp(app, config), listener, app));
         }
-        let site =
-            Site { assets: Assets::embedded(), rooms: mounts.rooms.map(RoomsSite::new), ice };
-        let directory = Directory::new(
-            &site,
-            endpoints.iter().map(|endpoint| endpoint.info(&config)).collect(),
-        );
+        let rooms = mounts.rooms.map(RoomsSite::new);
+        let site = Site { assets: Assets::embedded(), rooms, ice: Ice::new(ice) };
+        let directory = Directory::new(&site, endpoints.iter().map(Planned::info).collect());
 
         // Before the announcement: a reader of it may send a signal at once.
         let stop = stop_signal().map_err(Failure::Start)?;
-        let listener =
-            server::bind(args.listen).map_err(|error| Failure::Bind { error, flag: "--listen" })?;
+        let listener = server::bind(program.listen)
+            .map_err(|error| Failure::Bind { error, flag: "--listen" })?;
         let addr = listener.local_addr().map_err(Failure::Start)?;
         // After the bind, so that a failed bind logs its error alone.
         tell_memory(limited);
@@ -157,7 +193,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
             tokio::spawn(async move { endpoint.listen(listener).await });
         }
         let front = Front::new(mounts.gateway, site, &directory);
-        sockeye::serve(listener, front).with_graceful_shutdown(stop).await;
+        sockeye::serve(listener, front).with_config(serve).with_graceful_shutdown(stop).await;
         Ok(())
     })
 }
@@ -168,10 +204,10 @@ fn check_date(now: SystemTime) -> Result<(), Failure> {
 }
 
 /// Limits the memory of sessions, for all endpoints together. Returns the limit and its source.
-fn limit_memory(chosen: Option<Size>) -> Option<(usize, String)> {
+fn limit_memory(chosen: Option<usize>) -> Option<(usize, String)> {
     let found = memory::least(Path::new("/"));
     let (limit, source) = match (chosen, found) {
-        (Some(Size(bytes)), _) => (bytes, "--memory".to_owned()),
+        (Some(bytes), _) => (bytes, "memory".to_owned()),
         (None, Some(found)) => (found.bytes / 2, found.source.to_string()),
         (None, None) => {
             return None;
@@ -185,7 +221,7 @@ fn tell_memory(limited: Option<(usize, String)>) {
     match limited {
         Some((limit, source)) => tracing::info!(limit, source, "memory for sessions is limited"),
         None => tracing::warn!(
-            "session memory is unlimited: this system doesn't report how much there is; set --memory"
+            "session memory is unlimited: this system doesn't report how much there is; set `memory`"
         ),
     }
 }
@@ -237,6 +273,11 @@ fn announce(
 /// Errors after the arguments have been parsed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
+    /// Lines that tell each problem of the settings.
+    #[error("{0}")]
+    Settings(String),
+    #[error("{0}")]
+    RustLog(String),
     #[error("--endpoint names {0} twice: leave one of them out")]
     Twice(Prefix),
     #[error("{0}")]
@@ -254,7 +295,12 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Twice(_) | Self::Ice(_) | Self::Bind { .. } | Self::Date => ExitCode::from(USAGE),
+            Self::Settings(_)
+            | Self::RustLog(_)
+            | Self::Twice(_)
+            | Self::Ice(_)
+            | Self::Bind { .. }
+            | Self::Date => ExitCode::from(USAGE),
             Self::Start(_) => ExitCode::FAILURE,
         }
     }
@@ -299,45 +345,27 @@ fn explain(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE))
 }
 
-fn listen_addr(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(
-        |_| "write an IP address and a port, for example 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080",
-    )
-}
-
-fn seconds(text: &str) -> Result<Duration, &'static str> {
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds
-        .filter(|seconds| !seconds.is_zero())
-        .ok_or("write a number of seconds above 0, for example 25 or 2.5")
-}
-
-fn log_filter(text: &str) -> Result<Targets, String> {
-    let advice = "in --log or RUST_LOG write off, error, warn, info, debug or trace, or such levels by module: info,sockeye=debug";
-    text.parse().map_err(|error| format!("{error}: {advice}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::CommandFactory;
 
     use super::*;
 
-    fn args(arguments: &[&str]) -> ServeArgs {
+    fn plan(arguments: &[&str]) -> Plan {
         let cli = Cli::try_parse_from([&["sockeye"], arguments].concat()).expect("good arguments");
-        match cli.command {
+        let args = match cli.command {
             Some(Command::Serve(args)) => *args,
-            Some(Command::Bench(_)) => panic!("it serves"),
+            Some(_) => panic!("it serves"),
             None => cli.serve,
-        }
+        };
+        settings(args).map_err(|failure| failure.to_string()).expect("good settings").1
     }
 
     fn served(arguments: &[&str]) -> Vec<String> {
-        let endpoints = mounts::with_defaults(args(arguments).endpoints).expect("no prefix twice");
-        endpoints
-            .iter()
-            .map(|endpoint| format!("{}={}", endpoint.prefix, endpoint.app.name()))
-            .collect()
+        let planned = plan(arguments).endpoints;
+        planned.iter().map(|it| format!("{}={}", it.prefix, it.info().app)).collect()
     }
 
     #[test]
@@ -348,9 +376,9 @@ mod tests {
     #[test]
     fn serve_is_the_default_command() {
         for arguments in [&["--listen", "[::1]:0"][..], &["serve", "--listen", "[::1]:0"]] {
-            assert_eq!(args(arguments).listen, "[::1]:0".parse().expect("an address"));
+            assert_eq!(plan(arguments).program.listen, "[::1]:0".parse().expect("an address"));
         }
-        assert_eq!(args(&[]).listen, "127.0.0.1:8080".parse().expect("an address"));
+        assert_eq!(plan(&[]).program.listen, "127.0.0.1:8080".parse().expect("an address"));
     }
 
     #[test]
@@ -369,25 +397,10 @@ mod tests {
         );
     }
 
-    #[test]
-    fn delays_default_to_those_of_the_library() {
-        let (args, config) = (args(&[]), EndpointConfig::default());
-        assert_eq!(args.heartbeat_delay, config.heartbeat_delay);
-        assert_eq!(args.disconnect_delay, config.disconnect_delay);
-    }
-
     /// A board without a battery starts somewhere.
     #[test]
     fn a_clock_before_1970_is_told_and_not_served_with() {
         assert!(matches!(check_date(UNIX_EPOCH - Duration::from_secs(1)), Err(Failure::Date)));
         assert!(check_date(UNIX_EPOCH).is_ok());
-    }
-
-    #[test]
-    fn seconds_are_positive_and_may_have_fractions() {
-        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
-        for text in ["0", "-1", "x", "", "NaN", "inf", "1e30"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
     }
 }

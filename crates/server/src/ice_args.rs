@@ -52,9 +52,9 @@ pub(crate) struct IceArgs {
 }
 
 impl IceArgs {
-    /// Reads the file, or combines the flags.
-    pub(crate) fn config(self) -> Result<IceConfig, IceArgsError> {
-        let Some(path) = &self.file else { return self.put_together() };
+    /// Reads the file, or puts the flags over `base`.
+    pub(crate) fn config(self, base: IceConfig) -> Result<IceConfig, IceArgsError> {
+        let Some(path) = &self.file else { return self.put_over(base) };
         if let Some(flag) = self.flag_beside_file() {
             return Err(IceArgsError::Both { flag });
         }
@@ -77,8 +77,7 @@ impl IceArgs {
         given.into_iter().find_map(|(is_given, flag)| is_given.then_some(flag))
     }
 
-    fn put_together(self) -> Result<IceConfig, IceArgsError> {
-        let defaults = IceConfig::default();
+    fn put_over(self, base: IceConfig) -> Result<IceConfig, IceArgsError> {
         let credentials = match (self.turn_username, self.turn_password, self.turn_secret) {
             (None, None, None) => Credentials::None,
             (Some(username), Some(password), None) => Credentials::Fixed { username, password },
@@ -97,10 +96,11 @@ impl IceArgs {
         } else if credentials != Credentials::None {
             return Err(IceServerError::NoTurn.into());
         }
-        let ttl = self.ice_ttl.unwrap_or(defaults.ttl);
-        let requests = self.ice_requests_per_minute.unwrap_or(defaults.requests_per_minute);
-        let config = IceConfig::new().servers(servers).token(self.ice_token);
-        Ok(config.ttl(ttl).requests_per_minute(requests))
+        let ttl = self.ice_ttl.unwrap_or(base.ttl);
+        let requests = self.ice_requests_per_minute.unwrap_or(base.requests_per_minute);
+        let token = self.ice_token.or_else(|| base.token.clone());
+        let servers = if servers.is_empty() { base.servers.clone() } else { servers };
+        Ok(base.servers(servers).token(token).ttl(ttl).requests_per_minute(requests))
     }
 }
 
@@ -149,9 +149,13 @@ fn ttl(text: &str) -> Result<Duration, &'static str> {
     seconds.map(Duration::from_secs).ok_or("write 1 to 604800 seconds, for example 3600")
 }
 
+/// Whether a header can carry it.
+pub(crate) fn is_sendable(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn token(text: &str) -> Result<String, &'static str> {
-    let is_sendable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    is_sendable
+    is_sendable(text)
         .then(|| text.to_owned())
         .ok_or("write ASCII letters, digits and signs, without spaces")
 }
@@ -166,8 +170,10 @@ mod tests {
 
     #[test]
     fn nothing_said_is_nothing_handed_out() {
-        let (config, defaults) =
-            (IceArgs::default().config().expect("enough"), IceConfig::default());
+        let (config, defaults) = (
+            IceArgs::default().config(IceConfig::default()).expect("enough"),
+            IceConfig::default(),
+        );
         assert!(config.servers.is_empty() && config.token.is_none());
         assert_eq!(
             (config.ttl, config.requests_per_minute),
@@ -184,7 +190,7 @@ mod tests {
             ice_token: Some("t".to_owned()),
             ..IceArgs::default()
         };
-        let config = args.config().expect("complete");
+        let config = args.config(IceConfig::default()).expect("complete");
         let servers: Vec<_> = config
             .servers
             .iter()
@@ -246,7 +252,7 @@ mod tests {
             ),
         ];
         for (args, start) in wrong {
-            let error = args.config().expect_err(start).to_string();
+            let error = args.config(IceConfig::default()).expect_err(start).to_string();
             assert!(error.starts_with(start), "{start}: {error}");
         }
     }

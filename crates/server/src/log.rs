@@ -13,6 +13,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::settings::LogFormat;
+
 /// Capacity for lines that wait for stderr, in bytes. Further lines are dropped, and their number
 /// follows behind the waiting lines.
 const WAITING: usize = 256 * 1024;
@@ -23,13 +25,18 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 ///
 /// A pipe holds 64 KiB. When its reader stops, a write to it never returns: a runtime worker that
 /// wrote its lines itself would block with all its sessions, and so would each that panics.
-pub(crate) fn start(filter: Targets) -> Log {
+pub(crate) fn start(filter: Targets, form: LogFormat) -> Log {
     let log = Log::new();
     let lines = log.lines.clone();
-    let format = tracing_subscriber::fmt::layer()
-        .with_writer(log.lines.clone())
-        .with_ansi(io::stderr().is_terminal());
-    tracing_subscriber::registry().with(format).with(filter).init();
+    let format = tracing_subscriber::fmt::layer().with_writer(log.lines.clone());
+    let registry = tracing_subscriber::registry().with(filter);
+    match form {
+        LogFormat::Text => {
+            registry.with(format.with_ansi(io::stderr().is_terminal())).init();
+        }
+        // A collector wants the values beside the message, not below another name.
+        LogFormat::Json => registry.with(format.json().flatten_event(true)).init(),
+    }
     panic::set_hook(Box::new(report));
     if let Err(error) =
         thread::Builder::new().name("log".to_owned()).spawn(move || lines.write_to(io::stderr()))

@@ -20,6 +20,7 @@
 //! | `assets` | the embedded pages, assembled by `build.rs` from `static/` |
 //! | `front` | the answer on each path: the gateway, rooms, ICE servers, pages |
 //! | `server` | the listener for HTTP |
+//! | `settings` | the settings of files, variables and flags |
 //! | `mounts` | apps at prefixes and at TCP listeners |
 //! | `ice_args`, `bench_args` | flags about ICE servers; `sockeye bench` |
 //! | `cli` | the other flags, start, stop, and exit codes |
@@ -36,6 +37,7 @@ mod log;
 mod memory;
 mod mounts;
 mod server;
+mod settings;
 
 use std::process::ExitCode;
 

@@ -7,11 +7,6 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-/// A size in bytes, as people write them: `512MiB`, `2G`, `1000000`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size(pub(crate) usize);
 
 /// A limit, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,27 +125,6 @@ impl fmt::Display for Source {
     }
 }
 
-impl FromStr for Size {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const ADVICE: &str = "write a size above 0, for example 512MiB, 2GiB or 1000000000";
-        let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-        let unit: usize = match text[digits.len()..].to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "k" | "kib" => 1 << 10,
-            "m" | "mib" => 1 << 20,
-            "g" | "gib" => 1 << 30,
-            "kb" => 1000,
-            "mb" => 1_000_000,
-            "gb" => 1_000_000_000,
-            _ => return Err(ADVICE),
-        };
-        let bytes = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
-        bytes.filter(|bytes| *bytes > 0).map(Self).ok_or(ADVICE)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -263,21 +237,5 @@ mod tests {
             ("sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "9223372036854771712\n"),
         ]);
         assert_eq!(least(&tree.0).map(|found| found.bytes), Some(2 * GIB));
-    }
-
-    #[test]
-    fn sizes_are_what_people_write() {
-        for (text, bytes) in [
-            ("512MiB", GIB / 2),
-            ("2g", 2 * GIB),
-            ("64KB", 64_000),
-            ("64K", 65_536),
-            ("1000", 1000),
-        ] {
-            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
-        }
-        for text in ["", "0", "MiB", "-1", "1.5G", "5 apples", "99999999999G"] {
-            assert!(text.parse::<Size>().is_err(), "{text}");
-        }
     }
 }

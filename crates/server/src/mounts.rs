@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use sockeye::hub::Hub;
-use sockeye::{
-    EndpointConfig, Gateway, Handler, Prefix, PrefixError, Rate, TcpConfig, TcpEndpoint,
-};
-use sockeye_apps::rooms::{Rooms, RoomsConfig};
+use sockeye::{Gateway, Handler, Prefix, PrefixError, TcpConfig, TcpEndpoint};
+use sockeye_apps::rooms::Rooms;
 use sockeye_apps::{self as apps, Chat, ChatConfig, Upstream, UpstreamConfig, UpstreamError};
 
 use crate::front::{self, EndpointInfo};
+use crate::settings::Planned;
 
 /// The endpoints that are served unless `--endpoint` replaces them.
 pub(crate) const DEFAULT_ENDPOINTS: [&str; 5] =
@@ -21,19 +20,53 @@ pub(crate) const DEFAULT_ENDPOINTS: [&str; 5] =
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) prefix: Prefix,
-    pub(crate) app: Mounted,
+    pub(crate) app: AppName,
+}
+
+/// An application, as a flag or a file names it.
+#[derive(Clone, Debug)]
+pub(crate) enum AppName {
+    App(&'static App),
+    /// `upstream=URL`: a backend that speaks plain WebSocket.
+    Upstream(String),
 }
 
 /// The application at a prefix.
 #[derive(Clone, Debug)]
 pub(crate) enum Mounted {
     App(&'static App),
-    /// `upstream=URL`: a backend that speaks plain WebSocket.
     Upstream(Upstream),
 }
 
-impl Mounted {
+impl AppName {
     pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::App(app) => app.name,
+            Self::Upstream(_) => UPSTREAM,
+        }
+    }
+
+    /// The settings that it chooses for its endpoints, as flags would.
+    pub(crate) fn own(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::App(app) => app.own,
+            // The backend may send binary messages, so raw WebSockets carry them.
+            Self::Upstream(_) => &[("binary", "true")],
+        }
+    }
+}
+
+impl fmt::Display for AppName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(app) => f.write_str(app.name),
+            Self::Upstream(url) => write!(f, "{UPSTREAM}={url}"),
+        }
+    }
+}
+
+impl Mounted {
+    fn name(&self) -> &'static str {
         match self {
             Self::App(app) => app.name,
             Self::Upstream(_) => UPSTREAM,
@@ -48,48 +81,38 @@ impl Mounted {
     }
 }
 
-impl Endpoint {
-    /// Its entry in the list of endpoints, with this configuration.
-    pub(crate) fn info(&self, config: &EndpointConfig) -> EndpointInfo {
+impl Planned {
+    /// Its entry in the list of endpoints.
+    pub(crate) fn info(&self) -> EndpointInfo {
         EndpointInfo {
             prefix: self.prefix.to_string(),
             app: self.app.name(),
             about: self.app.about(),
-            heartbeat_delay: config.heartbeat_delay.as_secs_f64(),
+            heartbeat_delay: self.config.heartbeat_delay.as_secs_f64(),
         }
     }
 
-    pub(crate) fn mount(&self, mounts: &mut Mounts, config: EndpointConfig) {
+    pub(crate) fn mount(&self, mounts: &mut Mounts) {
         match &self.app {
-            Mounted::App(app) => (app.mount)(mounts, &self.prefix, config),
-            // The backend may send binary messages, so raw WebSockets carry them.
-            Mounted::Upstream(upstream) => {
-                mounts.endpoint(&self.prefix, config.binary(true), upstream.clone());
-            }
+            Mounted::App(app) => (app.mount)(mounts, self),
+            Mounted::Upstream(upstream) => mounts.endpoint(self, upstream.clone()),
         }
     }
 }
 
-/// The default endpoints, those of the command line in their place, and then its others.
-///
-/// # Errors
-///
+/// The endpoints that are served by default.
+pub(crate) fn defaults() -> impl Iterator<Item = Endpoint> {
+    let parsed = DEFAULT_ENDPOINTS.into_iter().map(str::parse);
+    parsed.map(|endpoint| endpoint.expect("a test parses every default endpoint"))
+}
+
 /// The prefix that the command line names twice.
-pub(crate) fn with_defaults(chosen: Vec<Endpoint>) -> Result<Vec<Endpoint>, Prefix> {
-    let mut endpoints = chosen;
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        if endpoints[..index].iter().any(|earlier| earlier.prefix == endpoint.prefix) {
-            return Err(endpoint.prefix.clone());
-        }
-    }
-    let mut all = Vec::with_capacity(DEFAULT_ENDPOINTS.len() + endpoints.len());
-    for default in DEFAULT_ENDPOINTS {
-        let default: Endpoint = default.parse().expect("a test parses every default endpoint");
-        let chosen = endpoints.iter().position(|chosen| chosen.prefix == default.prefix);
-        all.push(chosen.map_or(default, |index| endpoints.remove(index)));
-    }
-    all.append(&mut endpoints);
-    Ok(all)
+pub(crate) fn twice(chosen: &[Endpoint]) -> Option<&Prefix> {
+    let prefixes = chosen.iter().map(|endpoint| &endpoint.prefix).enumerate();
+    let earlier = |index: usize, prefix: &Prefix| {
+        chosen[..index].iter().any(|earlier| earlier.prefix == *prefix)
+    };
+    prefixes.into_iter().find_map(|(index, prefix)| earlier(index, prefix).then_some(prefix))
 }
 
 /// A TCP listener of the command line: `IP:PORT=APP`.
@@ -106,26 +129,6 @@ pub(crate) enum TcpApp {
     Echo,
 }
 
-/// The inbound rate limit of a client: `MESSAGES/BYTES` a second, or `off`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InboundRate(Option<Rate>);
-
-impl FromStr for InboundRate {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write MESSAGES/BYTES, both above 0, for example 200/131072, or off";
-        if text == "off" {
-            return Ok(Self(None));
-        }
-        let (messages, bytes) = text.split_once('/').ok_or(FORM)?;
-        match (messages.parse().map_err(|_| FORM)?, bytes.parse().map_err(|_| FORM)?) {
-            (0, _) | (_, 0) => Err(FORM),
-            (messages, bytes) => Ok(Self(Some(Rate::new(messages, bytes)))),
-        }
-    }
-}
-
 /// The gateway and the shared state of mounted apps.
 #[derive(Default)]
 pub(crate) struct Mounts {
@@ -136,41 +139,26 @@ pub(crate) struct Mounts {
     /// The chat that TCP clients join: that of the first endpoint that has one, which is the chat
     /// page's by default.
     chat: Option<Chat>,
-    /// The limit of each client whose messages go to others.
-    inbound_rate: Option<Rate>,
 }
 
 impl Mounts {
-    pub(crate) fn new(InboundRate(inbound_rate): InboundRate) -> Self {
-        Self { inbound_rate, ..Self::default() }
-    }
-
     /// The application of a TCP listener.
-    pub(crate) fn tcp(&mut self, app: TcpApp) -> TcpEndpoint {
+    pub(crate) fn tcp(&mut self, app: TcpApp, config: TcpConfig) -> TcpEndpoint {
         match app {
-            TcpApp::Echo => TcpEndpoint::new(apps::line_echo),
+            TcpApp::Echo => TcpEndpoint::with_config(config, apps::line_echo),
             TcpApp::Chat => {
-                let config = TcpConfig::new().inbound_rate(self.inbound_rate);
-                TcpEndpoint::with_config(config, self.chat.get_or_insert_with(chat).line_handler())
+                let chat =
+                    self.chat.get_or_insert_with(|| Chat::new(&Hub::new(), ChatConfig::default()));
+                TcpEndpoint::with_config(config, chat.line_handler())
             }
         }
     }
 
-    /// For apps that pass messages on to other clients: a flooding client must not end its
-    /// receivers.
-    fn shared_endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
-        let config = config.inbound_rate(self.inbound_rate);
-        self.endpoint(prefix, config, handler);
+    fn endpoint(&mut self, planned: &Planned, handler: impl Handler) {
+        let gateway = std::mem::take(&mut self.gateway);
+        let (prefix, config) = (planned.prefix.as_str(), planned.config.clone());
+        self.gateway = gateway.endpoint_with(prefix, config, handler);
     }
-
-    fn endpoint(&mut self, prefix: &Prefix, config: EndpointConfig, handler: impl Handler) {
-        self.gateway =
-            std::mem::take(&mut self.gateway).endpoint_with(prefix.as_str(), config, handler);
-    }
-}
-
-fn chat() -> Chat {
-    Chat::new(&Hub::new(), ChatConfig::default())
 }
 
 /// An application that `--endpoint` can name.
@@ -179,62 +167,62 @@ pub(crate) struct App {
     name: &'static str,
     /// The app's description in `--help` and on the index page.
     about: &'static str,
-    mount: fn(&mut Mounts, &Prefix, EndpointConfig),
+    own: &'static [(&'static str, &'static str)],
+    mount: fn(&mut Mounts, &Planned),
 }
+
+/// The inbound rate of each client in an app that passes messages on to other clients: a flooding
+/// client must not end its receivers.
+pub(crate) const SHARED_RATE: &str = "200/131072";
+const SHARED: &[(&str, &str)] = &[("inbound_rate", SHARED_RATE)];
 
 /// All of them.
 static APPS: [App; 6] = [
     App {
         name: "echo",
         about: "sends every message back",
-        mount: |mounts, prefix, config| {
-            let message_size = 1024 * 1024;
-            // A payload holds messages as JSON, which may take six bytes for one; the rest is for
-            // brackets and commas.
-            let payload_size = 6 * message_size + 1024;
-            let config =
-                config.message_size(message_size).payload_size(payload_size).short_poll(true);
-            mounts.endpoint(prefix, config, apps::echo);
-        },
+        // A payload holds messages as JSON, which may take six bytes for one; the rest is for
+        // brackets and commas.
+        own: &[("message_size", "1 MiB"), ("payload_size", "6145 KiB"), ("short_poll", "true")],
+        mount: |mounts, planned| mounts.endpoint(planned, apps::echo),
     },
     App {
         name: "broadcast",
         about: "sends every message to all, its sender included",
-        mount: |mounts, prefix, config| {
-            mounts.shared_endpoint(prefix, config, apps::broadcast(&Hub::new()))
-        },
+        own: SHARED,
+        mount: |mounts, planned| mounts.endpoint(planned, apps::broadcast(&Hub::new())),
     },
     App {
         name: "chat",
         about: "rooms with names, a roster and a history, for the chat page and others",
-        mount: |mounts, prefix, config| {
-            let chat = chat();
-            mounts.shared_endpoint(prefix, config, chat.handler());
+        own: SHARED,
+        mount: |mounts, planned| {
+            let chat = Chat::new(&Hub::new(), planned.chat.clone());
+            mounts.endpoint(planned, chat.handler());
             mounts.chat.get_or_insert(chat);
         },
     },
     App {
         name: "relay",
         about: "sends every message to all others, never back",
-        mount: |mounts, prefix, config| {
-            mounts.shared_endpoint(prefix, config, apps::relay(&Hub::new()))
-        },
+        own: SHARED,
+        mount: |mounts, planned| mounts.endpoint(planned, apps::relay(&Hub::new())),
     },
     App {
         name: "rooms",
         about: "signaling: rooms in which pages call each other",
-        mount: |mounts, prefix, config| {
-            let rooms = Rooms::new(RoomsConfig::default());
-            mounts.shared_endpoint(prefix, config, rooms.handler());
+        own: SHARED,
+        mount: |mounts, planned| {
+            let rooms = Rooms::new(planned.rooms.clone());
+            mounts.endpoint(planned, rooms.handler());
             mounts.rooms.get_or_insert(rooms);
         },
     },
     App {
         name: "stamp",
         about: "sends every message back with the time of its arrival, for measurements",
-        mount: |mounts, prefix, config| {
-            mounts.endpoint(prefix, config, sockeye_bench::stamp::stamp)
-        },
+        own: &[],
+        mount: |mounts, planned| mounts.endpoint(planned, sockeye_bench::stamp::stamp),
     },
 ];
 
@@ -251,17 +239,26 @@ impl FromStr for Endpoint {
         if front::is_reserved(prefix.as_str()) {
             return Err(EndpointError::Reserved);
         }
-        let app = match app.split_once('=') {
+        Ok(Self { prefix, app: app.parse()? })
+    }
+}
+
+impl FromStr for AppName {
+    type Err = EndpointError;
+
+    fn from_str(app: &str) -> Result<Self, EndpointError> {
+        match app.split_once('=') {
             Some((UPSTREAM, url)) => {
-                Mounted::Upstream(Upstream::new(url, UpstreamConfig::default())?)
+                // Its settings may come from elsewhere, but the URL is right or wrong here.
+                Upstream::new(url, UpstreamConfig::default())?;
+                Ok(Self::Upstream(url.to_owned()))
             }
-            None if app == UPSTREAM => return Err(EndpointError::NoUpstream),
+            None if app == UPSTREAM => Err(EndpointError::NoUpstream),
             _ => {
                 let known = APPS.iter().find(|known| known.name == app);
-                Mounted::App(known.ok_or_else(|| EndpointError::UnknownApp(app.to_owned()))?)
+                known.map(Self::App).ok_or_else(|| EndpointError::UnknownApp(app.to_owned()))
             }
-        };
-        Ok(Self { prefix, app })
+        }
     }
 }
 
@@ -282,6 +279,18 @@ pub(crate) enum EndpointError {
     Upstream(#[from] UpstreamError),
 }
 
+impl FromStr for TcpApp {
+    type Err = &'static str;
+
+    fn from_str(app: &str) -> Result<Self, Self::Err> {
+        match app {
+            "chat" => Ok(Self::Chat),
+            "echo" => Ok(Self::Echo),
+            _ => Err("choose chat or echo"),
+        }
+    }
+}
+
 impl FromStr for TcpListen {
     type Err = &'static str;
 
@@ -289,12 +298,7 @@ impl FromStr for TcpListen {
         const FORM: &str =
             "write IP:PORT=APP, where APP is chat or echo, for example 127.0.0.1:9999=chat";
         let (addr, app) = text.split_once('=').ok_or(FORM)?;
-        let app = match app {
-            "chat" => TcpApp::Chat,
-            "echo" => TcpApp::Echo,
-            _ => return Err(FORM),
-        };
-        Ok(Self { addr: addr.parse().map_err(|_| FORM)?, app })
+        Ok(Self { addr: addr.parse().map_err(|_| FORM)?, app: app.parse().map_err(|_| FORM)? })
     }
 }
 
@@ -307,7 +311,7 @@ impl fmt::Display for TcpApp {
     }
 }
 
-fn app_names() -> String {
+pub(crate) fn app_names() -> String {
     let names: Vec<&str> = APPS.iter().map(|app| app.name).chain(["upstream=URL"]).collect();
     names.join(", ")
 }

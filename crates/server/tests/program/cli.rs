@@ -175,7 +175,10 @@ fn an_address_that_is_none_is_answered_with_examples() {
 
 #[test]
 fn other_bad_values_are_one_line_too() {
-    assert!(refusal(&["--heartbeat-delay", "0"]).ends_with("for example 25 or 2.5"));
+    assert!(
+        refusal(&["--heartbeat-delay", "0"])
+            .ends_with("for example \"25s\", \"500ms\" or \"1h 30min\"")
+    );
     assert!(refusal(&["--log", "sockeye=loud"]).contains("off, error, warn, info, debug or trace"));
 }
 
@@ -869,7 +872,7 @@ fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
 fn the_log_tells_at_the_start_how_much_memory_sessions_may_hold() {
     let half = Some("half of the ").filter(|_| cfg!(target_os = "linux"));
     for (arguments, told) in
-        [(&["--memory", "64MiB"][..], Some("limit=67108864 source=\"--memory\"")), (&[], half)]
+        [(&["--memory", "64MiB"][..], Some("limit=67108864 source=\"memory\"")), (&[], half)]
     {
         let arguments = [arguments, &["--listen", "127.0.0.1:0"]].concat();
         let mut server = Running::spawn_with(&mut sockeye(&arguments), Stdio::piped());
@@ -884,7 +887,7 @@ fn the_log_tells_at_the_start_how_much_memory_sessions_may_hold() {
     let refused = sockeye(&["--memory", "much"]).output().expect("the binary starts");
     assert_eq!(refused.status.code(), Some(2));
     assert!(
-        text(&refused.stderr).contains("write a size above 0, for example 512MiB"),
+        text(&refused.stderr).contains("\"much\" is no size: write bytes, or a size with its unit"),
         "{refused:?}"
     );
 }

@@ -139,16 +139,24 @@ fn every_option_has_its_row_with_the_default_that_the_program_tells() {
         }
     }
     options.retain(|(name, _)| name != "--help" && name != "--version");
-    let rows = Page::read("docs/settings.md").table("## The program");
-    let mut named: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let page = Page::read("docs/settings.md");
+    let rows = page.table("## The program");
+    let named = rows.iter().map(|row| row[0].trim_matches('`').to_owned());
+    // Each setting of these has a flag.
+    let settings =
+        ["## The file", "## A server: `ServeConfig`", "## An endpoint: `EndpointConfig`"];
+    let settings = settings.into_iter().flat_map(|heading| page.table(heading));
+    let settings: Vec<_> = settings.filter(|row| row[0] != "`budget`").collect();
+    let flag = |row: &Vec<String>| format!("--{}", row[0].trim_matches('`').replace('_', "-"));
+    let mut named: Vec<String> = named.chain(settings.iter().map(flag)).collect();
     let mut names: Vec<&str> = options.iter().map(|(name, _)| &**name).collect();
     named.sort_unstable();
     names.sort_unstable();
     assert_eq!(named, names);
     for (name, default) in options {
-        let row = rows.iter().find(|row| row[0] == format!("`{name}`")).expect("as above");
-        // `--memory` tells in words.
-        if let Some(default) = default.filter(|default| !default.contains(' ')) {
+        let row = rows.iter().find(|row| row[0] == format!("`{name}`"));
+        let row = row.or_else(|| settings.iter().find(|row| flag(row) == name)).expect("as above");
+        if let Some(default) = default {
             assert_eq!(row[2], format!("`{default}`"), "{name}");
         }
     }
