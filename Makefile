@@ -4,7 +4,8 @@
 #                    of BENCHMARKS.md that shows it
 # make bench-peers   the same beside other SockJS servers, those that can be built here, in about sixteen minutes; writes the
 #                    section of BENCHMARKS.md that shows it, and its pictures in benches/results
-# make faults  slow, silent and hostile clients, 500 connections of each kind, against the release build, round after round (FAULT_ROUNDS)
+# make faults  slow, silent and hostile clients, 500 connections of each kind, against the release build, round after round
+#                    (FAULT_ROUNDS; other numbers: SOCKEYE_ABUSE_EACH)
 # make soak    the same for SOAK_MINUTES (10): what is kept, and which files stay open, is checked after each round
 # make clean   removes all that was built or installed
 

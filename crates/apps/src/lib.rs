@@ -55,6 +55,8 @@ mod broadcast;
 mod chat;
 mod clock;
 mod echo;
+#[cfg(test)]
+mod flood;
 #[cfg(feature = "ice")]
 pub mod ice;
 mod line_echo;

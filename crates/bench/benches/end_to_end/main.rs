@@ -15,6 +15,7 @@ mod common;
 mod growth;
 mod latency;
 mod memory;
+mod own;
 mod peak;
 
 use std::fmt::Write as _;
@@ -31,6 +32,7 @@ use self::common::floors::Floor;
 use self::common::rows::{self, Row};
 use self::common::servers::{self, Server};
 use self::common::{Scale, median, put, text, versions};
+use self::own::Own;
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -55,6 +57,9 @@ struct Args {
     /// Be a floor's server
     #[arg(long, hide = true)]
     serve: Option<Floor>,
+    /// Be a program of one's own that holds a gateway
+    #[arg(long, hide = true)]
+    own: Option<Own>,
     /// Be a load of its own
     #[arg(long, hide = true)]
     fan_out: Option<String>,
@@ -73,12 +78,13 @@ struct Bench {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let outcome = match (args.serve, &args.fan_out) {
-        (Some(floor), _) => floor.serve().map_err(text),
-        (None, Some(url)) => {
+    let outcome = match (args.serve, args.own, &args.fan_out) {
+        (Some(floor), ..) => floor.serve().map_err(text),
+        (_, Some(own), _) => own.serve().map_err(text),
+        (_, _, Some(url)) => {
             latency::load(url, args.receivers, Duration::from_secs_f64(args.seconds))
         }
-        (None, None) => Bench::new(args).run(),
+        (None, None, None) => Bench::new(args).run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

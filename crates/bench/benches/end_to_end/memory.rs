@@ -10,6 +10,7 @@ use crate::Bench;
 use crate::common::rows::explain;
 use crate::common::servers::Server;
 use crate::common::text;
+use crate::own::Own;
 
 /// A row of the table.
 pub struct Row {
@@ -18,6 +19,8 @@ pub struct Row {
     /// In KB, fresh and after bursts.
     pub aims: (f64, Option<f64>),
     state: State,
+    /// The program of one's own that serves it, if it is not the gateway's.
+    own: Option<Own>,
 }
 
 #[derive(Clone, Copy)]
@@ -35,9 +38,19 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// All rows.
 pub fn all() -> Vec<Row> {
-    let row = |name, state, fresh, after| Row { name, aims: (fresh, after), state };
+    let row = |name, state, fresh, after| Row { name, aims: (fresh, after), state, own: None };
+    let raw = State::Session(Technique::RawWebSocket);
     vec![
         row("framed WebSocket", State::Session(Technique::WebSocket), 5.0, Some(6.0)),
+        row("raw WebSocket", raw, 5.0, Some(6.0)),
+        Row {
+            own: Some(Own::Hyper),
+            ..row("raw WebSocket, a program of hyper", raw, 5.0, Some(6.0))
+        },
+        Row {
+            own: Some(Own::Axum),
+            ..row("raw WebSocket, a program of axum", raw, 5.0, Some(6.0))
+        },
         row("xhr_streaming, open", State::Session(Technique::XhrStreaming), 12.5, Some(13.5)),
         row("xhr, poll waiting", State::Session(Technique::LongPolling), 12.0, Some(13.0)),
         row("xhr, between polls, connection closed", State::BetweenPolls, 1.2, Some(1.5)),
@@ -47,9 +60,12 @@ pub fn all() -> Vec<Row> {
 
 /// Measures one row, as a line of the table.
 pub fn measure(row: &Row, bench: &Bench) -> Result<String, String> {
-    // Sessions between two polls have to outlast the measurement.
-    let server =
-        Server::sockeye(&bench.args.server, &["--disconnect-delay", "300"]).map_err(text)?;
+    let server = match row.own {
+        // Sessions between two polls have to outlast the measurement.
+        None => Server::sockeye(&bench.args.server, &["--disconnect-delay", "300"]),
+        Some(own) => own.start(),
+    };
+    let server = server.map_err(text)?;
     let count = bench.scale.sessions(SESSIONS);
     let (fresh, after) =
         driver::block_on(hold(&server, row.state, count)).map_err(text)?.map_err(explain)?;

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use crate::server::Server;
 
-/// Connections of each kind.
-const EACH: usize = 500;
+/// Connections of each kind, if the environment names no other number.
+pub(crate) const EACH: usize = 500;
 /// How long a peer offers bytes to a server that takes none.
 const OFFER: Duration = Duration::from_millis(300);
 /// How long a peer waits for an answer that it can do without.
@@ -70,11 +70,11 @@ impl Kind {
         ]
     }
 
-    /// Lets all connections of the kind do their worst, and gives what they hold then.
-    pub(crate) async fn attack(&self, server: &Server) -> Vec<Peer> {
+    /// Lets so many connections of the kind do their worst, and gives what they hold then.
+    pub(crate) async fn attack(&self, server: &Server, each: usize) -> Vec<Peer> {
         let at = Where { http: server.http, tcp: server.tcp, tcp_echo: server.tcp_echo };
         let mut attacks = JoinSet::new();
-        for n in 0..EACH {
+        for n in 0..each {
             attacks.spawn((self.attack)(at, n));
         }
         let mut held = Vec::new();

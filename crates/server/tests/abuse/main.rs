@@ -6,8 +6,9 @@
 //! little: after the first round at most 32 MiB more than at the start, after a second, equal one
 //! at most 5 % or 8 MiB more than after the first. And no file stays open.
 //!
-//! `SOCKEYE_ABUSE=deaf,half_closed` runs some kinds only, `SOCKEYE_ABUSE_ROUNDS=20` more rounds, and
-//! `SOCKEYE_ABUSE_MINUTES=10` as many rounds as begin within that time (`make faults`, `make soak`).
+//! `SOCKEYE_ABUSE=deaf,half_closed` runs some kinds only, `SOCKEYE_ABUSE_EACH=1000` with so many
+//! connections of each, `SOCKEYE_ABUSE_ROUNDS=20` more rounds, and `SOCKEYE_ABUSE_MINUTES=10` as many
+//! rounds as begin within that time (`make faults`, `make soak`).
 
 #![cfg(target_os = "linux")]
 
@@ -18,7 +19,7 @@ mod server;
 use std::time::{Duration, Instant};
 
 use guests::Guests;
-use kinds::Kind;
+use kinds::{EACH, Kind};
 use server::Server;
 
 const MIB: u64 = 1024 * 1024;
@@ -37,6 +38,8 @@ async fn hostile_peers_cost_the_others_nothing_and_leave_nothing() {
     let number = |name: &str| -> Option<u64> {
         std::env::var(name).ok().map(|text| text.parse().expect("a number"))
     };
+    let each = number("SOCKEYE_ABUSE_EACH")
+        .map_or(EACH, |each| usize::try_from(each).expect("as many as memory can number"));
     let began = Instant::now();
     let minutes = number("SOCKEYE_ABUSE_MINUTES").map(|minutes| Duration::from_secs(60 * minutes));
     let rounds =
@@ -51,8 +54,10 @@ async fn hostile_peers_cost_the_others_nothing_and_leave_nothing() {
             let began = Instant::now();
             let names = pair.iter().map(|kind| kind.name).collect::<Vec<_>>().join(" and ");
             let held = match pair {
-                [one, other] => tokio::join!(one.attack(&server), other.attack(&server)),
-                _ => (pair[0].attack(&server).await, Vec::new()),
+                [one, other] => {
+                    tokio::join!(one.attack(&server, each), other.attack(&server, each))
+                }
+                _ => (pair[0].attack(&server, each).await, Vec::new()),
             };
             guests.all_served(&names).await;
             eprintln!(
