@@ -1,5 +1,6 @@
 //! Clients that say nothing, or do not come to an end: virtual time.
 
+use sockeye::Budget;
 use tokio::time::Instant;
 
 use super::*;
@@ -88,5 +89,30 @@ async fn a_head_may_be_as_large_as_is_set() {
             let answer = read_until(&mut client, "\r\n\r\n").await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{limit} {over}: {answer}");
         }
+    }
+}
+
+/// Connections that say nothing hold memory as well: a client that opens many of them must not
+/// find a hole in the budget. What a connection held is free when it has ended.
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_counts_in_the_budget_until_it_ends() {
+    let budget = Budget::new(usize::MAX);
+    let (make, listener) = made();
+    let config = ServeConfig::new().budget(budget.clone());
+    tokio::spawn(sockeye::serve(listener, ok()).with_config(config).into_future());
+    let (mut client, connection) = pipe();
+    make.send(Ok(connection)).expect("it listens");
+    while budget.used() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let silent = budget.used();
+    assert!((1_000..4_000).contains(&silent), "{silent}");
+    client.write_all(GET.as_bytes()).await.expect("the pipe is empty");
+    read_until(&mut client, "\r\n\r\nok").await;
+    let open = budget.used();
+    assert!((10_000..16_000).contains(&open), "{open}");
+    drop(client);
+    while budget.used() > 0 {
+        tokio::task::yield_now().await;
     }
 }
