@@ -1,5 +1,5 @@
-//! What must hold for any input: one entry per decoder, called by the fuzz targets in `fuzz/` and
-//! by the tests below.
+//! Properties that hold for any input: one function per decoder, called by the fuzz targets in
+//! `fuzz/` and by the tests here.
 //!
 //! Behind the feature `fuzzing`, and no part of the public API.
 
@@ -13,7 +13,7 @@ use crate::protocol::modified_utf8::{LONGEST, RecordError, Records, encoded_len,
 use crate::protocol::payload::{PayloadError, PayloadLimits, parse, parse_form, parse_frame};
 use crate::protocol::quote::{quote_into, quote_script_into};
 
-/// Client payloads: the limits hold, and what is taken is what serde_json reads.
+/// Client payloads: the limits hold, and the messages are those that serde_json reads.
 pub fn payload(message_size: u8, messages: u8, body: &[u8]) {
     let limits = PayloadLimits { message_size: message_size.into(), messages: messages.into() };
     let as_array = parse(body, &limits);
@@ -86,7 +86,7 @@ pub fn quote(text: &str) {
     }
 }
 
-/// The rule of SockJS 0.3.3, message frames, put down as it is told.
+/// The rule of SockJS 0.3.3, message frames, applied to each character by itself.
 fn quote_by_character(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
@@ -115,8 +115,8 @@ fn is_escaped(character: char) -> bool {
         || character >= '\u{fff0}'
 }
 
-/// Routing: the verdict on a path doesn't depend on the method, and a session's path can be put
-/// together again from its route.
+/// Routing: whether a path exists does not depend on the method, and a session's path can be
+/// rebuilt from its route.
 pub fn route(path: &str) {
     let prefix: Prefix = "/echo".parse().expect("a prefix");
     if let Some(below) = prefix.below(path) {
@@ -168,8 +168,8 @@ fn name(resource: Resource) -> &'static str {
 }
 
 /// Records of modified UTF-8, cut into pieces of any size: the same texts, or the same end, as a
-/// reader that has all bytes at once and works unit by unit. Texts that were taken come back when
-/// they are written.
+/// reader that has all bytes at once and works unit by unit. Texts that were read are the same
+/// after they are written.
 pub fn records(size: u8, largest: u16, bytes: &[u8]) {
     let largest = usize::from(largest);
     let (mut records, mut read, mut error) = (Records::default(), Vec::new(), None);
@@ -196,7 +196,7 @@ pub fn records(size: u8, largest: u16, bytes: &[u8]) {
     }
     match (error, split_record(rest)) {
         (None, record) => assert_eq!((record, records.has_begun()), (None, !rest.is_empty())),
-        // It may be refused before it has arrived.
+        // A record may be refused before all of it has arrived.
         (Some(RecordError::TooLarge), None) => {}
         (Some(RecordError::TooLarge), Some((record, _))) => {
             assert!(
@@ -210,7 +210,7 @@ pub fn records(size: u8, largest: u16, bytes: &[u8]) {
     }
 }
 
-/// Writing records: byte for byte what Java's documentation says, if it fits.
+/// Writing records: byte for byte as Java's documentation says, if the text fits.
 pub fn write_records(text: &str) {
     let mut out = BytesMut::from("before");
     let written = write_record(text, &mut out);
@@ -263,152 +263,4 @@ fn write_naively(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-    use proptest::test_runner::RngSeed;
-
-    /// The same cases in every run: a failure in CI is a failure at the desk.
-    fn config() -> ProptestConfig {
-        ProptestConfig {
-            rng_seed: RngSeed::Fixed(0x50c4),
-            failure_persistence: None,
-            ..ProptestConfig::default()
-        }
-    }
-
-    /// Text in which the characters that quoting cares about, and their neighbours, are frequent.
-    fn text() -> impl Strategy<Value = String> {
-        let character = prop_oneof![
-            4 => proptest::char::range(' ', '~'),
-            2 => proptest::sample::select(vec!['"', '\\', '<', '/', '%', '\n', '\u{7f}', '“', '안', '\u{d7ff}', '\u{e000}']),
-            1 => proptest::char::range('\0', '\u{a0}'),
-            2 => proptest::char::range('\u{2000}', '\u{2080}'),
-            1 => proptest::char::range('\u{ff00}', '\u{ffff}'),
-            1 => proptest::char::range('\u{10000}', '\u{10ffff}'),
-            1 => any::<char>(),
-        ];
-        vec(character, 0..120).prop_map(String::from_iter)
-    }
-
-    /// Pieces of JSON in any order: nearly right, as random bytes never are.
-    fn nearly_json() -> impl Strategy<Value = String> {
-        let pieces = [
-            "[", "]", "[\"", "\"]", "\",\"", "\"", ",", " ", "a", "안", "\\", "\\\\", "\\\"",
-            "\\n", "\n", "\\ud83d", "\\ude00", "\\uD800", "\\u00e9", "\\u", "1", "-1e9", "null",
-            "{}", "{\"a\":", "}", "d=", "&", "%22", "+", "\u{feff}",
-        ];
-        vec(proptest::sample::select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
-    }
-
-    fn path() -> impl Strategy<Value = String> {
-        let segment = prop_oneof![
-            4 => proptest::sample::select(vec![
-                "", ".", "..", "echo", "info", "websocket", "iframe.html", "iframe-1.2.html", "xhr", "xhr_send", "xhr_streaming",
-                "eventsource", "htmlfile", "jsonp", "jsonp_send", "000", "a.b", "%20", "%2e",
-            ]).prop_map(str::to_owned),
-            1 => "[^/]{0,6}",
-        ];
-        (any::<bool>(), vec(segment, 0..6)).prop_map(|(rooted, segments)| {
-            let path = segments.join("/");
-            if rooted { format!("/{path}") } else { path }
-        })
-    }
-
-    /// Groups of modified UTF-8 of all kinds, and some that are none.
-    fn nearly_modified_utf8() -> impl Strategy<Value = Vec<u8>> {
-        let groups: [&[u8]; 16] = [
-            b"a",
-            b"\0",
-            b"\xC0\x80",
-            b"\xC3\xA9",
-            b"\xDF\xBF",
-            b"\xE0\xA0\x80",
-            b"\xEC\x95\x88",
-            b"\xED\xA0\xBD",
-            b"\xED\xB8\x80",
-            b"\xEF\xBF\xBF",
-            b"\xE0\x80\x80",
-            b"\xC1\xBF",
-            b"\xF0\x9F\x98\x80",
-            b"\x80",
-            b"\xC3",
-            b"\xED\xA0",
-        ];
-        let well_formed = groups[..12].to_vec();
-        let text = prop_oneof![
-            8 => vec(proptest::sample::select(well_formed), 0..12),
-            1 => vec(proptest::sample::select(groups.to_vec()), 0..12),
-        ];
-        let record = text.prop_map(|groups| {
-            let text = groups.concat();
-            [&(text.len() as u16).to_be_bytes()[..], &text].concat()
-        });
-        (vec(record, 0..6), 0..4usize).prop_map(|(records, missing)| {
-            let mut bytes = records.concat();
-            bytes.truncate(bytes.len().saturating_sub(missing / 2));
-            bytes
-        })
-    }
-
-    proptest! {
-        #![proptest_config(config())]
-
-        #[test]
-        fn records_of_any_bytes(size: u8, largest in 0..64u16, bytes: Vec<u8>) {
-            super::records(size, largest, &bytes);
-        }
-
-        #[test]
-        fn records_of_nearly_modified_utf8(size in 1..40u8, largest in 0..40u16, bytes in nearly_modified_utf8()) {
-            super::records(size, largest, &bytes);
-            super::records(size, u16::MAX, &bytes);
-        }
-
-        #[test]
-        fn write_records_of_any_text(text in text(), other: String) {
-            super::write_records(&text);
-            super::write_records(&other);
-        }
-
-        #[test]
-        fn write_records_of_the_longest_texts(character: char, more in 0..3usize) {
-            let encoded = super::encoded_len(&character.to_string());
-            super::write_records(&character.to_string().repeat(super::LONGEST / encoded + more));
-        }
-
-        #[test]
-        fn payload_of_any_bytes(message_size: u8, messages: u8, body: Vec<u8>) {
-            super::payload(message_size, messages, &body);
-        }
-
-        #[test]
-        fn payload_of_nearly_json(message_size in 0..8u8, messages in 0..4u8, body in nearly_json()) {
-            super::payload(message_size, messages, body.as_bytes());
-            super::payload(message_size, messages, format!("[\"{body}\"]").as_bytes());
-        }
-
-        /// A round trip: what serde_json writes arrives, under any limits.
-        #[test]
-        fn payload_of_an_array(message_size: u8, messages in 0..6u8, texts in vec(text(), 0..6)) {
-            let body = serde_json::to_vec(&texts).expect("strings are JSON");
-            super::payload(message_size, messages, &body);
-            super::payload(u8::MAX, u8::MAX, &body);
-        }
-
-        #[test]
-        fn quote_of_any_text(text in text()) {
-            super::quote(&text);
-        }
-
-        #[test]
-        fn route_of_any_path(path in path()) {
-            super::route(&path);
-        }
-
-        #[test]
-        fn route_of_any_text(path: String) {
-            super::route(&path);
-        }
-    }
-}
+mod tests;

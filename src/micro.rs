@@ -1,6 +1,6 @@
 //! The parts that every message passes, for the micro benchmarks in `benches/micro.rs`.
 //!
-//! Behind the feature `bench`, and no part of the public API.
+//! Behind the feature `micro`, and no part of the public API.
 
 use std::future::Future;
 use std::pin::pin;
@@ -27,7 +27,7 @@ pub fn quote(text: &str, out: &mut Vec<u8>) {
     quote_into(text, out);
 }
 
-/// The line that carries these texts, in bytes.
+/// The length of the frame that carries these texts, in bytes.
 pub fn frame(texts: &[&str]) -> usize {
     let mut messages: Vec<Message> = texts.iter().map(|text| Message::text(*text)).collect();
     let frame = match messages.len() {
@@ -37,23 +37,23 @@ pub fn frame(texts: &[&str]) -> usize {
     frame.line().len()
 }
 
-/// How many messages the body of an `xhr_send` holds.
+/// The number of messages in the body of an `xhr_send`.
 pub fn payload(body: &[u8]) -> usize {
     parse(body, &PAYLOAD).map_or(0, |messages| messages.len())
 }
 
-/// How many messages a WebSocket message holds.
+/// The number of messages in a WebSocket frame of SockJS.
 pub fn payload_frame(text: &str) -> usize {
     let mut messages = Vec::new();
     parse_frame(text, &PAYLOAD, &mut messages).map_or(0, |()| messages.len())
 }
 
-/// Whether a path below `/echo` leads somewhere.
+/// Whether a path has a route.
 pub fn route(prefix: &Prefix, method: &Method, path: &str) -> bool {
     prefix.below(path).is_some_and(|below| find_route(method, below).is_ok())
 }
 
-/// A session's state machine that is attached to, and a clock that stands.
+/// The state machine of a session with a receiver, and a clock that stands still.
 pub struct OneSession {
     core: Core,
     limits: Limits,
@@ -61,7 +61,7 @@ pub struct OneSession {
 }
 
 impl OneSession {
-    /// An open one.
+    /// An open session.
     pub fn new() -> Self {
         let (now, limits) = (crate::clock::now(), limits());
         let mut core = Core::new(now, &limits);
@@ -71,7 +71,7 @@ impl OneSession {
         Self { core, limits, now }
     }
 
-    /// A message in, to the application, from the application, and out.
+    /// Passes a message in, to the application, back from it, and out.
     pub fn echo(&mut self, message: Message) -> bool {
         let Self { core, limits, now } = self;
         if !core.push_inbound(limits, &mut vec![message]) {
@@ -99,7 +99,11 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// So many sessions. Must be called within a tokio runtime, for an attachment has a timer.
+    /// Subscribes `count` sessions to a topic.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime: an attachment has a timer.
     pub fn new(count: usize) -> Self {
         let topic = Hub::new().topic("audience");
         let mut subscribers = Vec::with_capacity(count);
@@ -115,12 +119,12 @@ impl Audience {
         audience
     }
 
-    /// Sends one message to all: what a publisher waits for.
+    /// Publishes a message: the part of a fan-out for which its publisher waits.
     pub fn publish(&self, text: &str) {
         self.topic.publish(text);
     }
 
-    /// Has each client take what is there, up to one message.
+    /// Lets each client take a message, if there is one; returns how many clients did.
     pub fn take(&mut self) -> usize {
         let mut cx = Context::from_waker(Waker::noop());
         let took = |(_, _, client): &mut (Session, Subscription, Client)| {

@@ -106,15 +106,15 @@ impl SessionBuilder {
         Self { config: EndpointConfig::default(), parts }
     }
 
-    /// The endpoint's configuration. Queues, their limits, rates and delays are as set; `binary` says
-    /// whether messages may be [binary](Message::binary). What concerns transports and requests
-    /// does not apply. Default: the default.
+    /// The endpoint's configuration. Limits of queues, rates and delays are as set; `binary` says
+    /// whether messages may be [binary](Message::binary). Settings of transports and requests do
+    /// not apply. Default: `EndpointConfig::new()`.
     pub fn config(mut self, config: EndpointConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// What [`ConnectInfo::prefix`] tells, and [`ConnectInfo::path`] too. Default: `/test`.
+    /// The value of [`ConnectInfo::prefix`], and of [`ConnectInfo::path`] with it. Default: `/test`.
     ///
     /// # Panics
     ///
@@ -128,7 +128,7 @@ impl SessionBuilder {
         self
     }
 
-    /// What [`ConnectInfo::path`] tells; [`prefix`](Self::prefix) has to come first. Default: the
+    /// The value of [`ConnectInfo::path`]; [`prefix`](Self::prefix) has to come first. Default: the
     /// prefix.
     ///
     /// # Panics
@@ -144,37 +144,37 @@ impl SessionBuilder {
         self
     }
 
-    /// What [`ConnectInfo::subprotocol`] tells. Default: none.
+    /// The value of [`ConnectInfo::subprotocol`]. Default: none.
     pub fn subprotocol(mut self, name: &str) -> Self {
         self.parts.subprotocol = Some(name.into());
         self
     }
 
-    /// What [`ConnectInfo::transport`] tells. Default: `test`.
+    /// The value of [`ConnectInfo::transport`]. Default: `test`.
     pub fn transport(mut self, name: &'static str) -> Self {
         self.parts.transport = name;
         self
     }
 
-    /// What [`ConnectInfo::query`] tells, without the `?`. Default: none.
+    /// The value of [`ConnectInfo::query`], without the `?`. Default: none.
     pub fn query(mut self, query: &str) -> Self {
         self.parts.query = Some(query.into());
         self
     }
 
-    /// What [`ConnectInfo::peer`] tells. Default: none.
+    /// The value of [`ConnectInfo::peer`]. Default: none.
     pub fn peer(mut self, peer: SocketAddr) -> Self {
         self.parts.peer = Some(peer);
         self
     }
 
-    /// What [`ConnectInfo::local`] tells. Default: none.
+    /// The value of [`ConnectInfo::local`]. Default: none.
     pub fn local(mut self, local: SocketAddr) -> Self {
         self.parts.local = Some(local);
         self
     }
 
-    /// Adds a header to those that [`ConnectInfo::headers`] tells.
+    /// Adds a header to [`ConnectInfo::headers`].
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         let mut headers = std::mem::take(&mut self.parts.headers).into_vec();
         headers.push((name, value));
@@ -182,7 +182,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Adds what middleware in front of the gateway would have put into the request's extensions.
+    /// Adds an extension to the request's, as middleware in front of the gateway does.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
         self.parts.extensions.insert(extension);
         self
@@ -200,7 +200,7 @@ impl SessionBuilder {
     }
 
     /// Starts a handler for the session, as a gateway does: its errors and panics close the session
-    /// with 1011, and everything up to its first wait is done when this returns.
+    /// with 1011, and the handler has run up to its first wait when this returns.
     ///
     /// # Panics
     ///
@@ -227,7 +227,7 @@ impl Default for SessionBuilder {
 
 /// The client of a session. Dropping it is a connection that breaks.
 ///
-/// It takes messages only when asked to, so a test of back-pressure need only not ask.
+/// It takes messages only when a test asks for them, so a test of back-pressure asks for none.
 pub struct Peer(Client);
 
 impl Peer {
@@ -248,7 +248,7 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// The reason of the close, once the session has closed and all before it was taken.
+    /// The reason of the close, once the session has closed and all messages before it were taken.
     ///
     /// # Panics
     ///
@@ -294,7 +294,7 @@ impl Peer {
         self.0.let_go();
     }
 
-    /// Leaves with a word, as the client of a raw WebSocket can: the session ends at once.
+    /// Closes with a reason, as the client of a raw WebSocket can: the session ends at once.
     pub fn close(&mut self, reason: impl Into<CloseReason>) {
         self.0.leave(reason.into());
     }
@@ -331,85 +331,4 @@ impl std::fmt::Debug for Peer {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::EndedBy;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_handler_is_told_what_the_test_says() {
-        let (local, peer) = ([127, 0, 0, 1], [192, 0, 2, 7]);
-        let (session, _peer) = SessionBuilder::new()
-            .prefix("/chat")
-            .path("/chat/000/id/xhr")
-            .query("room=tea%20%26+cake")
-            .peer((peer, 5000).into())
-            .local((local, 80).into())
-            .subprotocol("v1.chat")
-            .transport("xhr")
-            .header(http::header::COOKIE, HeaderValue::from_static("a=b"))
-            .extension(7_u8)
-            .build();
-        let info = session.info();
-        assert_eq!((info.prefix(), info.path()), ("/chat", "/chat/000/id/xhr"));
-        assert_eq!(info.query_param("room").as_deref(), Some("tea & cake"));
-        assert_eq!(
-            (info.peer(), info.local()),
-            (Some((peer, 5000).into()), Some((local, 80).into()))
-        );
-        assert_eq!((info.subprotocol(), info.transport()), (Some("v1.chat"), "xhr"));
-        assert_eq!(info.header("Cookie"), Some(&HeaderValue::from_static("a=b")));
-        assert_eq!(info.extensions().get(), Some(&7_u8));
-    }
-
-    #[test]
-    #[should_panic(expected = "is not below \"/chat\"")]
-    fn a_path_is_below_its_prefix() {
-        let _ = SessionBuilder::new().prefix("/chat").path("/chatter");
-    }
-
-    /// As in a gateway, whose handlers fail and panic for themselves only.
-    #[tokio::test(start_paused = true)]
-    async fn a_handler_that_fails_or_panics_closes_its_session() {
-        let mut failing = SessionBuilder::new().run(async |session: Session| {
-            session.send("before").await.expect("there is room");
-            Err::<(), _>("as the test wants it")
-        });
-        assert_eq!(failing.text().await, "before");
-        assert_eq!(failing.recv().await, Err(CloseReason::HANDLER_FAILED));
-        let mut panicking =
-            SessionBuilder::new().run(|_: Session| async { panic!("as the test wants it") });
-        assert_eq!(panicking.recv().await, Err(CloseReason::HANDLER_FAILED));
-        assert_eq!(panicking.ended().await.by, EndedBy::Application);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_peer_that_says_why_it_leaves_is_heard() {
-        let (mut session, mut peer) = session();
-        peer.send("last").await;
-        peer.close((4000, "bye"));
-        assert_eq!(session.recv().await.expect("it came before"), "last");
-        assert_eq!(session.recv().await, None);
-        let end = peer.ended().await;
-        assert_eq!((end.reason, end.by), (CloseReason::new(4000, "bye"), EndedBy::Peer));
-    }
-
-    /// A handler with nothing to say for minutes: heartbeats are no matter of the application.
-    #[tokio::test(start_paused = true)]
-    async fn heartbeats_are_not_heard() {
-        let mut peer = SessionBuilder::new().run(async |session: Session| {
-            tokio::time::sleep(Duration::from_secs(300)).await;
-            session.send("at last").await
-        });
-        assert_eq!(peer.text().await, "at last");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bytes_are_carried_where_the_configuration_says_so() {
-        let config = EndpointConfig::new().binary(true);
-        let (session, mut peer) = SessionBuilder::new().config(config).build();
-        session.send(b"\0\xff").await.expect("it carries them");
-        assert_eq!(peer.recv().await, Ok(b"\0\xff".into()));
-    }
-}
+mod tests;

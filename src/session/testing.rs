@@ -50,7 +50,7 @@ fn connect(shared: Arc<Shared>) -> (Session, Client) {
     (Session::new(Arc::clone(&shared)), Client::of(shared))
 }
 
-/// A session that neither application nor client has taken hold of.
+/// A session without an application and without a client.
 #[cfg(any(test, feature = "micro"))]
 pub(crate) fn shared(limits: Limits) -> Arc<Shared> {
     shared_of(test_info(), Carries::Text, limits)
@@ -71,9 +71,9 @@ fn test_info() -> ConnectInfo {
     })
 }
 
-/// The same, opened by a certain request.
+/// The same, opened by a given request.
 pub(crate) fn shared_of(info: ConnectInfo, carries: Carries, limits: Limits) -> Arc<Shared> {
-    Shared::new(info, None, carries, Arc::new(limits), Arc::new(Nobody))
+    Shared::new(info, None, carries, Arc::new(limits), Arc::new(KeepsNone))
 }
 
 /// A session that counts in a budget of the test's own.
@@ -83,17 +83,17 @@ pub(crate) fn shared_in(budget: &Budget, limits: Limits) -> Arc<Shared> {
     Shared::new(test_info(), None, Carries::Text, Arc::new(limits), Arc::new(owner))
 }
 
-/// The client of a session; dropping it is a connection that breaks. It reads only when it is asked
-/// to.
+/// The client of a session. Dropping it is a connection that breaks. It takes messages only when a
+/// test asks for them.
 pub(crate) struct Client {
     shared: Arc<Shared>,
     attachment: Option<Attachment>,
-    /// Messages of a frame that have not been asked for, newest first.
+    /// Messages of a frame that no test has asked for yet, newest first.
     heard: Vec<Message>,
 }
 
 impl Client {
-    /// The client of a session that has none.
+    /// Attaches to a session that has no client.
     pub(crate) fn of(shared: Arc<Shared>) -> Self {
         let attachment = Attachment::first(Arc::clone(&shared), Liveness::Heartbeats);
         Self { shared, attachment: Some(attachment), heard: Vec::new() }
@@ -122,7 +122,7 @@ impl Client {
                     self.attachment = None;
                     return Err(reason);
                 }
-                // A test under a paused clock would wait forever, and say nothing.
+                // Under a paused clock a test would wait forever, without a word.
                 Step::Frame(Frame::Heartbeat) => {
                     heartbeats += 1;
                     assert!(heartbeats < 1000, "{heartbeats} heartbeats came, and no message");
@@ -140,8 +140,7 @@ impl Client {
         }
     }
 
-    /// All messages that are there, up to the moment when nothing moves any more. Needs a paused
-    /// clock.
+    /// The texts of all messages until every task waits. Needs a paused clock.
     pub(crate) async fn hear_all(&mut self) -> Vec<String> {
         let mut heard = Vec::new();
         // A paused clock advances only when every task waits.
@@ -151,15 +150,15 @@ impl Client {
         heard
     }
 
-    /// Ends its connection in good order, as a polling client does after each response: the session
-    /// waits for the next one.
+    /// Disconnects in order, as a polling client does after each response: the session waits for the
+    /// next connection.
     pub(crate) fn let_go(&mut self) {
         if let Some(mut attachment) = self.attachment.take() {
             attachment.finish();
         }
     }
 
-    /// Leaves with a word, as the client of a raw WebSocket can.
+    /// Closes with a reason, as the client of a raw WebSocket can.
     pub(crate) fn leave(&mut self, reason: CloseReason) {
         if let Some(mut attachment) = self.attachment.take() {
             attachment.peer_closed(reason);
@@ -183,9 +182,9 @@ impl Client {
 }
 
 /// An owner that keeps no session.
-struct Nobody;
+struct KeepsNone;
 
-impl Owner for Nobody {
+impl Owner for KeepsNone {
     fn budget(&self) -> &Budget {
         static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::process);
         &BUDGET
