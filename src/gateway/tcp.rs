@@ -288,7 +288,7 @@ impl TcpEndpoint {
             })
             .ok()?;
         self.prepare(&connection)
-            .inspect_err(|error| tracing::debug!(%error, "the TCP connection was gone at once"))
+            .inspect_err(|error| tracing::debug!(%error, "the TCP connection ended before its session began"))
             .ok()?;
         Some(connection)
     }

@@ -57,7 +57,7 @@ impl Attachment {
             });
             if tokio::time::timeout(patience, attached).await.is_err() {
                 let session = shared.info().id();
-                tracing::debug!(%session, waited = ?patience, "receiver turned away: the session has another one that did not go in time (`attach_wait`)");
+                tracing::debug!(%session, waited = ?patience, "receiver refused with 2010: the session's other receiver did not leave within `attach_wait`");
                 return Err(InUse);
             }
         }

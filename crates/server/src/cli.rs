@@ -246,7 +246,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::warn!(%error, "Ctrl-C cannot be noticed");
+            tracing::warn!(%error, "cannot wait for Ctrl-C; end the process by its id");
             std::future::pending().await
         }
     })

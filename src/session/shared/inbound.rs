@@ -94,7 +94,7 @@ impl Shared {
 
     pub(crate) fn log_crowded(&self, crowd: usize) {
         let session = self.info.id();
-        tracing::debug!(%session, waiting = crowd, "payload refused: too many of its session wait already (`waiting_payloads`)");
+        tracing::debug!(%session, waiting = crowd, "payload refused: as many payloads of its session wait as `waiting_payloads` allows");
     }
 
     async fn deliver_in_turn(

@@ -44,7 +44,7 @@ impl Limiter {
             // addresses would stop all other clients instead.
             tracing::warn!(
                 addresses = self.addresses,
-                "more addresses ask for ICE servers than are told apart: the count starts anew"
+                "more addresses ask for ICE servers than the limiter can count: all counts start at zero"
             );
             *limiter = ByNetwork::hashmap_with_clock(self.quota, RuntimeClock);
         }

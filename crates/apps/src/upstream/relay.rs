@@ -62,7 +62,7 @@ pub(super) async fn run(
             timeout(config.close_timeout, leave(to_backend.sink, to_client.stream, goodbye)).await;
     }
     if to_client.dropped > 0 {
-        tracing::debug!(session = %session.id(), messages = to_client.dropped, "the backend's last messages found the client gone");
+        tracing::debug!(session = %session.id(), messages = to_client.dropped, "dropped the backend's last messages: the client had gone");
     }
 }
 
