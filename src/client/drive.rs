@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::{EndedBy, TransportError};
-use super::frame::Frame;
+use super::frame::InboundFrame;
 use super::link::Link;
 use super::link::outbound::Work;
 use super::silence::{Silence, Stopped as Silent, Watch};
@@ -39,7 +39,7 @@ pub(super) struct DriveLimits {
 }
 
 impl Downlink {
-    pub(super) async fn next(&mut self) -> Result<Frame, TransportError> {
+    pub(super) async fn next(&mut self) -> Result<InboundFrame, TransportError> {
         match self {
             Self::Http(downlink) => downlink.next().await,
             Self::WebSocket(downlink) => downlink.next().await,
@@ -109,10 +109,10 @@ async fn receive(downlink: &mut Downlink, link: &Link, mut watch: Watch) -> Outc
             Err(Silent { limit }) => return Outcome::Lost(TransportError::Silent { limit }),
         };
         match frame {
-            Frame::Heartbeat => watch.heartbeat(),
-            Frame::Open => return Outcome::Lost(TransportError::SessionLost),
-            Frame::Messages(messages) => link.deliver(messages).await,
-            Frame::Close(reason) => return Outcome::Closed(reason),
+            InboundFrame::Heartbeat => watch.heartbeat(),
+            InboundFrame::Open => return Outcome::Lost(TransportError::SessionLost),
+            InboundFrame::Messages(messages) => link.deliver(messages).await,
+            InboundFrame::Close(reason) => return Outcome::Closed(reason),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{CloseReason, Message};
 
 /// One frame from the server, unwrapped (SockJS 0.3.3, protocol and framing).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(super) enum InboundFrame {
     Open,
     /// A heartbeat, or another sign that the connection is alive.
     Heartbeat,
@@ -23,7 +23,7 @@ pub(super) struct FrameLimits {
     pub(super) messages: usize,
 }
 
-impl Frame {
+impl InboundFrame {
     /// Reads one frame; `None` for texts that sockjs-client ignores as well: empty ones, and
     /// unknown first letters.
     ///
@@ -60,9 +60,9 @@ impl Frame {
 fn messages(
     outcome: Result<Vec<Message>, payload::PayloadError>,
     limits: &FrameLimits,
-) -> Result<Option<Frame>, FrameError> {
+) -> Result<Option<InboundFrame>, FrameError> {
     match outcome {
-        Ok(messages) => Ok(Some(Frame::Messages(messages))),
+        Ok(messages) => Ok(Some(InboundFrame::Messages(messages))),
         // No message is larger than its frame, so the other limit it is.
         Err(error) if error.is_limit() => {
             Err(FrameError::TooManyMessages { limit: limits.messages })
@@ -84,23 +84,26 @@ mod tests {
 
     const LIMITS: FrameLimits = FrameLimits { size: 40, messages: 2 };
 
-    fn parse(frame: &str) -> Result<Option<Frame>, FrameError> {
-        Frame::parse(frame.as_bytes(), &LIMITS)
+    fn parse(frame: &str) -> Result<Option<InboundFrame>, FrameError> {
+        InboundFrame::parse(frame.as_bytes(), &LIMITS)
     }
 
     #[test]
     fn frames_are_read() {
-        assert_eq!(parse("o"), Ok(Some(Frame::Open)));
-        assert_eq!(parse("h"), Ok(Some(Frame::Heartbeat)));
+        assert_eq!(parse("o"), Ok(Some(InboundFrame::Open)));
+        assert_eq!(parse("h"), Ok(Some(InboundFrame::Heartbeat)));
         assert_eq!(
             parse(r#"a["x","\u2028"]"#),
-            Ok(Some(Frame::Messages(vec!["x".into(), "\u{2028}".into()])))
+            Ok(Some(InboundFrame::Messages(vec!["x".into(), "\u{2028}".into()])))
         );
-        assert_eq!(parse(r#"a["\ud800"]"#), Ok(Some(Frame::Messages(vec!["\u{fffd}".into()]))));
-        assert_eq!(parse(r#"m"x""#), Ok(Some(Frame::Messages(vec!["x".into()]))));
+        assert_eq!(
+            parse(r#"a["\ud800"]"#),
+            Ok(Some(InboundFrame::Messages(vec!["\u{fffd}".into()])))
+        );
+        assert_eq!(parse(r#"m"x""#), Ok(Some(InboundFrame::Messages(vec!["x".into()]))));
         assert_eq!(
             parse(r#"c[3000,"Go away!"]"#),
-            Ok(Some(Frame::Close(CloseReason::new(3000, "Go away!"))))
+            Ok(Some(InboundFrame::Close(CloseReason::new(3000, "Go away!"))))
         );
     }
 
@@ -125,8 +128,8 @@ mod tests {
         {
             assert_eq!(parse(broken), Err(FrameError::Close), "{broken}");
         }
-        assert_eq!(Frame::parse(b"a[\"\xff\"]", &LIMITS), Err(FrameError::Messages));
-        assert_eq!(Frame::parse(b"m\"\xff\"", &LIMITS), Err(FrameError::NotUtf8));
+        assert_eq!(InboundFrame::parse(b"a[\"\xff\"]", &LIMITS), Err(FrameError::Messages));
+        assert_eq!(InboundFrame::parse(b"m\"\xff\"", &LIMITS), Err(FrameError::NotUtf8));
     }
 
     #[test]

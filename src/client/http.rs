@@ -8,11 +8,11 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::error::TransportError;
-use super::frame::{Frame, FrameLimits};
+use super::frame::{FrameLimits, InboundFrame};
 use super::link::outbound::json;
+use super::requester::Requester;
 use super::silence::Pulse;
 use super::unwrap::{Unwrapper, Wrapping};
-use super::wire::Wire;
 use crate::Message;
 
 /// A server that ends each response without a frame must not be asked in a tight loop. Well below
@@ -21,7 +21,7 @@ const PAUSE_AFTER_NOTHING: Duration = Duration::from_millis(200);
 
 /// Receives: long polling, where a response ends with its frame, is streaming with short responses.
 pub(super) struct Downlink {
-    wire: Wire,
+    requester: Requester,
     uri: Uri,
     unwrapper: Unwrapper,
     wrapping: Wrapping,
@@ -35,10 +35,15 @@ pub(super) struct Downlink {
 }
 
 impl Downlink {
-    pub(super) fn new(wire: Wire, uri: Uri, wrapping: Wrapping, limits: FrameLimits) -> Self {
+    pub(super) fn new(
+        requester: Requester,
+        uri: Uri,
+        wrapping: Wrapping,
+        limits: FrameLimits,
+    ) -> Self {
         let unwrapper = Unwrapper::new(wrapping, limits.size);
         Self {
-            wire,
+            requester,
             uri,
             unwrapper,
             wrapping,
@@ -53,10 +58,10 @@ impl Downlink {
     ///
     /// Status 200 and an end mean that the session goes on; any other status and a broken response
     /// are final, because messages may have been lost with it.
-    pub(super) async fn next(&mut self) -> Result<Frame, TransportError> {
+    pub(super) async fn next(&mut self) -> Result<InboundFrame, TransportError> {
         loop {
             while let Some(frame) = self.unwrapper.next()? {
-                if let Some(frame) = Frame::parse(&frame, &self.limits)? {
+                if let Some(frame) = InboundFrame::parse(&frame, &self.limits)? {
                     self.fruitful = true;
                     return Ok(frame);
                 }
@@ -93,7 +98,7 @@ impl Downlink {
             Wrapping::Lines => (Method::POST, &[][..]),
             Wrapping::Events => (Method::GET, &FOR_EVENTS[..]),
         };
-        let response = self.wire.request(method, &self.uri, headers, Bytes::new()).await?;
+        let response = self.requester.request(method, &self.uri, headers, Bytes::new()).await?;
         if response.status() != StatusCode::OK {
             return Err(TransportError::Status(response.status()));
         }
@@ -115,7 +120,7 @@ impl Downlink {
 
 /// Sends by `xhr_send`.
 pub(super) struct Uplink {
-    wire: Wire,
+    requester: Requester,
     uri: Uri,
     limit: Duration,
     /// Between an answer and the next request, so that messages that an application sends in one go
@@ -124,15 +129,16 @@ pub(super) struct Uplink {
 }
 
 impl Uplink {
-    pub(super) fn new(wire: Wire, uri: Uri, limit: Duration, pause: Duration) -> Self {
-        Self { wire, uri, limit, pause }
+    pub(super) fn new(requester: Requester, uri: Uri, limit: Duration, pause: Duration) -> Self {
+        Self { requester, uri, limit, pause }
     }
 
     /// Sends one payload and awaits its answer. It is never repeated: the client can't know whether
     /// a payload without an answer has arrived.
     pub(super) async fn send(&self, messages: &[Message]) -> Result<(), TransportError> {
         let headers = [(header::CONTENT_TYPE, "text/plain;charset=UTF-8")];
-        let answer = self.wire.request(Method::POST, &self.uri, &headers, json(messages).into());
+        let answer =
+            self.requester.request(Method::POST, &self.uri, &headers, json(messages).into());
         let no_answer = TransportError::NoAnswer { limit: self.limit, setting: "send_timeout" };
         let status =
             tokio::time::timeout(self.limit, answer).await.map_err(|_| no_answer)??.status();

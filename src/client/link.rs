@@ -22,20 +22,20 @@ pub(super) struct LinkLimits {
     pub(super) messages_per_payload: usize,
 }
 
-/// The kinds of messages that a transport carries.
+/// How a transport writes messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Carries {
+pub(super) enum PayloadFormat {
     /// Text, as JSON.
     Json,
     /// Text and bytes as they are.
-    Anything,
+    Plain,
 }
 
 /// One mutex, held for a push or a pop and never across an await; wakers are called after it was
 /// released.
 pub(super) struct Link {
     limits: LinkLimits,
-    carries: Carries,
+    format: PayloadFormat,
     state: Mutex<State>,
 }
 
@@ -61,8 +61,8 @@ struct State {
 }
 
 impl Link {
-    pub(super) fn new(limits: LinkLimits, carries: Carries) -> Self {
-        Self { limits, carries, state: Mutex::default() }
+    pub(super) fn new(limits: LinkLimits, format: PayloadFormat) -> Self {
+        Self { limits, format, state: Mutex::default() }
     }
 
     /// No more messages are taken; queued ones are still sent. The first reason counts.

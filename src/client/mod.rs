@@ -49,13 +49,13 @@ mod frame;
 mod http;
 mod link;
 mod negotiate;
+mod requester;
 mod silence;
 mod tls;
 mod transport;
 mod unwrap;
 mod url;
 mod websocket;
-mod wire;
 
 pub use self::builder::Builder;
 pub use self::connection::{Connection, Sender};

@@ -11,12 +11,12 @@ use super::builder::Builder;
 use super::connection::{Connection, Opened};
 use super::drive::{Downlink, Uplink, drive};
 use super::error::{Attempt, ConnectError, FrameError, TransportError, UrlError};
-use super::frame::Frame;
-use super::link::{Carries, Link};
+use super::frame::InboundFrame;
+use super::link::{Link, PayloadFormat};
+use super::requester::{Connector, Requester};
 use super::transport::Transport;
 use super::unwrap::Wrapping;
 use super::url::BaseUrl;
-use super::wire::{Connector, Wire};
 use super::{http as over_http, websocket};
 use crate::escape::Escaped;
 use crate::{CloseReason, clock};
@@ -56,13 +56,13 @@ async fn connect(settings: &Builder, url: &str) -> Result<Connection, ConnectErr
     if let Some(name) = settings.reserved_header() {
         return Err(ConnectError::ReservedHeader(name.clone()));
     }
-    let wire = wire(settings, &base).await?;
+    let requester = requester(settings, &base).await?;
     let info =
         match settings.transports.iter().all(|&transport| transport == Transport::RawWebSocket) {
             true => Info { base, websocket: true, round_trip: None },
             false => {
                 let url = base.to_string();
-                let info = ask_info(settings, &wire, base).await;
+                let info = ask_info(settings, &requester, base).await;
                 info.map_err(|source| ConnectError::Info { url: format!("{url}/info"), source })?
             }
         };
@@ -72,15 +72,16 @@ async fn connect(settings: &Builder, url: &str) -> Result<Connection, ConnectErr
         if transport.is_websocket() && !info.websocket {
             continue;
         }
-        let attempt = tokio::time::timeout(limit, open(settings, &wire, &info.base, transport));
+        let attempt =
+            tokio::time::timeout(limit, open(settings, &requester, &info.base, transport));
         let error = match attempt.await.unwrap_or(Err(TransportError::TimedOut { limit })) {
             Ok((downlink, uplink)) => {
-                let carries = if transport == Transport::RawWebSocket {
-                    Carries::Anything
+                let format = if transport == Transport::RawWebSocket {
+                    PayloadFormat::Plain
                 } else {
-                    Carries::Json
+                    PayloadFormat::Json
                 };
-                let link = Arc::new(Link::new(settings.link_limits(), carries));
+                let link = Arc::new(Link::new(settings.link_limits(), format));
                 let task = tokio::spawn(drive(
                     Arc::clone(&link),
                     downlink,
@@ -104,7 +105,7 @@ async fn connect(settings: &Builder, url: &str) -> Result<Connection, ConnectErr
     }
 }
 
-async fn wire(settings: &Builder, base: &BaseUrl) -> Result<Wire, ConnectError> {
+async fn requester(settings: &Builder, base: &BaseUrl) -> Result<Requester, ConnectError> {
     let tls = match base.is_https() || settings.tls.is_set() {
         true => {
             let tls = settings.tls.clone();
@@ -114,7 +115,7 @@ async fn wire(settings: &Builder, base: &BaseUrl) -> Result<Wire, ConnectError> 
         false => None,
     };
     let connector = Connector::new(tls, settings.connect_timeout);
-    Ok(Wire::new(connector, Arc::new(settings.headers.clone()), base.origin()))
+    Ok(Requester::new(connector, Arc::new(settings.headers.clone()), base.origin()))
 }
 
 /// The server's info, and how long it took to arrive.
@@ -125,10 +126,14 @@ struct Info {
     round_trip: Option<Duration>,
 }
 
-async fn ask_info(settings: &Builder, wire: &Wire, base: BaseUrl) -> Result<Info, TransportError> {
+async fn ask_info(
+    settings: &Builder,
+    requester: &Requester,
+    base: BaseUrl,
+) -> Result<Info, TransportError> {
     let limit = settings.info_timeout;
     let start = clock::now();
-    let body = tokio::time::timeout(limit, info_body(wire, &base, settings.frame_size)).await;
+    let body = tokio::time::timeout(limit, info_body(requester, &base, settings.frame_size)).await;
     let body = body.map_err(|_| TransportError::NoAnswer { limit, setting: "info_timeout" })??;
     let round_trip = Some(clock::now().duration_since(start));
     // JSON that is no object counts as an empty object.
@@ -143,9 +148,13 @@ async fn ask_info(settings: &Builder, wire: &Wire, base: BaseUrl) -> Result<Info
     Ok(Info { base, websocket, round_trip })
 }
 
-async fn info_body(wire: &Wire, base: &BaseUrl, limit: usize) -> Result<Bytes, TransportError> {
+async fn info_body(
+    requester: &Requester,
+    base: &BaseUrl,
+    limit: usize,
+) -> Result<Bytes, TransportError> {
     let response =
-        wire.request(Method::GET, &base.info().map_err(unusable)?, &[], Bytes::new()).await?;
+        requester.request(Method::GET, &base.info().map_err(unusable)?, &[], Bytes::new()).await?;
     if response.status() != StatusCode::OK {
         return Err(TransportError::Status(response.status()));
     }
@@ -170,27 +179,27 @@ fn open_timeout(round_trip: Option<Duration>) -> Duration {
 /// Starts a transport with a session of its own and awaits the open frame.
 async fn open(
     settings: &Builder,
-    wire: &Wire,
+    requester: &Requester,
     base: &BaseUrl,
     transport: Transport,
 ) -> Result<(Downlink, Uplink), TransportError> {
-    let (mut downlink, uplink) = start(settings, wire, base, transport).await?;
+    let (mut downlink, uplink) = start(settings, requester, base, transport).await?;
     if transport == Transport::RawWebSocket {
         return Ok((downlink, uplink));
     }
     loop {
         match downlink.next().await? {
-            Frame::Open => return Ok((downlink, uplink)),
-            Frame::Heartbeat => {}
-            Frame::Messages(_) => return Err(FrameError::NotOpen.into()),
-            Frame::Close(reason) => return Err(TransportError::Closed(reason)),
+            InboundFrame::Open => return Ok((downlink, uplink)),
+            InboundFrame::Heartbeat => {}
+            InboundFrame::Messages(_) => return Err(FrameError::NotOpen.into()),
+            InboundFrame::Close(reason) => return Err(TransportError::Closed(reason)),
         }
     }
 }
 
 async fn start(
     settings: &Builder,
-    wire: &Wire,
+    requester: &Requester,
     base: &BaseUrl,
     transport: Transport,
 ) -> Result<(Downlink, Uplink), TransportError> {
@@ -205,7 +214,7 @@ async fn start(
         Transport::WebSocket | Transport::RawWebSocket => {
             let raw = transport == Transport::RawWebSocket;
             let opening = websocket::open(
-                wire,
+                requester,
                 &uri,
                 raw,
                 limits,
@@ -218,10 +227,10 @@ async fn start(
         Transport::EventSource => Wrapping::Events,
         Transport::XhrStreaming | Transport::XhrPolling => Wrapping::Lines,
     };
-    let downlink = over_http::Downlink::new(wire.clone(), uri, wrapping, limits);
+    let downlink = over_http::Downlink::new(requester.clone(), uri, wrapping, limits);
     let uri = session.of("xhr_send").map_err(unusable)?;
     let uplink =
-        over_http::Uplink::new(wire.clone(), uri, settings.send_timeout, settings.send_pause);
+        over_http::Uplink::new(requester.clone(), uri, settings.send_timeout, settings.send_pause);
     Ok((Downlink::Http(Box::new(downlink)), Uplink::Http(Box::new(uplink))))
 }
 

@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(Silence::Unknown.with_pings(), 35 * SECOND);
     }
 
-    /// A message of some megabytes takes minutes over a bad line, and no frame comes meanwhile.
+    /// A message of some megabytes takes minutes over a slow connection, and no frame comes meanwhile.
     #[tokio::test(start_paused = true)]
     async fn bytes_are_a_sign_of_life_and_their_end_is_noticed() {
         let watch = watch(None, Some(25 * SECOND));

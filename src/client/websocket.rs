@@ -14,11 +14,11 @@ use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Bytes, Error};
 
 use super::error::{FrameError, TransportError};
-use super::frame::{Frame, FrameLimits};
+use super::frame::{FrameLimits, InboundFrame};
 use super::link::outbound::json;
+use super::requester::{Requester, Stream};
 use super::silence::Pulse;
 use super::url::port;
-use super::wire::{Stream, Wire};
 use crate::{CloseReason, Message};
 
 /// tungstenite's own default is 128 KiB for each connection.
@@ -28,7 +28,7 @@ type Socket = WebSocketStream<Stream>;
 
 /// Makes the handshake.
 pub(super) async fn open(
-    wire: &Wire,
+    requester: &Requester,
     uri: &Uri,
     raw: bool,
     limits: FrameLimits,
@@ -49,8 +49,8 @@ pub(super) async fn open(
     ] {
         request.headers_mut().insert(name, value);
     }
-    wire.add_headers(uri, request.headers_mut());
-    let stream = wire.connect(uri).await?;
+    requester.add_headers(uri, request.headers_mut());
+    let stream = requester.connect(uri).await?;
     let pulse = stream.pulse().clone();
     // A write buffer is emptied before the next message enters, so it holds at most a message and
     // the rest of another.
@@ -62,7 +62,7 @@ pub(super) async fn open(
         .max_frame_size(Some(limits.size));
     let handshake = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
     let (socket, response) = handshake.await.map_err(|error| failed(error, &limits))?;
-    wire.keep_cookies(uri, response.headers());
+    requester.keep_cookies(uri, response.headers());
     let (sink, stream) = socket.split();
     Ok((Downlink { stream, raw, limits, pulse }, Uplink { sink, raw, limit: send_limit }))
 }
@@ -86,7 +86,7 @@ pub(super) struct Downlink {
 
 impl Downlink {
     /// The next frame. Pings and pongs are heartbeats; tungstenite answers pings by itself.
-    pub(super) async fn next(&mut self) -> Result<Frame, TransportError> {
+    pub(super) async fn next(&mut self) -> Result<InboundFrame, TransportError> {
         loop {
             let message = match self.stream.next().await {
                 None => return Err(TransportError::Ended),
@@ -94,19 +94,19 @@ impl Downlink {
             };
             match message {
                 tungstenite::Message::Text(text) if self.raw => {
-                    return Ok(Frame::Messages(vec![Message::text(text.as_str())]));
+                    return Ok(InboundFrame::Messages(vec![Message::text(text.as_str())]));
                 }
                 tungstenite::Message::Text(text) => {
-                    if let Some(frame) = Frame::parse(text.as_bytes(), &self.limits)? {
+                    if let Some(frame) = InboundFrame::parse(text.as_bytes(), &self.limits)? {
                         return Ok(frame);
                     }
                 }
                 tungstenite::Message::Binary(bytes) if self.raw => {
-                    return Ok(Frame::Messages(vec![Message::binary(bytes)]));
+                    return Ok(InboundFrame::Messages(vec![Message::binary(bytes)]));
                 }
                 tungstenite::Message::Binary(_) => return Err(FrameError::Binary.into()),
                 tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_) => {
-                    return Ok(Frame::Heartbeat);
+                    return Ok(InboundFrame::Heartbeat);
                 }
                 tungstenite::Message::Close(frame) => {
                     // A browser shows 1005 when there is no code.
@@ -114,7 +114,7 @@ impl Downlink {
                         || (1005, String::new()),
                         |frame| (frame.code.into(), frame.reason.as_str().to_owned()),
                     );
-                    return Ok(Frame::Close(CloseReason::new(code, reason)));
+                    return Ok(InboundFrame::Close(CloseReason::new(code, reason)));
                 }
                 // Only a reader that asks for raw frames gets them.
                 tungstenite::Message::Frame(_) => {}

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::{Carries, Link, State};
+use super::{Link, PayloadFormat, State};
 use crate::client::error::SendError;
 use crate::protocol::frame;
 use crate::session::Queue;
@@ -93,10 +93,10 @@ impl Link {
 
     fn push(&self, message: Message, if_full: IfFull<'_, '_, '_>) -> Result<(), SendError> {
         let limit = self.limits.payload_size;
-        let size = match self.carries {
-            Carries::Anything => message.len(),
+        let size = match self.format {
+            PayloadFormat::Plain => message.len(),
             // Encoded before the lock is taken, and kept with the message for when it is sent.
-            Carries::Json => match message.quoted() {
+            PayloadFormat::Json => match message.quoted() {
                 Some(quoted) => quoted.len() + 2,
                 None => return Err(SendError::NotCarried(message)),
             },

@@ -15,7 +15,7 @@ const LIMITS: LinkLimits = LinkLimits {
 };
 
 fn link() -> Link {
-    Link::new(LIMITS, Carries::Json)
+    Link::new(LIMITS, PayloadFormat::Json)
 }
 
 fn now<T>(future: impl Future<Output = T>) -> Poll<T> {

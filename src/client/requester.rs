@@ -39,7 +39,7 @@ const COOKIE_SIZE: usize = 4096;
 
 /// Makes the requests of one connection to an endpoint.
 #[derive(Clone, Debug)]
-pub(super) struct Wire {
+pub(super) struct Requester {
     http: legacy::Client<Connector, Full<Bytes>>,
     connector: Connector,
     headers: Arc<HeaderMap>,
@@ -48,7 +48,7 @@ pub(super) struct Wire {
     cookies: Arc<Mutex<Cookies>>,
 }
 
-impl Wire {
+impl Requester {
     pub(super) fn new(connector: Connector, headers: Arc<HeaderMap>, origin: Origin) -> Self {
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -345,10 +345,10 @@ mod tests {
         headers.insert(header::COOKIE, HeaderValue::from_static("own=1"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static("test"));
         let origin = super::super::url::BaseUrl::parse("http://here/echo").expect("a URL").origin();
-        let wire = Wire::new(Connector::new(None, IDLE), Arc::new(headers), origin);
+        let requester = Requester::new(Connector::new(None, IDLE), Arc::new(headers), origin);
         for (url, all) in [("http://here/echo/info", true), ("http://there/echo/info", false)] {
             let mut headers = HeaderMap::new();
-            wire.add_headers(&url.parse().expect("a URL"), &mut headers);
+            requester.add_headers(&url.parse().expect("a URL"), &mut headers);
             assert_eq!(headers.len(), if all { 3 } else { 1 }, "{url}");
             assert_eq!(headers[header::USER_AGENT], "test");
         }
