@@ -166,10 +166,10 @@ struct Server<'c> {
 
 fn refusal(status: StatusCode, problem: &str) -> Response<Bytes> {
     #[derive(Serialize)]
-    struct Refusal<'p> {
+    struct ErrorBody<'p> {
         error: &'p str,
     }
-    json(status, &Refusal { error: problem })
+    json(status, &ErrorBody { error: problem })
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response<Bytes> {
