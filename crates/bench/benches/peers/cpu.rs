@@ -6,7 +6,7 @@ use sockeye_bench::spread::Spread;
 use crate::common::rows::{self, Row, Run};
 use crate::common::{Scale, text};
 use crate::contender::{Contender, Running};
-use crate::figures::{Aside, Figures, Line};
+use crate::figures::{Aside, Figures, TableRow};
 
 /// Over all loads. `tuned` are measured with the fan-outs only.
 pub fn measure(
@@ -30,7 +30,7 @@ pub fn measure(
         file: "cpu",
         floor: true,
         columns: Figures::columns(true, contenders),
-        lines: Vec::new(),
+        rows: Vec::new(),
     };
     let rows: Vec<_> = rows::all().into_iter().filter(|row| wanted(row.name)).collect();
     if rows.is_empty() {
@@ -41,13 +41,13 @@ pub fn measure(
         eprintln!("{} …", row.name);
         let mut aside: Vec<_> =
             tuned.iter().filter(|_| row.is_fan_out()).map(Running::start).collect();
-        let mut seen = line(&row, &mut running, &mut aside, scale);
+        let mut seen = cells(&row, &mut running, &mut aside, scale);
         let asides = seen.split_off(1 + running.len());
         let asides = asides
             .into_iter()
             .zip(&aside)
             .map(|(seen, running)| Aside { name: running.contender.name.clone(), seen });
-        figures.lines.push(Line {
+        figures.rows.push(TableRow {
             name: row.name.to_owned(),
             pictured: PICTURED.contains(&row.name),
             cells: seen,
@@ -58,7 +58,7 @@ pub fn measure(
 }
 
 /// The floor, all servers, and those with another setting, in turn.
-fn line<'c>(
+fn cells<'c>(
     row: &Row,
     running: &mut [Running<'c>],
     aside: &mut [Running<'c>],

@@ -12,17 +12,17 @@ pub struct Figures {
     pub title: &'static str,
     /// The subject and method of the measurement, in a sentence.
     pub about: &'static str,
-    /// What to know of lines whose name holds the first text.
+    /// What to know of rows whose name holds the first text.
     pub remarks: &'static [(&'static str, &'static str)],
     pub file: &'static str,
     /// Whether the first column is the libraries' own; Sockeye's is the next.
     pub floor: bool,
     pub columns: Vec<String>,
-    pub lines: Vec<Line>,
+    pub rows: Vec<TableRow>,
 }
 
-/// A line of the table.
-pub struct Line {
+/// A row of the table.
+pub struct TableRow {
     pub name: String,
     /// Whether the picture has it, which is to be seen at a glance.
     pub pictured: bool,
@@ -48,7 +48,7 @@ impl Figures {
 
     /// The picture's file, if there is anything to show.
     pub fn picture(&self) -> Option<String> {
-        let any = self.lines.iter().any(|line| line.pictured);
+        let any = self.rows.iter().any(|row| row.pictured);
         any.then(|| format!("peers-{}.svg", self.file))
     }
 
@@ -73,14 +73,14 @@ impl Figures {
             let _ = write!(text, " {name} |");
         }
         let _ = write!(text, "\n|---|{}\n", "---:|".repeat(self.columns.len()));
-        for line in &self.lines {
-            let own = line.cells[self.own()].as_ref().ok();
-            let _ = write!(text, "| {} |", line.name);
-            for (index, (cell, whose)) in line.cells.iter().zip(&self.columns).enumerate() {
+        for row in &self.rows {
+            let own = row.cells[self.own()].as_ref().ok();
+            let _ = write!(text, "| {} |", row.name);
+            for (index, (cell, whose)) in row.cells.iter().zip(&self.columns).enumerate() {
                 let shown = match (cell, own) {
                     (Err(reason), _) => note(&mut notes, reason),
                     (Ok(spread), Some(own)) if index != self.own() => {
-                        let beside = format!("{whose} in \"{}\"", line.name);
+                        let beside = format!("{whose} in \"{}\"", row.name);
                         match spread.beside(own) {
                             _ if index < self.own() => {}
                             Standing::Ahead => ahead.push(format!(
@@ -111,7 +111,7 @@ impl Figures {
         let _ = write!(text, "\nLevel with Sockeye: {}.\n", listed(&level, none));
         self.write_asides(&mut text);
         for (of, remark) in self.remarks {
-            if self.lines.iter().any(|line| line.name.contains(of)) {
+            if self.rows.iter().any(|row| row.name.contains(of)) {
                 let _ = write!(text, "\n{remark}\n");
             }
         }
@@ -119,15 +119,15 @@ impl Figures {
     }
 
     fn write_asides(&self, text: &mut String) {
-        for line in &self.lines {
-            let own = line.cells[self.own()].as_ref().ok();
-            for Aside { name, seen } in &line.asides {
+        for row in &self.rows {
+            let own = row.cells[self.own()].as_ref().ok();
+            for Aside { name, seen } in &row.asides {
                 let seen = match (seen, own) {
                     (Ok(seen), Some(own)) => compared(seen, own),
                     (Ok(seen), None) => told(seen),
                     (Err(reason), _) => format!("no figure: {reason}"),
                 };
-                let _ = write!(text, "\n{name} in \"{}\": {seen}.\n", line.name);
+                let _ = write!(text, "\n{name} in \"{}\": {seen}.\n", row.name);
             }
         }
     }
@@ -139,16 +139,16 @@ impl Figures {
 
     /// The picture's subject.
     pub fn groups(&self) -> Vec<Group> {
-        let group = |line: &Line| {
+        let group = |row: &TableRow| {
             let value = |cell: &Result<Spread, String>| match cell {
                 Ok(spread) => Ok(spread.median),
                 // A picture has no room for reasons; the table has.
                 Err(_) => Err("n/a".to_owned()),
             };
-            let values = self.columns.iter().cloned().zip(line.cells.iter().map(value));
-            Group { title: line.name.clone(), floor: self.floor, values: values.collect() }
+            let values = self.columns.iter().cloned().zip(row.cells.iter().map(value));
+            Group { title: row.name.clone(), floor: self.floor, values: values.collect() }
         };
-        self.lines.iter().filter(|line| line.pictured).map(group).collect()
+        self.rows.iter().filter(|row| row.pictured).map(group).collect()
     }
 }
 

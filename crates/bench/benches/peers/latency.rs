@@ -10,7 +10,7 @@ use crate::common::rows::{SIZE, check, explain};
 use crate::common::servers::Server;
 use crate::common::{Scale, text};
 use crate::contender::{Contender, Running};
-use crate::figures::{Figures, Line, TOO_FEW};
+use crate::figures::{Figures, TOO_FEW, TableRow};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// So much longer than other turns, that 999 of 1,000 can be told of all of them together.
@@ -25,7 +25,7 @@ pub fn measure(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
         file: "latency",
         floor: false,
         columns: Figures::columns(false, contenders),
-        lines: Vec::new(),
+        rows: Vec::new(),
     };
     let techniques = [
         ("latency: framed WebSocket", Technique::WebSocket),
@@ -68,7 +68,7 @@ pub fn measure(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
             let cells = seen.iter().zip(contenders).map(cell).collect();
             let name = format!("{}, {label}", name.replace("latency: ", ""));
             let pictured = share < 0.999;
-            figures.lines.push(Line { name, pictured, cells, asides: Vec::new() });
+            figures.rows.push(TableRow { name, pictured, cells, asides: Vec::new() });
         }
     }
     figures

@@ -10,7 +10,7 @@ use sockeye_bench::spread::Spread;
 use crate::common::rows::explain;
 use crate::common::{Scale, text};
 use crate::contender::{Contender, collect};
-use crate::figures::{Figures, Line};
+use crate::figures::{Figures, TableRow};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const IDLE: usize = 5000;
@@ -31,7 +31,7 @@ pub fn measure(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
         file: "memory",
         floor: false,
         columns: Figures::columns(false, contenders),
-        lines: Vec::new(),
+        rows: Vec::new(),
     };
     for (name, technique) in [
         ("memory: framed WebSocket", Technique::WebSocket),
@@ -61,14 +61,14 @@ pub fn measure(contenders: &[Contender], scale: &Scale, wanted: &dyn Fn(&str) ->
             contenders.iter().zip(&seen).map(told).collect()
         };
         let name = name.replace("memory: ", "");
-        let line = |how: &str, cells| Line {
+        let row = |how: &str, cells| TableRow {
             name: format!("{name}: {how}"),
             pictured: true,
             cells,
             asides: Vec::new(),
         };
-        figures.lines.push(line("as found", cells(|seen| &seen.0)));
-        figures.lines.push(line("after a collection", cells(|seen| &seen.1)));
+        figures.rows.push(row("as found", cells(|seen| &seen.0)));
+        figures.rows.push(row("after a collection", cells(|seen| &seen.1)));
     }
     figures
 }

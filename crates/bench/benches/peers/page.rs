@@ -7,7 +7,7 @@ use sockeye_bench::others::Others;
 
 use crate::common::{Scale, versions};
 use crate::contender::{Contender, told_warm_up};
-use crate::figures::{Figures, Line, TOO_FEW};
+use crate::figures::{Figures, TOO_FEW, TableRow};
 use crate::{latency, memory};
 
 /// All that is told.
@@ -67,15 +67,15 @@ impl Page<'_> {
 
     /// Those that have any.
     pub fn figures(&self) -> impl Iterator<Item = &Figures> {
-        self.figures.iter().filter(|figures| !figures.lines.is_empty())
+        self.figures.iter().filter(|figures| !figures.rows.is_empty())
     }
 
     /// # Errors
     ///
-    /// When Sockeye itself failed in any line: peers may, and are told so.
+    /// When Sockeye itself failed in any row: peers may, and the page says so.
     pub fn own_failures(&self) -> Result<(), String> {
         for figures in self.figures() {
-            for Line { name, cells, .. } in &figures.lines {
+            for TableRow { name, cells, .. } in &figures.rows {
                 match &cells[figures.own()] {
                     // A short run may have too few messages for the rarest ones to be told.
                     Err(reason) if reason != TOO_FEW && !self.scale.smoke => {
