@@ -119,7 +119,7 @@ pub struct EndpointConfig {
     /// `write_timeout` on top. `disconnect_delay` then begins when the client can have read the
     /// bytes at this rate, at most `write_timeout` after they left. The time for bytes that lie
     /// ahead of a ping, or are left at the end, follows from this rate too. 0 asks for no rate.
-    /// Default: 1,024, a tenth of what a slow telephone line takes.
+    /// Default: 1,024, a tenth of the rate of a modem of the nineties.
     pub least_rate: usize,
     /// How long a receiver waits for an earlier receiver of its session to go, before it is told
     /// 2010 "Another connection still open": the other's connection may have ended unnoticed.

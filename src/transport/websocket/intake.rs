@@ -24,7 +24,7 @@ pub(super) struct Intake {
     /// Bytes of the frame that have come.
     begun: u64,
     /// The frame, once its header has come.
-    frame: Option<Frame>,
+    frame: Option<FrameHead>,
     /// A message has begun, and its last fragment has not come (RFC 6455, fragmentation).
     in_fragments: bool,
     /// tungstenite's buffer may be larger than it was made.
@@ -40,7 +40,7 @@ pub(super) struct Intake {
 }
 
 #[derive(Clone, Copy)]
-struct Frame {
+struct FrameHead {
     /// Its bytes, header and payload.
     size: u64,
     is_control: bool,
@@ -48,7 +48,7 @@ struct Frame {
     is_last: bool,
 }
 
-impl Frame {
+impl FrameHead {
     /// The frame that begins so; `None` while its header has not come, or if that is unsound.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(bytes);
@@ -68,7 +68,7 @@ impl Intake {
         while !bytes.is_empty() {
             if self.begun == 0 {
                 // As a rule whole frames come.
-                self.begin(Frame::parse(bytes));
+                self.begin(FrameHead::parse(bytes));
             }
             let Some(frame) = self.frame else {
                 // Without room the header is unsound: the longest one would have been parsed.
@@ -76,7 +76,7 @@ impl Intake {
                 *place = bytes[0];
                 self.begun += 1;
                 bytes = &bytes[1..];
-                self.begin(Frame::parse(&self.head[..self.begun as usize]));
+                self.begin(FrameHead::parse(&self.head[..self.begun as usize]));
                 self.end_if_whole();
                 continue;
             };
@@ -88,7 +88,7 @@ impl Intake {
     }
 
     /// tungstenite makes room for all of a frame when it has seen its header.
-    fn begin(&mut self, frame: Option<Frame>) {
+    fn begin(&mut self, frame: Option<FrameHead>) {
         self.frame = frame;
         self.has_room_for(frame.map_or(0, |frame| frame.size));
     }
@@ -107,7 +107,7 @@ impl Intake {
         }
     }
 
-    fn end_frame(&mut self, frame: Frame) {
+    fn end_frame(&mut self, frame: FrameHead) {
         // Control frames may come between fragments.
         if !frame.is_control {
             self.in_fragments = !frame.is_last;
