@@ -1,5 +1,5 @@
-// Addresses in messages become links that can be followed, and nothing that another participant
-// writes becomes anything else: whatever a text says, the page shows that text, letter by letter.
+// Addresses in messages become links, and nothing else in a message becomes markup: the page shows
+// each text letter by letter.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -23,7 +23,7 @@ describe('addresses in messages', () => {
     await server?.kill();
   });
 
-  /** What the page makes of a text: all nodes, as [href, text] for links and text for text. */
+  /** The nodes that the page makes of a text: [href, text] for a link, a string for text. */
   const made = (text) => page.evaluate((text) => {
     const holder = document.createElement('div');
     holder.appendChild(window.withAddresses(text));
@@ -55,8 +55,8 @@ describe('addresses in messages', () => {
     });
   }
 
-  // The scheme, the host that is shown and the host that is asked must be one thing; what follows
-  // a quote or a bracket must not leave the attribute that it would be put into.
+  // The host that is shown must be the host that is asked, and text behind a quote or a bracket
+  // must not leave its attribute.
   for (const text of [
     'javascript:alert(1)', 'JaVaScRiPt:alert(1)//', 'data:text/html,<script>window.broken = 1</script>', 'vbscript:x', 'file:///etc/passwd',
     'ftp://example.org/', 'mailto:a@example.org', '//example.org/', 'www.example.org', 'xhttps://example.org', 'blob:x',

@@ -1,5 +1,5 @@
 // The call page in Chromium: the screen in the camera's place, a choice of devices, a filled
-// screen. Cameras, microphones, speakers and the screen are made up.
+// screen. Cameras, microphones, speakers and the screen are fakes.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -22,7 +22,7 @@ describe('the call page', () => {
     await server?.kill();
   });
 
-  // So that there is a choice; the second of Chromium's is a depth camera, whose pictures nobody can send.
+  // Several, for a choice; the second of Chromium's fakes is a depth camera, whose pictures can't be sent.
   const withThree = (arg) => arg.replace('fps=10', 'fps=10,device-count=3');
   const noProblems = (pages) => assert.deepEqual(pages.flatMap((page) => page.problems), []);
   const label = (page, id) => page.locator(`#${id} span`).textContent();
@@ -67,7 +67,7 @@ describe('the call page', () => {
       noProblems([ann, bo]);
     });
 
-    // Browsers show a bar of their own with a button that ends it; nothing but the track's event tells.
+    // Browsers show a bar of their own with a button that ends sharing; only the track's event tells.
     it('notices that it was ended in the bar of the browser', { timeout: LIMIT }, async () => {
       const [ann, bo] = await arriveBoth();
       await sees(bo, 'Ann');

@@ -1,5 +1,5 @@
-// The call page in Chromium, with a camera that is made up and media that stays on this host:
-// whatever carries the signaling, and whatever happens to it, pictures move.
+// The call page in Chromium, with a fake camera and media that stays on this host: pictures move
+// over each transport of the signaling, and through its failures.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -65,9 +65,8 @@ describe('the call page', () => {
     noProblems(pages);
   });
 
-  // The server tells the later one to begin. Here both are told to, and neither hears the other's
-  // offer before its own has left: the polite one takes its own back, and one connection comes of
-  // it.
+  // The server tells the later participant to begin. Here both begin, and neither hears the other's
+  // offer before its own has left: the polite peer takes its own back, and one connection remains.
   it('connects two who call at the same moment', { timeout: LIMIT }, async () => {
     const room = callers.newRoom();
     const offers = [];
@@ -167,8 +166,8 @@ describe('the call page', () => {
     noProblems(pages);
   });
 
-  // The token brings the same seat back, and with it what was said meanwhile: Bo's new offer, made
-  // while nobody could hear it, arrives.
+  // The token brings the same seat back, and with it the messages sent meanwhile: Bo's new offer,
+  // made while his page had no connection, arrives.
   for (const transport of ['websocket', 'xhr-polling']) {
     it(`goes on while signaling over ${transport} is cut for five seconds`, { timeout: LIMIT }, async () => {
       const line = await startLine(server.port);
@@ -226,7 +225,7 @@ describe('the call page', () => {
   it('joins anew when its seat is gone', { timeout: LIMIT }, async () => {
     const room = callers.newRoom();
     const ann = await callers.arrive('Ann', { room });
-    // As if it had been away for too long: the server does not know the token.
+    // As after too long an absence: the server does not know the token.
     const forget = (page) => between(page, {
       change(message, pass) {
         if (message.type === 'welcome') message.token = message.token.replace(/./g, '0');
@@ -284,7 +283,7 @@ describe('the call page', () => {
     await tile(bo, 'Ann').getByText('muted').waitFor();
     await ann.locator('#camera').click();
     await tile(bo, 'Ann').and(bo.locator('[data-picture=off]')).waitFor();
-    // A label says what pressing it does; a state beside it would say the opposite.
+    // A button's label says what pressing it does; a state beside it would say the opposite.
     assert.deepEqual(await labels(ann), ['Unmute', 'Camera on']);
     assert.equal(await ann.locator('.control[aria-pressed]').count(), 0);
     assert.equal(await ann.evaluate(() => document.querySelector('.tile.own video').srcObject.getVideoTracks().length), 0, 'its light is out');
@@ -367,7 +366,7 @@ describe('the call page', () => {
     await inState(bo, 'in');
     await see([ann, bo]);
 
-    // Or one goes in without, and the camera comes later.
+    // A participant may also enter without a camera, and add it later.
     const cy = await callers.open({ name: 'Cy', room, prepare: slow });
     await cy.locator('#join').click();
     await cy.locator('#skip-camera').click();
@@ -394,7 +393,7 @@ describe('the call page', () => {
       .filter(({ currentDirection }) => currentDirection !== 'inactive').length);
     assert.equal(media, 0, 'Cy gets neither picture nor sound');
     assert.equal(await tile(cy, 'Ann').getAttribute('data-picture'), 'off');
-    // Who begins with nothing may show up later.
+    // A participant without a camera may add it later.
     await bo.locator('#camera').click();
     await sees(ann, 'Bo');
     noProblems([ann, bo, cy]);
@@ -435,8 +434,8 @@ describe('the call page', () => {
     }
   });
 
-  // jsonp-polling never learns that a request was lost. The page's clock is wound on, so that
-  // nobody has to wait.
+  // jsonp-polling never learns that a request was lost. The test winds the page's clock on, so that
+  // it need not wait.
   it('asks again when the answer to its request to join stays out', { timeout: LIMIT }, async () => {
     let lost;
     const lose = new Promise((resolve) => { lost = resolve; });
@@ -489,7 +488,7 @@ describe('the call page', () => {
   });
 
   describe('without a camera', () => {
-    // Each is a browser of its own: what Chromium has and allows is settled when it starts.
+    // Each case has a browser of its own: Chromium's devices and permissions are fixed at its start.
     const open = async (options, { host = '127.0.0.1', ...query } = {}) => {
       const other = await launch({ ...options, disabled: FAKE_MEDIA.disabled });
       const room = callers.newRoom();

@@ -1,6 +1,5 @@
-// Pages that people have, and that know nothing of this server: two that send {event, data} through
-// a relay, and one that knows rooms and a single peer. They call their like, and the last one calls
-// the call page as well.
+// Call pages written for other servers: two send {event, data} through a relay, and one knows rooms
+// and a single peer. Each calls its like, and the last calls the call page as well.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -29,7 +28,7 @@ describe('callers of old', () => {
     await server?.kill();
   });
 
-  // A page on the gateway's origin, with what it asks for where it looks for it.
+  // A page on the gateway's origin, with the files that it asks for at their paths.
   async function visit(path, files) {
     const page = await callers.newPage();
     for (const [url, contentType, body] of files) {
@@ -97,8 +96,8 @@ describe('callers of old', () => {
     assert.equal(await told(first), 'false');
   });
 
-  // Whoever comes first waits, whoever comes later offers, and the page of old takes what the new
-  // one does not need: a candidate for a description it has, one peer, no roster.
+  // The first participant waits, the later offers. The old page gets what it needs and the new page
+  // does not: candidates only after their description, one peer, no roster.
   it('are called by the call page', { timeout: LIMIT }, async () => {
     const room = callers.newRoom();
     const old = await openRoomPage(room);

@@ -1,5 +1,5 @@
-// The chat page in Chromium: people talking over different transports, and what
-// the page does when something on the way fails.
+// The chat page in Chromium: members on different transports, and the page when
+// something between it and the server fails.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -38,7 +38,7 @@ describe('the chat page', () => {
     return page;
   }
   const state = (page, name) => page.locator(`#state[data-state=${name}]`).waitFor();
-  // Joined is when the server has told who is there.
+  // A page has joined when the server has sent it the list of members.
   const joined = async (page, name) => {
     await state(page, 'open');
     const me = page.locator('#people:not(.stale) .you', { hasText: new RegExp(`^.?${name} \\(you\\)$`, 'u') });
@@ -150,7 +150,7 @@ describe('the chat page', () => {
 
     server = await startSockeye({ port });
     for (const [page, name] of [[ann, 'ann'], [bo, 'bo']]) {
-      // It may come back by itself before the button is pressed.
+      // The page may come back by itself before the button is pressed.
       await page.locator('#reconnect').click({ timeout: 2_000 }).catch(() => {});
       await joined(page, name);
       await page.locator('#room').evaluate((room) => room.value).then((room) => assert.equal(room, 'weir'));
@@ -208,7 +208,7 @@ describe('the chat page', () => {
       for (const page of [ann, bo]) assert.deepEqual(await heard(page), ['into the rapids']);
     });
 
-    // It may have been read where it was meant to be, so the reader decides.
+    // The server may have read the message, so the user decides whether to send it again.
     it('is said in another room on request only', { timeout: LIMIT }, async () => {
       const bo = await arrive('bo', { room: 'gorge', transport: 'xhr-polling' });
       await breakOff(bo, 'mind the rocks');

@@ -62,7 +62,7 @@ describe('a chat page of old', () => {
     await three.locator('#name').press('Enter');
     await three.locator('#roster .you', { hasText: 'caroline' }).waitFor();
 
-    // What the old page sends when it should not: each is answered with an error.
+    // Requests that the old page should not send: each is answered with an error.
     for (const bad of ['not json', '[]', '{}', '{"message": 7}', '{"name": ""}', 'null']) {
       await one.evaluate((bad) => ws.send(bad), bad);
     }

@@ -1,5 +1,5 @@
 // The page /compare in Chromium: with nothing in the way it recommends WebSocket and
-// blames nobody; behind proxies that break things it names what they break.
+// names no fault; behind proxies that break things it names the broken thing.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -77,7 +77,7 @@ describe('the page /compare', () => {
       assert.equal(failure, null, context);
       assert.ok(opened > 0 && trips.length > 0 && trips.every((trip) => trip > 0), context);
       assert.equal(stream?.how ?? 'none', /polling/.test(transport) ? 'none' : 'as sent', context);
-      // Where the machine is too slow for the largest message, the page says so and blames nobody.
+      // Where the machine is too slow for the largest message, the page says so and names no fault.
       assert.ok(largest === MIB || refused.cause === 'late', context);
       assert.equal(idle.survived, true, context);
       // One request for each message sent; polls come on top. jsonp sends by a form, which no
@@ -105,7 +105,7 @@ describe('the page /compare', () => {
     assert.equal(markdown.split('\n').filter((line) => line.startsWith('|')).length, 2 + TRANSPORTS.length);
     assert.match(markdown, /\| xhr-polling \| works \|/);
     assert.match(markdown, /\*\*Use websocket\.\*\*/);
-    // Looking after a session that opens slowly is answered with 404, which Chromium reports.
+    // The page asks for a session that opens slowly and gets a 404, which Chromium reports.
     assert.deepEqual(page.problems.filter((problem) => !/404/.test(problem)), []);
   });
 
@@ -123,7 +123,7 @@ describe('the page /compare', () => {
     assert.equal((await cells(page, 'websocket')).Result, 'fails');
     assert.equal(of(found, 'xhr-polling').refused.status, 413, tells(found));
     assert.match(await page.locator('[data-why=iframe-xhr-polling]').textContent(), /1.MiB broke the session: status 413/);
-    // A form in a frame is not told what became of it.
+    // A form in a frame does not learn whether its request succeeded.
     assert.equal(of(found, 'jsonp-polling').refused.cause, 'late');
     assert.equal((await cells(page, 'jsonp-polling')).Largest, '512 KiB 1 MiB: no echo');
     assert.equal(found.recommendation.transport, 'xhr-streaming');

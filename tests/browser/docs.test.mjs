@@ -50,7 +50,8 @@ describe('nginx', () => {
       try {
         assert.equal((await fetch(`${nginx.url}/chat`)).status, 200, 'a page of the default program');
         for (const transport of ['websocket', 'xhr-streaming', 'eventsource', 'xhr-polling']) {
-          // Several: with two servers behind it, those of one session must reach the same.
+          // Several sessions: with two servers behind nginx, the requests of one session must reach
+          // the same server.
           for (let turn = 0; turn < 4; turn += 1) {
             const messages = Array.from({ length: 20 }, (_, at) => `${turn} ${at} ${'x'.repeat(at * 500)}`);
             const result = await exchange(SockJS, { url: `${nginx.url}/echo`, transport, messages });
@@ -110,7 +111,7 @@ async function postFrom(origin, url, body) {
   return answer.statusCode;
 }
 
-/** A block that doesn't say this any more is not the one that this test knows. */
+/** Fails when a block no longer says this: then it is not the block that the test was written for. */
 function replaced(code, what, by) {
   assert.ok(code.includes(what), `${what} in ${code}`);
   return code.replaceAll(what, by);

@@ -1,5 +1,5 @@
-// Connections that are lost without a sign, in Chromium: a network forgets them, and no byte comes
-// through any more, nor an end. What is typed meanwhile arrives, once, and pictures move again.
+// Connections that are lost without a sign, in Chromium: a network forgets them, and neither bytes
+// nor an end come through any more. Messages typed meanwhile arrive once, and pictures move again.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -42,7 +42,7 @@ describe('a connection that is lost without a sign', () => {
     lines.push(line);
     return line;
   }
-  // What an element has said, the last too.
+  // All texts that an element has shown, the last among them.
   const record = (page, selector) => page.evaluate((selector) => {
     const element = document.querySelector(selector);
     const texts = window.texts = [element.textContent];
@@ -93,7 +93,7 @@ describe('a connection that is lost without a sign', () => {
       });
     }
 
-    // What the page sees is the same as above: only the ids tell the two apart.
+    // The page sees the same as above: only the ids tell the two cases apart.
     it('says nothing twice that did arrive', { timeout: LIMIT }, async () => {
       const line = await lineTo(eager);
       const ann = await arrive('ann', eager.url, { room: 'arrived' });
@@ -138,8 +138,8 @@ describe('a connection that is lost without a sign', () => {
       assert.deepEqual(await heard(bo), ['hello?']);
     });
 
-    // Its timers are due all at once when it wakes, and what has come meanwhile is still to be
-    // read.
+    // Its timers are due all at once when it wakes, before it has read the messages that came
+    // meanwhile.
     it('is not taken for granted by a page that has slept', { timeout: LIMIT }, async () => {
       const bo = await arrive('bo', eager.url, { room: 'sleep', prepare: (page) => page.clock.install() });
       await record(bo, '#state');

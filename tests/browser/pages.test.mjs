@@ -1,6 +1,6 @@
-// What holds for every page: old JavaScript, no request to anyone else, no
-// sideways scrolling on a narrow screen, nothing on the console; and the client
-// library that they load.
+// Rules for every page: old JavaScript, no request to other hosts, no sideways
+// scrolling on a narrow screen, nothing on the console; and the client library
+// that they load.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -14,7 +14,7 @@ const STATIC = new URL('../../static/', import.meta.url);
 const read = (path) => readFileSync(new URL(path, STATIC), 'utf8');
 const json = (path) => JSON.parse(read(path));
 const files = (suffix, folder = '') => readdirSync(new URL(folder, STATIC)).filter((name) => name.endsWith(suffix)).map((name) => folder + name);
-// Scripts for every browser; and those of the call page, as browsers that can call are modern ones.
+// Scripts for every browser, and modules of the call page, for browsers that can call are modern.
 const SCRIPTS = [...files('.js'), ...files('.js', 'compare/')];
 const MODULES = files('.js', 'call/');
 

@@ -1,4 +1,4 @@
-// The page of rooms follows what happens, by itself, and says so when it no longer can.
+// The page of rooms follows changes by itself, and says so when it no longer can.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -85,7 +85,7 @@ describe('the page of rooms', () => {
     assert.equal(await page.locator('#fresh-again').isVisible(), false);
     await page.locator('#list b', { hasText: /^9$/ }).waitFor();
 
-    // And by itself, at the next attempt.
+    // And the page does so by itself, at the next attempt.
     await page.route(`${server.url}/rooms`, (route) => route.abort());
     await page.clock.runFor(INTERVAL);
     await page.locator('#fresh.waiting').waitFor();

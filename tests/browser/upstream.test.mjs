@@ -1,5 +1,5 @@
-// The npm package `ws` behind the gateway, and sockjs-client in front of it: two that know nothing
-// of each other.
+// The npm package `ws` behind the gateway, and sockjs-client in front of it: neither knows of the
+// other.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ SockJS.prototype.countRTO = () => 20_000;
 const LIMIT = 60_000;
 const TRANSPORTS = ['xhr-polling', 'xhr-streaming', 'eventsource', 'websocket'];
 const NAMES = { 'xhr-polling': 'xhr', 'xhr-streaming': 'xhr_streaming', eventsource: 'eventsource', websocket: 'websocket' };
-/** What an endpoint takes by default. */
+/** The texts that fit into a message by default. */
 const SMALL = NASTY.filter((text) => Buffer.byteLength(text) <= 64 * 1024);
 
 /** A backend as its authors would write it, and the commands that its clients have. */
@@ -96,7 +96,7 @@ describe('a backend that uses ws, behind the gateway', () => {
     });
 
     it(`keeps the order of many messages over ${transport}`, { timeout: LIMIT }, async () => {
-      // As many as a payload may hold: the client sends them all in one.
+      // As many messages as a payload may hold: the client sends them all in one.
       const messages = Array.from({ length: 1_024 }, (_, at) => `${at} ${'y'.repeat(at % 100)}`);
       const result = await exchange(SockJS, { url: `${sockeye.url}/up`, transport, messages });
       assert.deepEqual(result, { transport, count: messages.length, wrong: [], closed: null });
@@ -132,7 +132,7 @@ describe('a backend that uses ws, behind the gateway', () => {
     });
   }
 
-  // What a plain WebSocket says travels whole: no SockJS on either side.
+  // Messages of a plain WebSocket arrive as they are: no SockJS on either side.
   it('tells the backend why a plain WebSocket goes', { timeout: LIMIT }, async () => {
     backend.closes.length = 0;
     const gone = once(backend, 'gone');

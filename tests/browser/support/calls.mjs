@@ -1,15 +1,14 @@
-// What tests of calls need: a camera that isn't there, media that stays on this host, and pages in
-// rooms.
+// For tests of calls: a fake camera, media that stays on this host, and pages in rooms.
 
 import { newContext, newPage } from './chromium.mjs';
 
-/** For `launch`: a camera and a microphone that everybody may use at once. */
+/** For `launch`: a camera and a microphone that all pages may use at once. */
 export const FAKE_MEDIA = {
   args: [
     '--use-fake-device-for-media-stream=fps=10', '--use-fake-ui-for-media-stream', '--allow-loopback-in-peer-connection',
   ],
-  // Nobody here answers for the names by which Chromium hides addresses from pages without a
-  // camera.
+  // Chromium hides addresses from pages without a camera behind mDNS names, which no host answers
+  // here.
   disabled: ['WebRtcHideLocalIpsWithMdns'],
 };
 
@@ -70,7 +69,7 @@ export async function join(page) {
 export const inState = (page, name) => page.locator(`#state[data-state=${name}]`).waitFor();
 export const tile = (page, name) => page.locator('#tiles .tile', { has: page.getByText(name, { exact: true }) });
 
-/** Waits until the page shows somebody's picture, and it moves. */
+/** Waits until the page shows a participant's picture, and it moves. */
 export async function sees(page, name) {
   await tile(page, name).and(page.locator('[data-state=connected][data-picture=on]')).waitFor();
   await moves(tile(page, name).locator('video'));
@@ -96,7 +95,7 @@ export const connections = (page) => page.evaluate(() => window.connections.leng
 /** The ICE username fragment of the peer of a page's first connection. */
 export const fragment = (page) => page.evaluate(() => /a=ice-ufrag:(\S+)/.exec(window.connections[0].remoteDescription.sdp)[1]);
 
-/** Waits until that is another one, and the negotiation over. */
+/** Waits until the fragment has changed, and the negotiation is over. */
 export const changesFrom = (page, before) => page.waitForFunction((before) => {
   const [{ remoteDescription, signalingState }] = window.connections;
   return signalingState === 'stable' && !remoteDescription.sdp.includes(`a=ice-ufrag:${before}`);

@@ -1,8 +1,8 @@
-// Chromium with a fresh profile, and pages whose every complaint is kept.
+// Chromium with a fresh profile, and pages that keep every error and warning.
 
 import { chromium } from 'playwright-core';
 
-// No test waits for time to pass; this only bounds how long a broken one takes to say so.
+// No test waits for time to pass; this bounds how long a failing test takes.
 export const LIMIT = 60_000;
 
 /** `args` are further ones; `disabled` are further features to switch off, for which only one flag may be given. */

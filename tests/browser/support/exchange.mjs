@@ -1,4 +1,4 @@
-// One conversation with the echo endpoint, and what may go wrong in it. `exchange`
+// One conversation with the echo endpoint, and its possible failures. `exchange`
 // and `closing` are also sent to the browser as source: they use nothing from outside.
 
 /** Texts that break careless escaping, framing, form posts or scripts. */

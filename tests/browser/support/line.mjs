@@ -1,4 +1,4 @@
-// A line between a page and its server, and what may happen to it.
+// A network between a page and its server, which tests can break.
 
 import { createServer, connect } from 'node:net';
 import { once } from 'node:events';
@@ -29,19 +29,19 @@ export async function startLine(port) {
   const { port: own } = server.address();
   return {
     url: `http://127.0.0.1:${own}`,
-    /** Ends all connections, and those to come. */
+    /** Ends all connections, and new ones. */
     cut() {
       isCut = true;
       this.end();
     },
-    /** Ends those to come, and leaves the others alone. */
+    /** Ends new connections, and leaves the others alone. */
     refuse() {
       isCut = true;
     },
     mend() {
       isCut = false;
     },
-    /** Drops all bytes of the connections that are open now, or only those to the page, and tells nobody. */
+    /** Drops all bytes of the connections that are open now, or only those to the page, without a sign. */
     lose({ onlyToPage = false } = {}) {
       for (const pair of pairs) {
         pair.isLost = true;

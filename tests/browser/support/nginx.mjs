@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { LIMIT } from './chromium.mjs';
 
-/** What a location needs to pass WebSockets on. */
+/** Directives with which a location passes WebSockets on. */
 export const PASS_UPGRADE = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrade;';
 
 const running = new Set();
@@ -71,7 +71,7 @@ http {
   return { url, port: own, output: () => output, stop };
 }
 
-// Debian keeps it where only root looks.
+// Debian installs it in a directory that only root has in its path.
 function find() {
   const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'].map((place) => join(place, 'nginx'));
   const found = [process.env.NGINX, ...places].find((path) => {
@@ -86,7 +86,7 @@ function find() {
   return found;
 }
 
-// nginx cannot be told to take any free port.
+// nginx cannot listen on any free port.
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,4 +1,4 @@
-// Somebody to look at in pictures of the call page. Sent to the browser as source: it uses nothing
+// A painted person for pictures of the call page. Sent to the browser as source: it uses nothing
 // from outside.
 
 /** Replaces the camera by a painted person, the screen by a painted page, and the microphone by silence. */

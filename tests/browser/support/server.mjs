@@ -25,7 +25,7 @@ export function startConformance({ clientUrl } = {}) {
 
 async function start(program, args, env = {}) {
   const child = spawn(program, args, {
-    // One line for each session's end: what to read first when a test fails.
+    // One line for each session's end: a failing test's first clue.
     env: { RUST_LOG: 'sockeye=debug', ...process.env, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

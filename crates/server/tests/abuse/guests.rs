@@ -15,21 +15,21 @@ use common::records::record;
 use common::transport::Transport;
 use common::within;
 
-/// Between a message and the next, so that eight of them don't keep a core busy.
+/// The pause between messages, so that eight clients don't keep a core busy.
 const PACE: Duration = Duration::from_millis(5);
 /// The same in the chat in lines, where each message reaches every client, the hostile ones too.
 const TCP_PACE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Guests {
     guests: Vec<Guest>,
-    /// Of their own: the hostile ones, which are many more, must not keep them waiting before a
-    /// byte has left.
+    /// A runtime of their own: the hostile clients, which are many more, must not delay their
+    /// messages inside this process.
     runtime: Option<Runtime>,
 }
 
 struct Guest {
     transport: String,
-    /// How many of its messages came back.
+    /// The number of its messages that came back.
     served: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
@@ -50,8 +50,7 @@ impl Guests {
         Self { guests, runtime: Some(runtime) }
     }
 
-    /// From now on each of them gets two more answers: the one that may be on its way proves
-    /// nothing.
+    /// Waits until each client gets two more answers: the first may have been on its way before.
     pub(crate) async fn all_served(&mut self, when: &str) {
         for guest in &mut self.guests {
             let enough = *guest.served.borrow_and_update() + 2;
@@ -79,7 +78,8 @@ async fn live(addr: SocketAddr, transport: Transport, told: watch::Sender<u64>) 
     let mut client = Client::open(addr, "/echo", transport).await;
     for count in 1.. {
         let text = format!("{transport:?} {count}");
-        // As clients do: what receives is there before anything is sent, and never away for long.
+        // As clients do: a receiver is there before the first message is sent, and never away for
+        // long.
         client.attach().await.expect("the session lives");
         client.send(&[&text]).await;
         assert_eq!(client.message().await, text);
@@ -94,7 +94,7 @@ async fn live_over_tcp(addr: SocketAddr, told: watch::Sender<u64>) {
     for count in 1.. {
         let line = record(&format!("[guest]{count}"));
         stream.write_all(&line).await.expect("it reads");
-        // Behind whatever others have said meanwhile.
+        // Behind messages of other members.
         while next_record(&mut stream).await != line {}
         told.send_replace(count);
         tokio::time::sleep(TCP_PACE).await;

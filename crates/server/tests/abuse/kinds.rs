@@ -1,5 +1,5 @@
-//! The kinds of hostile peers, each a function for one connection. They hold what they have got
-//! until all of their kind are there.
+//! The kinds of hostile peers, each a function for one connection. A connection is held until all
+//! of its kind are there.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(crate) struct Kind {
     attack: fn(Where, usize) -> Attack,
 }
 
-/// What is held in the end; an attack that the server broke off holds nothing.
+/// The connections that an attack holds in the end; an attack that the server broke off holds none.
 type Attack = Pin<Box<dyn Future<Output = io::Result<Vec<Peer>>> + Send>>;
 
 #[derive(Clone, Copy)]
@@ -49,8 +49,8 @@ impl Kind {
 
     fn all() -> Vec<Self> {
         let kind = |name, attack| Self { name, attack };
-        // Two run at a time: beside one that fills the budget none that needs new sessions, since
-        // those are refused then.
+        // Two kinds run at a time. A kind that needs new sessions must not run beside a kind that
+        // fills the budget: its sessions would be refused.
         vec![
             kind("bodies_for_nobody", |at, n| Box::pin(bodies_for_nobody(at, n))),
             kind("records_that_never_end", |at, _| Box::pin(records_that_never_end(at))),
@@ -79,7 +79,7 @@ impl Kind {
         }
         let mut held = Vec::new();
         while let Some(attack) = attacks.join_next().await {
-            // The server may break an attack off: that is one way to stand it.
+            // The server may break an attack off: that is a defence, too.
             held.extend(attack.expect("no panic").unwrap_or_default());
         }
         held
@@ -121,7 +121,7 @@ async fn deaf(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     Ok(vec![peer])
 }
 
-/// One whose inbound queue is full as well when it goes.
+/// The same, and its inbound queue is full as well when the client goes.
 async fn deaf_until_closed(at: Where) -> io::Result<Vec<Peer>> {
     let mut peer = Peer::open(at.http).await?;
     peer.upgrade("/echo/websocket").await?;
@@ -177,11 +177,11 @@ async fn dribbled_messages(at: Where) -> io::Result<Vec<Peer>> {
     Ok(vec![peer])
 }
 
-/// A member that speaks to all and hears nobody.
+/// A member that sends to all and reads nothing.
 async fn broadcasts(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     let mut peer = Peer::open(at.http).await?;
     peer.upgrade("/broadcast/websocket").await?;
-    // Each reaches five hundred: fewer, and larger ones from some.
+    // Each message reaches five hundred members: some members send fewer and larger ones.
     let size = if n.is_multiple_of(50) { 60_000 } else { 100 };
     for _ in 0..2 {
         peer.offer(&frame(&vec![b'x'; size])).await?;
@@ -209,12 +209,12 @@ async fn long_ids(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     let mut peer = Peer::open(at.http).await?;
     let id = format!("{n}-{}", "i".repeat(60_000));
     peer.offer(post(&format!("/echo/000/{id}/xhr"), 0).as_bytes()).await?;
-    // Whatever the answer is.
+    // Any answer will do.
     let _ = timeout(WAIT, peer.stream.read_u8()).await?;
     Ok(vec![peer])
 }
 
-/// A participant of a room that leaves messages to another one, who went without a word.
+/// A participant of a room that sends messages to another, which has vanished without a sign.
 async fn away(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     let room = n / 2 + 1;
     let mut peer = Peer::open(at.http).await?;
@@ -222,7 +222,7 @@ async fn away(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     peer.say(&format!(r#"{{"type":"join","protocol":2,"room":{room}}}"#)).await?;
     peer.hear(b"welcome").await?;
     if n.is_multiple_of(2) {
-        // Those that come later write to it.
+        // Later connections write to it.
         peer.stream.set_zero_linger()?;
         return Ok(Vec::new());
     }
@@ -266,7 +266,7 @@ async fn records_until_closed(at: Where, n: usize) -> io::Result<Vec<Peer>> {
 async fn deaf_lines(at: Where, n: usize) -> io::Result<Vec<Peer>> {
     let mut peer = Peer::open(at.tcp).await?;
     peer.offer(&record(unique(n).as_bytes())).await?;
-    // Each reaches five hundred: only some speak.
+    // Each message reaches five hundred members: only some send.
     if n.is_multiple_of(25) {
         peer.offer(&record(&[b'x'; 1000]).repeat(5)).await?;
     }
@@ -288,7 +288,7 @@ impl Peer {
         Ok(Self { stream })
     }
 
-    /// Sends as much as the server takes: when it has taken nothing for a while, that was it.
+    /// Sends as much as the server takes, until it has taken nothing for a while.
     async fn offer(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match timeout(OFFER, self.stream.write(bytes)).await {
@@ -299,7 +299,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Reads until that has come.
+    /// Reads until `end` has come.
     async fn hear(&mut self, end: &[u8]) -> io::Result<()> {
         let mut heard = Vec::new();
         while !heard.windows(end.len()).any(|window| window == end) {
@@ -369,7 +369,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The path of a session that nobody has used, in this round or before.
+/// The path of a session that no client has used, in this round or before.
 fn path(n: usize) -> String {
     format!("/echo/000/{}", unique(n))
 }

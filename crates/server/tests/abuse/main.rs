@@ -23,8 +23,7 @@ use kinds::{EACH, Kind};
 use server::Server;
 
 const MIB: u64 = 1024 * 1024;
-/// Far more than the defaults of every delay that has to pass. Only a failing test ever waits so
-/// long.
+/// Far more than the defaults of all delays that have to pass. Only a failing test waits so long.
 const SETTLED: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

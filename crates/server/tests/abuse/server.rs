@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// In KiB. The process aborts where it is reached, and takes every session along.
+/// The address-space limit, in KiB. A process that reaches it aborts, with all its sessions.
 const ADDRESS_SPACE: u64 = 1536 * 1024;
 
 pub(crate) struct Server {
@@ -20,7 +20,7 @@ pub(crate) struct Server {
     pub(crate) tcp_echo: SocketAddr,
 }
 
-/// What a process uses at a moment.
+/// The resources that a process uses at a moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     /// Memory, in bytes.
@@ -32,7 +32,7 @@ pub(crate) struct Usage {
 impl Server {
     /// With its defaults, on one core.
     pub(crate) fn start() -> Self {
-        // A shell sets limits for what it becomes. Files: as many as the system lets us have.
+        // A shell sets the limits and becomes the program. Files: as many as the system allows.
         let limited =
             format!("ulimit -n $(ulimit -Hn); ulimit -v {ADDRESS_SPACE}; exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
@@ -75,7 +75,7 @@ impl Server {
         Usage { resident: resident * 1024, files }
     }
 
-    /// Waits until it uses no more than that, and gives up after a time.
+    /// Waits for `patience` until the process uses at most that much; tells what it uses.
     pub(crate) async fn settle(&self, resident: u64, files: usize, patience: Duration) -> Usage {
         let given_up = Instant::now() + patience;
         loop {
@@ -87,7 +87,7 @@ impl Server {
         }
     }
 
-    /// It ends when it is told to, and with success.
+    /// Ends the process by its signal, and expects success.
     pub(crate) async fn stop(mut self) {
         let told = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status();
         assert!(told.expect("kill runs").success());
@@ -99,7 +99,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already, as the test wanted.
+        // The process may have ended already, as the test wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

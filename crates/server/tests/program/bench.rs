@@ -1,4 +1,4 @@
-//! `sockeye bench` as its users meet it.
+//! `sockeye bench` from outside.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -97,7 +97,7 @@ fn a_comparison_from_end_to_end() {
                 )
             }
             _ => {
-                // Where the machine was too busy for many round trips, no median is told.
+                // On a machine too busy for many round trips there is no median.
                 let found = &over["round_trip"]["value"];
                 let found = found["p50"].as_f64().or(found["max"].as_f64());
                 assert!(found > Some(10.0), "5 ms each way: {over}");
@@ -236,7 +236,7 @@ fn wrong_arguments_are_told() {
     }
 }
 
-/// The tool asks first what polls can do, then for a session; a server may fail to answer either.
+/// The tool first asks what polls can do, then for a session; a server may answer neither.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_is_heard_while_a_server_does_not_answer() {
@@ -271,7 +271,7 @@ fn ctrl_c_ends_it_with_what_it_has() {
     second.expect("it measures more than one thing").expect("text");
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
-    // Both are read to their ends at the same time, for it may wait to write to either.
+    // Both streams are read at the same time: the program may wait to write to either.
     let rest = std::thread::spawn(move || progress.map_while(Result::ok).collect::<Vec<_>>());
     let mut json = String::new();
     child.stdout.take().expect("piped").read_to_string(&mut json).expect("text");

@@ -1,5 +1,4 @@
-//! The binary as its users meet it: arguments, what it says on which stream, exit codes, pages,
-//! signals.
+//! The program from outside: arguments, output on each stream, exit codes, pages, signals.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -274,7 +273,7 @@ fn tcp_clients_and_pages_meet_in_the_same_chat() {
 
 #[test]
 fn an_address_of_no_interface_is_refused_with_the_remedy() {
-    // TEST-NET-1 (RFC 5737): assigned to nobody.
+    // TEST-NET-1 (RFC 5737): assigned to no host.
     let line = refusal(&["--listen", "192.0.2.1:8080"]);
     assert!(line.ends_with("listen on all with --listen 0.0.0.0:8080"), "{line}");
 }
@@ -407,7 +406,8 @@ fn a_relay_sends_to_the_others_and_never_back() {
     assert_eq!(server.post("/socket/000/two/xhr", "").body, "a[\"from one\"]\n");
 }
 
-/// Who joins over `/signal` is seen over HTTP; the rooms of another endpoint are others.
+/// A participant that joins over `/signal` is listed over HTTP; another endpoint has rooms of its
+/// own.
 #[test]
 fn rooms_are_shared_by_signaling_and_http() {
     let server = Running::start(&["--endpoint", "/other=rooms"]);
@@ -570,8 +570,8 @@ fn pages_come_with_types_tags_and_a_policy() {
     }
 }
 
-/// The pages, and the iframe page of an endpoint, load the very same sockjs-client, wherever it
-/// comes from.
+/// The pages, and the iframe page of an endpoint, load the very same sockjs-client, from the CDN or
+/// from the program.
 #[test]
 fn every_page_loads_the_same_client() {
     let server = Running::start(&[]);
@@ -684,8 +684,8 @@ fn a_client_that_closes_its_sending_side_still_gets_its_answer() {
 }
 
 /// Out of file descriptors, `accept` fails for a connection that stays in the backlog: a server
-/// that gave up would be gone, and one that tried again at once would spin. What waited is served
-/// when others have closed.
+/// that gave up would be gone, and a server that tried again at once would spin. Waiting
+/// connections are served when others have closed.
 #[cfg(unix)]
 #[test]
 fn running_out_of_files_is_survived() {
@@ -726,7 +726,7 @@ fn a_request_says_once_which_host_it_is_for() {
         ("GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n".to_owned(), 200),
         ("GET /healthz HTTP/1.1\r\nhost: [::1]:8080\r\nConnection: close\r\n\r\n".to_owned(), 200),
     ] {
-        // Those that are refused end the connection, whatever they asked for.
+        // A refused request ends its connection, also when it asked for keep-alive.
         let answer = server.exchange(&request);
         assert_eq!(answer.status(), status, "{request:?}: {answer:?}");
     }
@@ -736,8 +736,7 @@ fn a_request_says_once_which_host_it_is_for() {
 fn signals_stop_the_server_with_success() {
     for name in ["TERM", "INT"] {
         let mut server = Running::start(&[]);
-        // One connection that never said anything and one that is idle between requests do not hold
-        // it up.
+        // A silent connection and an idle connection between requests do not delay the stop.
         let _silent = server.connect();
         let mut idle = server.connect();
         idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").expect("open");
@@ -749,8 +748,8 @@ fn signals_stop_the_server_with_success() {
 }
 
 /// A log collector that hangs: a pipe holds 64 KiB, and a write to a full one never returns. The
-/// server answers, tells how much of its log was lost once somebody reads again, and ends when it
-/// is told to, whether anybody does or not.
+/// server answers, tells how much of its log was lost once the collector reads again, and ends when
+/// it is told to, also when the collector never reads.
 #[cfg(unix)]
 #[test]
 fn a_stderr_that_is_not_read_stops_nothing() {
@@ -834,8 +833,8 @@ fn logs_go_to_stderr_and_can_be_turned_up_and_off() {
     }
 }
 
-/// A client of an app that passes on what it says can't flood those that hear it: what is ahead of
-/// its rate waits for its answer, and is taken then. 15 messages of 64 KiB are more than a burst,
+/// A client of an app that passes messages on can't flood their readers: messages ahead of its rate
+/// wait for their answer, and are taken then. 15 messages of 64 KiB are more than a burst,
 /// and seven seconds' worth.
 #[test]
 fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
@@ -867,7 +866,7 @@ fn a_client_that_floods_others_waits_and_one_that_floods_itself_does_not() {
     }
 }
 
-/// An operator wants to know what the limit is and where it comes from, before it is met.
+/// An operator wants to know the limit and its source before it is reached.
 #[test]
 fn the_log_tells_at_the_start_how_much_memory_sessions_may_hold() {
     let half = Some("half of the ").filter(|_| cfg!(target_os = "linux"));

@@ -1,5 +1,5 @@
-//! The commands and files on the pages are those of this program, this Makefile and this workspace:
-//! each is run, or asked for without doing its work.
+//! The commands and files in the documentation are those of this program, this Makefile and this
+//! workspace: each command is run, or asked whether it exists.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ fn blocks(language: &str) -> Vec<Block> {
 fn every_command_on_a_page_can_be_given() {
     let mut given = 0;
     for block in blocks("sh") {
-        // As a shell would, as far as the pages go.
+        // As a shell does, as far as the documentation needs it.
         let code = block.code.replace("\"$SECRET\"", "a-secret").replace("\\\n", " ");
         for line in code.lines().map(without_comment).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -36,7 +36,7 @@ fn every_command_on_a_page_can_be_given() {
     assert!(given > 10, "{given}");
 }
 
-/// The targets exist, and what they would run can be told.
+/// The targets exist, and `make` can print their commands.
 fn make(targets: &[&str]) -> Result<(), String> {
     let mut command = Command::new("make");
     succeeds(command.arg("-n").args(targets).current_dir(tree()))
@@ -110,7 +110,7 @@ fn without_comment(line: &str) -> &str {
     line.split(" #").next().unwrap_or_default().trim().trim_start_matches('#').trim()
 }
 
-/// Each is a file for `--ice`: the program takes no other.
+/// Each block is a file for `--ice`: the program takes no other JSON.
 #[test]
 fn every_json_file_on_a_page_is_one_that_the_program_takes() {
     for (index, block) in blocks("json").into_iter().enumerate() {

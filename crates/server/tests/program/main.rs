@@ -1,4 +1,4 @@
-//! The program as its users meet it.
+//! The program from outside.
 
 mod bench;
 mod cli;
