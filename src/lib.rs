@@ -178,8 +178,8 @@ pub use budget::{Budget, Held};
 pub use escape::Escaped;
 pub use gateway::origin::is_foreign;
 pub use gateway::{
-    CookieConfig, EndpointConfig, Gateway, Handler, HandlerFuture, Outcome, Prefix, PrefixError,
-    SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports, with_state,
+    CookieConfig, DrainConfig, Drained, EndpointConfig, Gateway, Handler, HandlerFuture, Outcome,
+    Prefix, PrefixError, SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports, with_state,
 };
 pub use message::{JsonError, Message};
 pub use protocol::close::CloseReason;

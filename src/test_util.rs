@@ -208,7 +208,9 @@ impl SessionBuilder {
     pub fn run(self, handler: impl Handler) -> Peer {
         let shared = self.shared();
         let client = Client::of(Arc::clone(&shared));
-        Contained::new(Arc::new(handler), shared).start();
+        if let Some(application) = Contained::new(Arc::new(handler), shared).begin() {
+            tokio::spawn(application);
+        }
         Peer(client)
     }
 

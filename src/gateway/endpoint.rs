@@ -60,6 +60,7 @@ impl Endpoint {
                 self.config.budget.tell_refused();
                 Refusal::MemoryShort
             }
+            NoRoom::Draining { retry_after } => Refusal::Draining { retry_after },
         }
     }
 }

@@ -198,13 +198,14 @@ impl Contained {
         Self { stage: Stage::Ready(handler), shared }
     }
 
-    /// Runs in a task of its own. The first poll happens here: everything up to the handler's first
-    /// wait must be done before its client hears that the session is open.
-    pub(crate) fn start(mut self) {
+    /// The first poll, before there is a task: everything up to the handler's first wait must be
+    /// done before its client hears that the session is open. `None` when that was all.
+    pub(crate) fn begin(mut self) -> Option<Self> {
         // The task polls the future again, and so registers its own waker.
-        if Pin::new(&mut self).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            tokio::spawn(self);
-        }
+        Pin::new(&mut self)
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+            .then_some(self)
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {

@@ -5,6 +5,7 @@ mod arrival;
 #[cfg(feature = "axum")]
 mod axum;
 pub(crate) mod config;
+pub(crate) mod drain;
 mod endpoint;
 mod handler;
 mod headers;
@@ -33,6 +34,7 @@ use http::{Request, Response, StatusCode};
 use self::answer::{Answer, at_once, plain};
 use self::arrival::BoxError;
 pub use self::config::{CookieConfig, EndpointConfig, SameSite, Transports};
+pub use self::drain::{DrainConfig, Drained};
 use self::endpoint::Endpoint;
 #[cfg(feature = "test-util")]
 pub(crate) use self::handler::Contained;
@@ -131,6 +133,17 @@ impl Gateway {
         self.endpoints.iter().map(|endpoint| endpoint.registry.live()).sum()
     }
 
+    /// Ends the responses that sessions are attached to, in order: a waiting poll with a heartbeat, a
+    /// stream behind its next frame, or a heartbeat too. The sessions go on, and no message is lost:
+    /// the clients come back at once, through the way that a balancer or a proxy has for them by
+    /// then. WebSockets stay as they are. Returns how many responses end.
+    pub fn end_responses(&self) -> usize {
+        // Outside the registries' locks: this wakes tasks.
+        let sessions: Vec<_> =
+            self.endpoints.iter().flat_map(|endpoint| endpoint.registry.by_segment()).collect();
+        sessions.iter().filter(|session| session.end_response()).count()
+    }
+
     /// Answers a request; a path under no prefix with 404.
     ///
     /// # Cancel safety
@@ -190,7 +203,11 @@ where
         }
         Route::Greeting => plain(StatusCode::OK, "Welcome to SockJS!\n"),
         Route::Iframe => endpoint.iframe.answer(head),
-        Route::Info => info::answer(config, head),
+        // Without a session to open, a client needs no transports.
+        Route::Info => match endpoint.registry.is_open() {
+            Ok(()) => info::answer(config, head),
+            Err(draining) => return Err(endpoint.no_room(draining)),
+        },
         Route::Preflight { methods } => answer::preflight(head, methods, config.cookies),
         Route::RawWebSocket if !transports.raw_websocket => return Err(Refusal::NotFound),
         Route::RawWebSocket => upgrade::answer(endpoint, request, Framing::Raw)?,

@@ -95,7 +95,12 @@ fn attach(
         Err(NotMade::Refused(refusal)) => return at_once(decoration.apply(refusal.into())),
         Ok(Lookup::Ended(reason)) => Source::Refused(reason),
         Ok(Lookup::Created(attachment)) => {
-            Contained::new(Arc::clone(&endpoint.handler), Arc::clone(attachment.session())).start();
+            let session = Arc::clone(attachment.session());
+            if let Some(application) =
+                Contained::new(Arc::clone(&endpoint.handler), session).begin()
+            {
+                tokio::spawn(endpoint.registry.work().during(application));
+            }
             Source::session(attachment, watch)
         }
         Ok(Lookup::Found(session)) => {

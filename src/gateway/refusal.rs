@@ -43,6 +43,8 @@ pub(super) enum Refusal {
     TooManySessions { limit: usize },
     #[error("Memory is short on this server: it takes no new sessions for now. Try again later.\n")]
     MemoryShort,
+    #[error("This server is shutting down and takes no new sessions. Try again later.\n")]
+    Draining { retry_after: u32 },
     #[error(
         "The application took no messages for send_wait ({waited:?}): the session is closed.\n"
     )]
@@ -82,6 +84,7 @@ impl Refusal {
             Self::Payload(_) | Self::Callback(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TooManySessions { .. }
             | Self::MemoryShort
+            | Self::Draining { .. }
             | Self::InboundFull { .. }
             | Self::Crowded { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Wait(_)
@@ -124,6 +127,12 @@ impl From<Refusal> for Response<Body> {
                 response
                     .headers_mut()
                     .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                response
+            }
+            // Its connection ends as well: the next request finds another server sooner.
+            Refusal::Draining { retry_after } => {
+                let mut response = last_on_its_connection(plain(status, refusal.to_string()));
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
                 response
             }
             Refusal::NoSession { read: false }

@@ -1,8 +1,10 @@
 //! The sessions of an endpoint: looked up, entered, expired and removed.
 
 mod deadlines;
+mod gate;
 mod memory;
 mod tasks;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +13,11 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use self::deadlines::{DeadlineId, Deadlines};
+use self::gate::Gate;
 pub(crate) use self::memory::Memory;
 use self::tasks::Tasks;
+pub(crate) use self::work::Work;
+use self::work::Works;
 use crate::budget::Budget;
 use crate::clock;
 use crate::protocol::close::CloseReason;
@@ -28,6 +33,7 @@ pub(crate) struct Registry {
     tables: Mutex<Tables>,
     sessions: usize,
     budget: Budget,
+    works: Works,
 }
 
 #[derive(Default)]
@@ -37,6 +43,7 @@ struct Tables {
     deadlines: Deadlines,
     memory: Memory,
     tasks: Tasks,
+    gate: Gate,
 }
 
 struct Entry {
@@ -70,12 +77,24 @@ pub(crate) enum NoRoom {
     Sessions,
     /// Memory is short.
     Memory,
+    /// The endpoint drains; clients may try again after so many seconds.
+    Draining { retry_after: u32 },
 }
 
 impl Registry {
     pub(crate) fn new(sessions: usize, memory: Memory, budget: Budget) -> Self {
         let tables = Mutex::new(Tables { memory: memory.counted(&budget), ..Tables::default() });
-        Self { tables, sessions, budget }
+        Self { tables, sessions, budget, works: Works::default() }
+    }
+
+    /// A task of a session begins.
+    pub(crate) fn work(&self) -> Work {
+        self.works.begin()
+    }
+
+    /// The tasks of its sessions.
+    pub(crate) fn works(&self) -> &Works {
+        &self.works
     }
 
     /// The session of an HTTP transport.
@@ -133,6 +152,11 @@ impl Registry {
         } else {
             tables.memory.recall(segment, clock::now());
         }
+    }
+
+    /// The sessions of HTTP transports.
+    pub(crate) fn by_segment(&self) -> Vec<Arc<Shared>> {
+        self.lock().sessions_by_segment().collect()
     }
 
     /// Live sessions of all transports.
@@ -205,8 +229,13 @@ impl Tables {
         self.by_segment.len() + self.sockets.len()
     }
 
+    fn sessions_by_segment(&self) -> impl Iterator<Item = Arc<Shared>> {
+        self.by_segment.values().map(|entry| Arc::clone(&entry.session))
+    }
+
     /// Whether there is room for one more session.
     fn admit(&self, limit: usize, budget: &Budget) -> Result<(), NoRoom> {
+        self.gate.admit()?;
         if self.live() >= limit {
             return Err(NoRoom::Sessions);
         }

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::config::read_ahead;
+use super::drain::{DrainConfig, Drained, drain};
 use super::handler::{Contained, Handler};
 use super::registry::{Keeper, Memory, NoRoom, Registry};
 use crate::budget::Budget;
@@ -248,7 +249,10 @@ impl TcpEndpoint {
             Ok(session) => session,
             Err(NoRoom::Sessions) => return refused.add(1, peer),
             Err(NoRoom::Memory) => return config.budget.tell_refused(),
+            // The drain tells how many sessions it has ended; a client on its way finds no server.
+            Err(NoRoom::Draining { .. }) => return,
         };
+        let _work = registry.work();
         let attachment = Attachment::first(Arc::clone(&session), Liveness::Heartbeats);
         let application = Contained::new(Arc::clone(handler), session);
         tcp::run(stream, watch, attachment, application, Arc::clone(settings)).await;
@@ -266,6 +270,22 @@ impl TcpEndpoint {
     /// Live sessions.
     pub fn sessions(&self) -> usize {
         self.inner.registry.live()
+    }
+
+    /// Ends all sessions in order, and waits for their ends: each gets what is queued for it, then
+    /// FIN. New connections are closed at once meanwhile and afterwards. As
+    /// [`Gateway::drain`](crate::Gateway::drain).
+    ///
+    /// # Cancel safety
+    ///
+    /// Sessions that were told end; the others go on. New connections are closed at once all the
+    /// same. A further call drains the rest.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled.
+    pub async fn drain(&self, config: DrainConfig) -> Drained {
+        drain(vec![Arc::clone(&self.inner.registry)], config).await
     }
 
     fn accept(&self, accepted: impl Establish) {

@@ -16,6 +16,7 @@ use super::endpoint::Endpoint;
 use super::handler::Contained;
 use super::headers;
 use super::refusal::Refusal;
+use super::registry::Work;
 use super::request::connect_info;
 use crate::escape::Escaped;
 use crate::session::{Attachment, Carries, Liveness, Shared};
@@ -59,6 +60,7 @@ pub(super) fn answer<B>(
         framing,
         settings: Arc::clone(&endpoint.websocket),
         watch,
+        work: endpoint.registry.work(),
     };
     tokio::spawn(async move {
         match on_upgrade.await {
@@ -79,20 +81,21 @@ struct Start {
     settings: Arc<Settings>,
     /// The server's, over what carries the connection.
     watch: Option<PeerWatch>,
+    work: Work,
 }
 
 impl Start {
     /// The session gets a task of its own: the task that waited for the upgrade still holds hyper's
     /// leftovers.
     fn on(self, upgraded: Upgraded) {
-        let Self { attachment, application, framing, settings, watch } = self;
+        let Self { attachment, application, framing, settings, watch, work } = self;
         match bare(upgraded) {
             Ok((socket, read)) => {
                 let watch = match &socket {
                     Socket::Tcp(stream) => Some(stream.watch()),
                     Socket::Other(_) => watch,
                 };
-                tokio::spawn(websocket::run(
+                tokio::spawn(work.during(websocket::run(
                     socket,
                     read,
                     watch,
@@ -100,11 +103,11 @@ impl Start {
                     application,
                     framing,
                     settings,
-                ));
+                )));
             }
             Err(upgraded) => {
                 let stream = TokioIo::new(upgraded);
-                tokio::spawn(websocket::run(
+                tokio::spawn(work.during(websocket::run(
                     stream,
                     Vec::new(),
                     watch,
@@ -112,7 +115,7 @@ impl Start {
                     application,
                     framing,
                     settings,
-                ));
+                )));
             }
         }
     }

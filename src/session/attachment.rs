@@ -26,6 +26,8 @@ use crate::wakers::{Waiter, register};
 pub(crate) struct Attachment {
     shared: Arc<Shared>,
     attached: bool,
+    /// The frame that was taken last is to be the last.
+    leaves: bool,
     /// Frames are on their way, and no deadline stands for the session.
     unwatched: bool,
     /// Waiting for room in the inbound queue.
@@ -90,6 +92,7 @@ impl Attachment {
         Self {
             shared,
             attached: true,
+            leaves: false,
             unwatched: false,
             waiter,
             ticket,
@@ -119,7 +122,7 @@ impl Attachment {
         connection: Option<&Arc<dyn Connection>>,
     ) -> Poll<(Frame, Receipt)> {
         let mut handed = None;
-        let mut unwatched = false;
+        let (mut unwatched, mut leaves) = (false, false);
         self.poll_core(cx, |state, now, limits, next| {
             let core = &mut state.core;
             // Only a WebSocket can be pinged; receivers of single frames attach without pings.
@@ -127,6 +130,7 @@ impl Attachment {
             let (messages, bytes) = frame.load();
             core.frame_handed_over(now, limits, messages, bytes);
             unwatched = core.is_attached() && core.watch();
+            leaves = core.receiver_leaves();
             let cargo = match &frame {
                 Frame::Message(message) if message.is_shared() => Cargo::Shared(message.clone()),
                 _ => Cargo::Own(bytes),
@@ -136,9 +140,16 @@ impl Attachment {
             ControlFlow::Break(())
         });
         self.unwatched |= unwatched;
+        self.leaves |= leaves;
         let Some((frame, messages, cargo)) = handed else { return Poll::Pending };
         let receipt = Receipt::new(Arc::clone(&self.shared), messages, cargo, connection.cloned());
         Poll::Ready((frame, receipt))
+    }
+
+    /// Whether the frame that was taken last is the last of its response: the session wants its
+    /// client to come back.
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaves
     }
 
     /// The connection goes on, with frames on their way. If it takes nothing, it does not ask for

@@ -143,6 +143,8 @@ enum Connectivity {
         backlog: usize,
         heartbeat_at: Instant,
         pings: Option<Pings>,
+        /// The next frame is the last that this receiver gets.
+        leaves: bool,
     },
     Detached {
         expires_at: Instant,
@@ -200,6 +202,7 @@ impl Core {
             backlog: self.outbound.len(),
             heartbeat_at: now + limits.heartbeat_delay,
             pings,
+            leaves: false,
         };
         Ok(())
     }
@@ -216,6 +219,21 @@ impl Core {
         }
     }
 
+    /// The receiver is to leave in order, so that its client comes back: behind its next frame,
+    /// which is a heartbeat if there is no other. Its transport sees it by
+    /// [`receiver_leaves`](Self::receiver_leaves), and detaches it.
+    pub(crate) fn release_receiver(&mut self, now: Instant) {
+        if let Connectivity::Attached { heartbeat_at, leaves, .. } = &mut self.connectivity {
+            *heartbeat_at = now;
+            *leaves = true;
+        }
+    }
+
+    /// Whether the frame that was taken last is the receiver's last.
+    pub(crate) fn receiver_leaves(&self) -> bool {
+        matches!(self.connectivity, Connectivity::Attached { leaves: true, .. })
+    }
+
     /// The attached receiver's next step; `None`: nothing before an input or
     /// [`next_timeout`](Self::next_timeout).
     ///
@@ -223,7 +241,8 @@ impl Core {
     /// with "in use".
     pub(crate) fn poll_frame(&mut self, now: Instant, limits: &Limits) -> Option<Step> {
         self.give_up_on_silence(now);
-        let Connectivity::Attached { backlog, heartbeat_at, pings } = &mut self.connectivity else {
+        let Connectivity::Attached { backlog, heartbeat_at, pings, .. } = &mut self.connectivity
+        else {
             return None;
         };
         let frame = match &self.phase {

@@ -241,6 +241,23 @@ impl Shared {
         closed
     }
 
+    /// Ends the response that the session is attached to, in order: a waiting poll with a heartbeat,
+    /// a stream behind its next frame. The session goes on, and its client comes back. False: there
+    /// is none, because the session is a socket's or its client is between two requests.
+    pub(crate) fn end_response(&self) -> bool {
+        if self.segment.is_none() {
+            return false;
+        }
+        self.with(|state, wakes| {
+            let attached = state.core.is_attached();
+            if attached {
+                state.core.release_receiver(clock::now());
+                state.changed(Change::Outbound, &self.limits, wakes);
+            }
+            attached
+        })
+    }
+
     /// The application has dropped its session: it receives no more, even if it keeps a
     /// [`Sender`](super::Sender).
     pub(crate) fn abandon(self: &Arc<Self>, reason: CloseReason) {
@@ -267,6 +284,23 @@ impl Shared {
         });
         shut(&stuck);
         over
+    }
+
+    /// Ends a session whose time is up, whatever its client has taken; its connections, where frames
+    /// are on their way, are shut. Returns its end.
+    pub(crate) fn cut_off(self: &Arc<Self>) -> Option<SessionEnd> {
+        let mut stuck = Vec::new();
+        let end = self.with(|state, wakes| {
+            state.core.abort(CloseReason::INTERRUPTED);
+            stuck = state.connections.all();
+            state.changed(Change::Outbound, &self.limits, wakes);
+            state.core.ended().cloned()
+        });
+        shut(&stuck);
+        if !self.lock().core.is_attached() {
+            self.owner.over(self);
+        }
+        end
     }
 
     /// When to look again at a session that did not expire; `None` while it is open and a receiver

@@ -101,7 +101,7 @@ impl Streaming {
         let is_last = matches!(frame.frame, Frame::Close(_));
         let chunk = frame.wrap(self.wrap);
         self.left = self.left.saturating_sub(chunk.remaining());
-        if self.left == 0 || is_last {
+        if self.left == 0 || is_last || source.leaves() {
             // Before the last chunk leaves: a client that has read it may be back before this body
             // is polled again.
             source.finish();

@@ -94,6 +94,11 @@ impl Source {
         }
     }
 
+    /// Whether the response is to end behind the frame that was taken last.
+    fn leaves(&self) -> bool {
+        matches!(self, Self::Session { attachment, .. } if attachment.leaves())
+    }
+
     /// The response goes on behind the frame that was taken last.
     fn stay(&mut self) {
         if let Self::Session { attachment, .. } = self {

@@ -13,10 +13,10 @@ use common::apps::echo;
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use socket2::SockRef;
-use sockeye::{Gateway, Session};
+use sockeye::{DrainConfig, Gateway, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tower::{ServiceBuilder, ServiceExt};
 
 use common::client::Client;
@@ -332,4 +332,39 @@ async fn a_parked_poll_holds_a_place_of_a_concurrency_limit_unless_the_gateway_i
         let mut info = Box::pin(app.clone().oneshot(other.expect("a request")));
         assert_eq!((&mut info).now_or_never().is_none(), layers, "layers: {layers}");
     }
+}
+
+/// Its shutdown waits for every answer, and polls and streams have none to give: it never ended.
+#[tokio::test]
+async fn axums_shutdown_ends_behind_a_drain() {
+    let (gateway, mut sessions) = reporting("/app");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let addr = listener.local_addr().expect("a bound socket has an address");
+    let (stop, signal) = oneshot::channel::<()>();
+    let app = gateway.clone().into_axum();
+    let server = tokio::spawn(async move {
+        let (tell, told) = oneshot::channel();
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async move {
+                drop(signal.await);
+                let _ = tell.send(gateway.drain(DrainConfig::default()).await);
+            })
+            .await
+            .expect("it can't fail");
+        told.await.expect("it was drained")
+    });
+    let mut clients = Vec::new();
+    let mut open = Vec::new();
+    for transport in Transport::ALL {
+        let mut client = Client::open(addr, "/app", transport).await;
+        client.attach().await.expect("the session lives");
+        clients.push(client);
+        open.push(within("a session", sessions.recv()).await.expect("the gateway lives"));
+    }
+    drop(stop);
+    for mut client in clients {
+        assert_eq!(client.closed().await, (1001, "Server shutting down".to_owned()));
+    }
+    let drained = within("the end of the server", server).await.expect("no panic");
+    assert_eq!((drained.told, drained.untold), (Transport::ALL.len(), 0));
 }

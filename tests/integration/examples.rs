@@ -15,6 +15,9 @@ use common::within;
 #[path = "../../examples/client.rs"]
 mod client;
 #[allow(dead_code, reason = "the test serves it on a port of its own")]
+#[path = "../../examples/drain.rs"]
+mod drain;
+#[allow(dead_code, reason = "the test serves it on a port of its own")]
 #[path = "../../examples/login.rs"]
 mod login;
 #[allow(dead_code, reason = "the test serves it on a port of its own")]
@@ -160,4 +163,36 @@ async fn client_says_what_is_typed() {
     let output = String::from_utf8(output.into_inner()).expect("text");
     assert!(output.starts_with("connected by websocket\n"), "{output}");
     assert!(output.ends_with("0 messages not delivered\n"), "{output}");
+}
+
+/// Every client is told, whatever carries its session, and the server comes to its end.
+#[tokio::test]
+async fn drain_tells_every_client() {
+    let (listener, addr) = listen().await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(drain::serve(listener, async move { drop(stopped.await) }));
+    let ready = async || {
+        let mut connection = common::http::Connection::open(addr).await;
+        connection.exchange(&Request::get("/readyz")).await.status()
+    };
+    assert_eq!(ready().await, 200);
+    let mut clients = Vec::new();
+    for transport in common::transport::Transport::ALL {
+        let mut client = common::client::Client::open(addr, "/echo", transport).await;
+        client.send(&["hello"]).await;
+        assert_eq!(client.message().await, "hello");
+        clients.push(client);
+    }
+    let count = clients.len();
+    drop(stop);
+    // The first client comes back last: until then the server listens, and tells balancers.
+    for (place, mut client) in clients.into_iter().enumerate().rev() {
+        if place == 0 {
+            within("the word for balancers", async { while ready().await == 200 {} }).await;
+        }
+        assert_eq!(client.closed().await.0, 1001);
+    }
+    let drained = within("the end of the server", server).await.expect("no panic");
+    let drained = drained.expect("it can't fail");
+    assert_eq!((drained.told, drained.untold), (count, 0));
 }

@@ -185,6 +185,7 @@ fn every_setting_has_its_row_with_the_default_that_the_code_tells() {
     let page = Page::read("docs/settings.md");
     for (heading, file, of) in [
         ("A server: `ServeConfig`", "src/serve/config.rs", "ServeConfig"),
+        ("A drain: `DrainConfig`", "src/gateway/drain.rs", "DrainConfig"),
         ("An endpoint: `EndpointConfig`", "src/gateway/config.rs", "EndpointConfig"),
         ("A TCP endpoint: `TcpConfig`", "src/gateway/tcp.rs", "TcpConfig"),
         ("The chat: `ChatConfig`", "crates/apps/src/chat/config.rs", "ChatConfig"),

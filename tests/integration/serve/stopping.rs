@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use sockeye::{DrainConfig, Drained};
 use tokio::sync::Semaphore;
 
 use super::*;
+use common::client::Client;
+use common::transport::Transport;
 
 /// An answer in progress when the server stops goes out in full, and then its connection ends.
 #[tokio::test]
@@ -83,4 +86,33 @@ async fn a_server_that_is_dropped_leaves_answers_in_flight_to_their_end() {
     let answer = all(client).await;
     assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+}
+
+/// A client between two polls can only be told when it comes back, be it on a connection of its
+/// own: until then the server listens. A waiting stream does not hold the stop up.
+#[tokio::test]
+async fn a_drain_keeps_the_listener_until_all_are_told() {
+    let (gateway, mut sessions) = reporting("/app");
+    let (listener, addr) = listen().await;
+    let (stop, signal) = oneshot::channel::<()>();
+    let stopped = sockeye::serve(listener, gateway.clone()).with_drain(
+        async move { drop(signal.await) },
+        gateway.clone(),
+        DrainConfig::default(),
+    );
+    let stopped = tokio::spawn(stopped.into_future());
+    let mut clients = Vec::new();
+    let mut open = Vec::new();
+    for transport in Transport::ALL {
+        clients.push(Client::open(addr, "/app", transport).await);
+        open.push(within("a session", sessions.recv()).await.expect("the gateway lives"));
+    }
+    drop(stop);
+    for mut client in clients {
+        assert_eq!(client.closed().await, (1001, "Server shutting down".to_owned()));
+    }
+    let Drained { told, untold, undelivered, .. } =
+        within("the stop", stopped).await.expect("no panic");
+    assert_eq!((told, untold, undelivered), (Transport::ALL.len(), 0, 0));
+    TcpStream::connect(addr).await.expect_err("the listener is closed");
 }

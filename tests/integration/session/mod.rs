@@ -2,6 +2,7 @@
 //! every transport.
 
 mod closing;
+mod drain;
 mod handlers;
 mod limits;
 mod memory;
@@ -106,6 +107,17 @@ on_every_transport! {
         new_sessions_are_refused_while_memory_is_short,
         who_holds_much_is_read_no_further_while_memory_is_short,
         senders_that_read_nothing_cost_others_nothing,
+    }
+    drain: {
+        what_is_queued_goes_before_the_reason,
+        // Not on a raw WebSocket, where nobody knows whether a message has come.
+        what_came_before_the_drain_is_received,
+        no_session_opens_any_more,
+        // Polls only: a stream and a WebSocket are always told.
+        a_client_that_does_not_come_back_is_counted,
+        a_drain_waits_for_handlers,
+        // HTTP only: the response of a WebSocket is its session.
+        responses_end_in_order,
     }
     time: {
         // On a raw WebSocket it is a ping, because there is no frame for it.

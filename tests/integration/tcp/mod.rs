@@ -3,6 +3,7 @@
 //! Most tests run over an in-memory pipe under a paused clock, which jumps ahead whenever everybody
 //! waits: a test that takes an hour is done at once, and one that hangs fails.
 
+mod drain;
 mod memory;
 
 use std::io;

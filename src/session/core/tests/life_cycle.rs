@@ -296,3 +296,30 @@ fn a_peer_that_closes_gives_its_own_reason() {
     bench.vanish();
     assert_eq!(bench.end(), Some((4321, EndedBy::Peer, 1)));
 }
+
+/// A server that wants its client to come back: a stream ends behind its next frame.
+#[test]
+fn a_released_receiver_gets_one_more_frame() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.poll(), "o");
+    bench.attach().expect("the last has gone");
+    assert_eq!(bench.step(), "");
+    assert!(!bench.core.receiver_leaves());
+    bench.core.release_receiver(bench.now);
+    assert_eq!((bench.step(), bench.core.receiver_leaves()), ("h".to_owned(), true));
+    bench.finish();
+    for text in ["a", "b"] {
+        bench.send(text);
+    }
+    bench.attach().expect("the last has gone");
+    bench.core.release_receiver(bench.now);
+    assert_eq!(bench.step(), r#"a["a","b"]"#, "messages go first");
+    assert!(bench.core.receiver_leaves());
+    bench.finish();
+    bench.attach().expect("the last has gone");
+    assert!(!bench.core.receiver_leaves(), "the next stays");
+    assert_eq!(bench.step(), "");
+    bench.finish();
+    bench.core.release_receiver(bench.now);
+    assert!(!bench.core.receiver_leaves(), "there is none");
+}
