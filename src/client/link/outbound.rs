@@ -64,12 +64,9 @@ impl Link {
         waiter: &mut Option<Waiter>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let mut stale = None;
-        let mut state = self.state();
-        if !state.takes_messages() || state.outbound.fits(self.limits.outbound, 1, 0) {
-            return Poll::Ready(());
-        }
-        state.others.wait(waiter, cx, &mut stale)
+        self.poll_until(waiter, cx, |state| {
+            !state.takes_messages() || state.outbound.fits(self.limits.outbound, 1, 0)
+        })
     }
 
     pub(in crate::client) async fn flushed(&self) {
@@ -83,9 +80,19 @@ impl Link {
         waiter: &mut Option<Waiter>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        self.poll_until(waiter, cx, |state| state.end.is_some() || state.undelivered() == 0)
+    }
+
+    fn poll_until(
+        &self,
+        waiter: &mut Option<Waiter>,
+        cx: &mut Context<'_>,
+        is_so: impl FnOnce(&State) -> bool,
+    ) -> Poll<()> {
+        // Dropped after unlocking.
         let mut stale = None;
         let mut state = self.state();
-        if state.end.is_some() || state.undelivered() == 0 {
+        if is_so(&state) {
             return Poll::Ready(());
         }
         state.others.wait(waiter, cx, &mut stale)
