@@ -9,11 +9,11 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum::{BoxError, Extension, Router};
-use common::apps::echo;
+use common::apps::{echo, reporting};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use socket2::SockRef;
-use sockeye::{DrainConfig, Gateway, Session};
+use sockeye::{DrainConfig, Gateway};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot};
@@ -45,16 +45,6 @@ async fn page(addr: SocketAddr, path: &str) -> (u16, String) {
 
 fn own(status: u16, text: &str) -> (u16, String) {
     (status, text.to_owned())
-}
-
-/// A gateway that hands its sessions to the test.
-fn reporting(prefix: &str) -> (Gateway, mpsc::UnboundedReceiver<Session>) {
-    let (give, sessions) = mpsc::unbounded_channel();
-    let gateway = Gateway::new().endpoint(prefix, move |session| {
-        give.send(session).expect("the test waits");
-        std::future::ready(())
-    });
-    (gateway, sessions)
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 
-use sockeye::Session;
 use sockeye::hub::Hub;
+use sockeye::{Gateway, Session};
+use tokio::sync::mpsc;
 
 /// Sends every message back.
 pub async fn echo(mut session: Session) {
@@ -28,4 +29,14 @@ pub fn broadcast(
             }
         })
     }
+}
+
+/// A gateway that hands its sessions to the test.
+pub fn reporting(prefix: &str) -> (Gateway, mpsc::UnboundedReceiver<Session>) {
+    let (give, sessions) = mpsc::unbounded_channel();
+    let gateway = Gateway::new().endpoint(prefix, move |session| {
+        give.send(session).expect("the test waits");
+        std::future::ready(())
+    });
+    (gateway, sessions)
 }

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tower::util::service_fn;
 
+use common::apps::reporting;
 use common::within;
 
 /// A listener whose connections, and errors, the test makes.
@@ -82,16 +83,6 @@ async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let addr = listener.local_addr().expect("a bound socket has an address");
     (listener, addr)
-}
-
-/// A gateway that hands its sessions to the test.
-fn reporting(prefix: &str) -> (Gateway, mpsc::UnboundedReceiver<Session>) {
-    let (give, sessions) = mpsc::unbounded_channel();
-    let gateway = Gateway::new().endpoint(prefix, move |session| {
-        give.send(session).expect("the test waits");
-        std::future::ready(())
-    });
-    (gateway, sessions)
 }
 
 async fn connect(addr: SocketAddr, sent: &str) -> TcpStream {
