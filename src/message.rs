@@ -101,7 +101,7 @@ impl Message {
         self.len() == 0
     }
 
-    /// Whether anybody else holds the message.
+    /// Whether another handle of the message exists.
     pub(crate) fn is_shared(&self) -> bool {
         match &self.0 {
             Repr::Text(text) => Arc::strong_count(text) > 1,

@@ -15,7 +15,7 @@ use sockeye::{CloseReason, EndpointConfig, Rate, Session};
 struct App {
     name: &'static str,
     handler: fn() -> Box<dyn Fn(Session) -> Serving>,
-    /// A client's first message, if it has to say who it is.
+    /// A client's first message, in apps that want a name.
     join: Option<fn(&str) -> String>,
     /// A message with so many bytes of text.
     say: fn(usize) -> String,

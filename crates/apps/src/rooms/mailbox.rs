@@ -200,8 +200,8 @@ impl Mailbox {
         fits(self) && !self.budget.is_short()
     }
 
-    /// Has the budget count what the letters hold now. The room is locked, so nobody is ended for
-    /// it.
+    /// Reports the bytes of the letters to the budget. The room is locked, so no session is ended
+    /// for them.
     fn tell(&mut self) {
         self.held.set_quietly(self.bytes + self.letters.len() * LETTER);
     }
