@@ -33,7 +33,7 @@ struct Rooms {
     people: Arc<Mutex<People>>,
 }
 
-/// Who is in each room, and how to reach them.
+/// The members of each room, and how to reach them.
 type People = HashMap<String, BTreeMap<String, Sender>>;
 
 impl Rooms {

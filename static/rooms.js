@@ -47,7 +47,7 @@
     plan();
   }
 
-  // A page that nobody looks at asks for nothing.
+  // A hidden page asks for nothing.
   function plan() {
     clearTimeout(timer);
     if (document.hidden) { return; }

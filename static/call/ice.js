@@ -26,7 +26,7 @@ export class IceServers {
   /** A promise that is always kept: without servers, peers that reach each other directly still can. */
   get() {
     if (!this.#answer || performance.now() >= this.#until) {
-      // Until the answer says otherwise, so that all who ask now wait for the same one.
+      // Until the answer says otherwise, so that all callers wait for the same answer.
       this.#until = Infinity;
       this.#answer = this.#fetch();
     }

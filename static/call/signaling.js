@@ -30,7 +30,7 @@ const JOIN_PATIENCE = 10000;
 // Another page returned with this page's token, so this page has lost its seat.
 const REPLACED = 4001;
 const SEAT_KEY = 'call-seat';
-// By the error's code: the server's own words are for those who write clients.
+// By the error's code: the server's own words are for authors of clients.
 const REFUSALS = new Map(Object.entries({
   room_full: (room) => `Room ${room} is full. Join another one, or try again when a participant has left.`,
   too_many_rooms: () => 'All rooms of this server are in use. Join one of those on the page Rooms, or try again later.',

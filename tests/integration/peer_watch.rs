@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-/// Far beyond what any of this takes; only a session that nobody ends runs into it.
+/// Far beyond what any of this takes; only a session that never ends runs into it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A client asks for a poll, sends a line end too many, and goes. hyper does not look at the

@@ -167,7 +167,7 @@ fn files_are_short_enough_to_be_read() {
     );
 }
 
-/// Whoever puts a public future into a `select!` must know what dropping it loses. (That errors and
+/// A user that puts a public future into a `select!` must know what its drop loses. (That errors and
 /// panics are documented, clippy sees to.)
 #[test]
 fn public_waits_tell_what_cancelling_them_loses() {

@@ -94,7 +94,7 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("::") {
         let start = code[..at].rfind(|c: char| !is_name(c)).map_or(0, |before| before + 1);
-        // Who may see an item is no use of a file: `pub(in crate::session)`.
+        // An item's visibility is no use of a file: `pub(in crate::session)`.
         let begins = ["::", "(in "].iter().all(|before| !code[..start].ends_with(before));
         if begins && ["crate", "super", "self"].contains(&&code[start..at]) {
             tree(&code[start..], &mut Vec::new(), &mut found);

@@ -100,12 +100,12 @@ pub fn mute() -> SocketAddr {
     })
 }
 
-/// A server that answers who asks for info, and nothing else.
+/// A server that answers requests for info, and nothing else.
 pub fn half_dead() -> SocketAddr {
     silent_from(0).0
 }
 
-/// A server that answers who asks for info, refuses the first `refused` other requests, and then
+/// A server that answers requests for info, refuses the first `refused` other requests, and then
 /// says nothing more; and what is told when that begins.
 pub fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
     let (tell, told) = mpsc::channel();
@@ -122,7 +122,7 @@ pub fn silent_from(refused: usize) -> (SocketAddr, mpsc::Receiver<()>) {
             {
                 "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned()
             } else {
-                // Not everybody wants to know.
+                // Some tests do not listen.
                 let _ = tell.send(());
                 continue;
             };
@@ -200,7 +200,7 @@ fn request(lines: &mut impl BufRead) -> Option<(String, String)> {
     Some((path, String::from_utf8(body).expect("text")))
 }
 
-/// A port that nobody listens on.
+/// A port without a listener.
 pub fn dead() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound")
 }

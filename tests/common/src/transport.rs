@@ -77,7 +77,7 @@ impl Transport {
         }
     }
 
-    /// The path of a session that nobody has used yet.
+    /// The path of a session that no client has used yet.
     pub fn fresh(self, prefix: &str) -> String {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         match self.is_raw() {

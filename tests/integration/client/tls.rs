@@ -50,7 +50,7 @@ async fn echo(clients: Option<&CertifiedKey<KeyPair>>) -> (SocketAddr, String) {
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, gateway) = (acceptor.clone(), gateway.clone());
             tokio::spawn(async move {
-                // A client that trusts nobody ends the handshake.
+                // A client without a trusted root ends the handshake.
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let _ = http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), gateway)

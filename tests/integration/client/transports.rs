@@ -34,7 +34,7 @@ async fn sessions_of(
     (serve(gateway).await, sessions)
 }
 
-/// Who sets such delays means never; a date that far away can't be computed.
+/// Such delays mean never; a deadline that far away can't be computed.
 #[tokio::test]
 async fn delays_may_be_for_ever() {
     let (addr, ever) = (echo().await, Duration::MAX);

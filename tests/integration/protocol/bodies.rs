@@ -1,4 +1,4 @@
-//! Section 12: bodies that nobody wants.
+//! Section 12: bodies without a use.
 
 use common::apps::echo;
 use sockeye::{EndpointConfig, Gateway};

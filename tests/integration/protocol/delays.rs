@@ -30,7 +30,7 @@ fn reporting(config: EndpointConfig) -> (InMemory, UnboundedReceiver<SessionEnd>
                     break;
                 }
             }
-            // Nobody listens any more when a test has ended.
+            // The receiver is gone when a test has ended.
             let _ = report.send(session.ended().await);
         }
     };
@@ -194,7 +194,7 @@ async fn a_closed_session_is_kept_five_seconds_after_its_last_receiver() {
     }
     sleep(Duration::from_secs(1)).await;
     assert_eq!(gateway.send(&session, "[]").await, 404);
-    // Its own reason, once more, to one who comes late.
+    // Its own reason, once more, to a late receiver.
     assert_eq!(gateway.poll(&session).await, AWAY);
     assert_eq!(gateway.poll(&session).await, "o\n");
 }

@@ -226,7 +226,7 @@ async fn closing(code: u16, reason: &'static str) -> (Server, UnboundedReceiver<
                 session.send(message).await.expect("the session is open");
             }
             session.close((code, reason));
-            // Nobody listens any more when a test has ended.
+            // The receiver is gone when a test has ended.
             let _ = report.send(());
             session.ended().await;
         }

@@ -199,7 +199,7 @@ async fn listening(config: EndpointConfig) -> (Server, UnboundedReceiver<String>
         let report = report.clone();
         async move {
             while let Some(message) = session.recv().await {
-                // Nobody listens any more when a test has ended.
+                // The receiver is gone when a test has ended.
                 let _ = report.send(message.as_text().unwrap_or("binary").to_owned());
             }
             let _ = report.send("the end".into());
@@ -247,7 +247,7 @@ async fn a_client_over_the_limit_of_sessions_is_503_before_any_frame() {
     for request in refused {
         assert_eq!(server.exchange(&request).await.status(), 503, "{request:?}");
     }
-    // Who has a session already is served.
+    // A client that has a session already is served.
     server.send(&open, r#"["a"]"#).await;
     assert_eq!(server.poll(&open).await, "a[\"a\"]\n");
     assert_eq!(server.get("/echo/info").await.status(), 200);

@@ -107,7 +107,7 @@ pub(crate) fn next<T>(reports: &mut UnboundedReceiver<T>) -> impl Future<Output 
     async { report.await.expect("the application lives") }
 }
 
-/// The path of a session that nobody has used yet.
+/// The path of a session that no client has used yet.
 pub(crate) fn fresh(prefix: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -392,7 +392,7 @@ async fn reporting(config: EndpointConfig) -> (Server, UnboundedReceiver<Session
         let report = report.clone();
         async move {
             while session.recv().await.is_some() {}
-            // Nobody listens any more when a test has ended.
+            // The receiver is gone when a test has ended.
             let _ = report.send(session.ended().await);
         }
     };

@@ -72,7 +72,7 @@ async fn abort_then_reconnect(transport: Transport) {
 
 /// The server ends a response, because it was a poll or because the limit is reached, and the
 /// client is back while the old response is still on its way out of the server. It is never told
-/// that its own last connection is in the way, though nobody waits for that here.
+/// that its own last connection is in the way, though no test waits for that here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_is_back_at_once() {
     let config = patient().response_limit(1).attach_wait(Duration::ZERO);

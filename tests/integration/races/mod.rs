@@ -18,7 +18,7 @@ use sockeye::{EndpointConfig, Gateway, Handler, Session};
 
 const PREFIX: &str = "/app";
 
-/// Delays that nobody waits for.
+/// Delays that no test waits for.
 fn patient() -> EndpointConfig {
     let hour = Duration::from_secs(3600);
     EndpointConfig::new().heartbeat_delay(hour).send_wait(hour).disconnect_delay(hour)

@@ -17,7 +17,7 @@ use super::{echo, gateway, patient, poll_once};
 use common::log::log;
 use common::within;
 
-/// Both come for a session that nobody has opened yet, at the same moment. One of them opens it,
+/// Both come for a session that no client has opened yet, at the same moment. One of them opens it,
 /// for both there is one session and one application, and the other one is told that the session
 /// has a receiver.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +90,7 @@ async fn two_receivers_of_an_open_session() {
 
 /// The client aborts its receiver and is back before that was noticed. The newcomer waits until the
 /// old receiver goes, and is then told that the session is over. It is the only one to be told:
-/// after it the session's name is free, and who comes next opens a new session.
+/// after it the session's name is free, and the next receiver opens a new session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_with_the_next_receiver_at_the_door() {
     let config = patient().attach_wait(Duration::from_secs(60));

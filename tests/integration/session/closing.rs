@@ -1,4 +1,4 @@
-//! Ends: who closed, what the other side is told, and what was not delivered.
+//! Ends: the side that closed, the reason that the other side gets, and undelivered messages.
 
 use sockeye::{CloseReason, EndedBy, SendError};
 
@@ -51,9 +51,9 @@ pub(crate) async fn somebody_closes_through_a_sender(transport: Transport) {
     assert_eq!(end_of(&session).await.2, EndedBy::Application);
 }
 
-/// Who closes wants no more messages.
+/// An application that closes wants no more messages.
 pub(crate) async fn what_was_not_received_before_the_close_is_dropped(transport: Transport) {
-    // Without payloads nobody knows whether a second message has come already.
+    // Without payloads the test can't know whether a second message has come already.
     if transport.is_raw() {
         return;
     }
@@ -155,7 +155,7 @@ pub(crate) async fn an_end_is_one_line_in_the_log(transport: Transport) {
     drop(client);
 
     let lines = within("the line", async {
-        // Whoever waits for the end is woken first.
+        // The waiter for the end is woken first.
         while log.ends_of(id).is_empty() {
             tokio::task::yield_now().await;
         }

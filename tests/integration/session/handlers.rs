@@ -90,7 +90,7 @@ pub(crate) async fn a_handler_that_never_receives(transport: Transport) {
         assert_eq!(client.message().await, "tick");
     }
     if transport.polls() {
-        // Its answer is there at once, so only the delay tells that nobody comes for the next.
+        // Its answer is there at once, so only the delay tells that no poll comes for the next.
         drop(client);
     } else {
         client.reset();

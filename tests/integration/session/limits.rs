@@ -177,7 +177,7 @@ pub(crate) async fn a_message_larger_than_the_outbound_queue(transport: Transpor
     assert_eq!(end_of(&session).await, end(3000, "enough", EndedBy::Application, 0));
 }
 
-/// Who sets such delays means never; a date that far away can't be computed.
+/// Such delays mean never; a deadline that far away can't be computed.
 pub(crate) async fn delays_may_be_for_ever(transport: Transport) {
     let ever = Duration::MAX;
     let config = EndpointConfig::new()

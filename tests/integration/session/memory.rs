@@ -1,4 +1,5 @@
-//! One budget for all sessions: who hoards is stopped and then ended, and costs others nothing.
+//! One budget for all sessions: a client that hoards is stopped and then ended, and costs others
+//! nothing.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +59,7 @@ pub(crate) async fn the_largest_holder_is_ended_by_name(transport: Transport) {
     })
     .await;
 
-    // Just below the limit nobody is ended, though memory is short.
+    // Just below the limit no session is ended, though memory is short.
     let mut held = budget.hold(LIMIT - budget.used() - 64 * 1024);
     assert!(budget.is_short());
     both_ways(&mut good, &mut session, "beside a hoarder").await;
@@ -88,7 +89,7 @@ pub(crate) async fn the_largest_holder_is_ended_by_name(transport: Transport) {
 }
 
 /// What was queued for a client that does not read is counted as undelivered, and given back though
-/// nobody reads.
+/// no client reads.
 pub(crate) async fn what_a_hoarder_was_to_get_is_counted(transport: Transport) {
     let budget = Budget::new(LIMIT);
     let (client, session) = Rig::with(transport, config(&budget)).await.open().await;

@@ -62,13 +62,13 @@ on_every_transport! {
         the_application_closes,
         the_constants_for_applications_reach_clients_as_their_codes,
         somebody_closes_through_a_sender,
-        // Not on a raw WebSocket, where nobody knows whether a message has come.
+        // Not on a raw WebSocket, where the test can't know whether a message has come.
         what_was_not_received_before_the_close_is_dropped,
         // HTTP only: a WebSocket that was closed is gone.
         a_closed_session_still_takes_and_drops,
         // HTTP only, too.
         a_closed_session_tells_everyone_who_comes,
-        // Streams only: nobody can tell when a poll has arrived.
+        // Streams only: the test can't tell when a poll has arrived.
         a_second_receiver_is_turned_away_and_logged,
         // Only a raw WebSocket's client says why it goes.
         the_client_closes,
@@ -110,7 +110,7 @@ on_every_transport! {
     }
     drain: {
         what_is_queued_goes_before_the_reason,
-        // Not on a raw WebSocket, where nobody knows whether a message has come.
+        // Not on a raw WebSocket, where the test can't know whether a message has come.
         what_came_before_the_drain_is_received,
         no_session_opens_any_more,
         // Polls only: a stream and a WebSocket are always told.

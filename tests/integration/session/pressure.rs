@@ -1,4 +1,4 @@
-//! Back-pressure: who doesn't read stops who writes, and memory stays bounded.
+//! Back-pressure: a side that doesn't read stops the side that writes, and memory stays bounded.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -199,7 +199,7 @@ pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport
     };
     let closing = async {
         if transport.polls() {
-            // Nobody is attached, so its time runs already.
+            // No receiver is attached, so its time runs already.
             while sent.load(Ordering::Relaxed) < QUEUE {
                 tokio::task::yield_now().await;
             }

@@ -72,7 +72,7 @@ pub(crate) async fn echo(mut session: Session) {
     }
 }
 
-/// Code, reason, who ended it, and how many messages were not delivered.
+/// Code, reason, the side that ended it, and the number of undelivered messages.
 pub(crate) async fn end_of(session: &Session) -> (u16, String, EndedBy, usize) {
     let end = within("the end of the session", session.ended()).await;
     (end.reason.code(), end.reason.reason().to_owned(), end.by, end.undelivered)

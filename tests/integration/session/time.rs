@@ -25,7 +25,7 @@ pub(crate) async fn heartbeats_come_while_nothing_else_does(transport: Transport
 }
 
 /// While the application does not receive, the socket is not read, and a pong that waits in it
-/// can't be seen: nobody is blamed for that. When it receives again, the peer has the whole time
+/// can't be seen: no client is blamed for that. When it receives again, the peer has the whole time
 /// anew, and then not longer.
 #[tokio::test(start_paused = true)]
 async fn the_pong_timer_stands_still_while_the_application_does_not_receive() {

@@ -1,6 +1,6 @@
 //! TCP clients that speak in records of modified UTF-8: byte transcripts.
 //!
-//! Most tests run over an in-memory pipe under a paused clock, which jumps ahead whenever everybody
+//! Most tests run over an in-memory pipe under a paused clock, which jumps ahead when every task
 //! waits: a test that takes an hour is done at once, and one that hangs fails.
 
 mod drain;
@@ -61,7 +61,7 @@ async fn records_may_arrive_in_pieces_and_together() {
     assert_eq!(client.bytes(three.len()).await, three);
 }
 
-/// A turn may pass with many reads and no whole record; whoever then waits for nothing hangs.
+/// A turn may pass with many reads and no whole record; a loop that then stores no waker hangs.
 #[tokio::test(start_paused = true)]
 async fn a_record_may_come_in_more_pieces_than_a_turn_has_reads() {
     let (mut client, server) = duplex(4096);
@@ -72,7 +72,7 @@ async fn a_record_may_come_in_more_pieces_than_a_turn_has_reads() {
     assert_eq!(client.bytes(long.len()).await, long);
 }
 
-/// Who sets such delays means never, and as soon as possible. Neither the dates nor the system's
+/// Such delays mean never, and as soon as possible. Neither the deadlines nor the system's
 /// sockets take them as they are.
 #[tokio::test]
 async fn delays_may_be_for_ever_and_none() {
@@ -429,8 +429,8 @@ async fn a_client_that_does_not_read_fills_its_queue_and_is_given_up() {
     drop(client);
 }
 
-/// Slow is not dead: whoever takes a little now and then is not given up, not even when the session
-/// has closed long ago.
+/// Slow is not dead: a client that takes a little now and then is not given up, not even when the
+/// session has closed long ago.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_everything() {
     let config = TcpConfig::new().least_rate(200);
@@ -599,7 +599,7 @@ async fn a_flood_disturbs_nobody_else() {
                 let mut stream = TcpStream::connect(addr).await.expect("it listens");
                 let flood =
                     if n % 2 == 0 { [0xFF; 65_537].to_vec() } else { record(&"x".repeat(60_000)) };
-                // Nobody reads the echo of the well-formed ones, so they stall; the others are
+                // The echo of the well-formed floods is not read, so they stall; the others are
                 // thrown out.
                 for _ in 0..200 {
                     if !matches!(
