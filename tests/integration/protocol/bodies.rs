@@ -1,7 +1,13 @@
 //! Section 12: bodies without a use.
 
+use std::io;
+
+use bytes::Bytes;
 use common::apps::echo;
+use common::log::log;
+use http_body_util::{BodyExt, Empty, StreamBody};
 use sockeye::{EndpointConfig, Gateway};
+use tower::ServiceExt;
 
 use super::support::{Server, fresh};
 use common::http::Request;
@@ -108,4 +114,35 @@ async fn a_client_that_asks_before_it_sends_is_told_at_once() {
     connection.write("[\"a\"]").await;
     assert_eq!(connection.response(&request).await.status(), 204);
     assert_eq!(server.poll(&session).await, "a[\"a\"]\n");
+}
+
+/// What a refusal, or the error of a body, has in it may end its line of the log, and write a line
+/// of its own: middleware that unpacks bodies tells in its errors what it found there.
+#[tokio::test]
+async fn a_refused_body_is_one_line_of_the_log() {
+    const SAID: &str = "broken\n2026-11-21 INFO all is well\u{1b}[2J";
+    let log = log();
+    let config = EndpointConfig::new().payload_size(77);
+    let gateway = Gateway::new().endpoint_with("/one_line", config, echo);
+    let session = fresh("/one_line");
+    let open = http::Request::post(format!("{session}/xhr")).body(Empty::<Bytes>::new());
+    let opened = gateway.clone().oneshot(open.expect("a request")).await.expect("it can't fail");
+    assert_eq!(opened.into_body().collect().await.expect("a frame").to_bytes(), "o\n");
+
+    let fails =
+        futures_util::stream::iter([Err::<http_body::Frame<Bytes>, _>(io::Error::other(SAID))]);
+    let send = http::Request::post(format!("{session}/xhr_send")).body(StreamBody::new(fails));
+    drop(gateway.clone().oneshot(send.expect("a request")).await.expect("it can't fail"));
+    let told = |text, part: &str| -> Vec<_> {
+        let errors = log.lines(text).into_iter().map(|line| line.field("error").to_owned());
+        errors.filter(|error| error.contains(part)).collect()
+    };
+    let expected = "broken\\n2026-11-21 INFO all is well\\u{1b}[2J";
+    assert_eq!(told("request body could not be read", "all is well"), [expected]);
+
+    let large = http_body_util::Full::new(Bytes::from_static(&[b'x'; 78]));
+    let send = http::Request::post(format!("{session}/xhr_send")).body(large);
+    drop(gateway.oneshot(send.expect("a request")).await.expect("it can't fail"));
+    let refused = told("payload refused", "payload_size is 77 bytes");
+    assert!(refused.len() == 1 && !refused[0].contains('\n'), "{refused:?}");
 }

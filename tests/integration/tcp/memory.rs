@@ -9,7 +9,7 @@ use sockeye::{Budget, EndedBy, Session, SessionEnd, TcpConfig, TcpEndpoint};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const LIMIT: usize = 1 << 20;
 
@@ -122,4 +122,31 @@ async fn a_record_is_not_late_while_memory_is_short() {
     for expected in [50_000, 50_000, 200] {
         assert_eq!(lengths.recv().await, Some(expected));
     }
+}
+
+/// The same for a session that a handler has handed to another task: then only the end itself can
+/// wake the task of the connection.
+#[tokio::test(start_paused = true)]
+async fn the_largest_holder_is_ended_though_its_handler_has_returned() {
+    let budget = Budget::new(LIMIT);
+    let (hand_over, mut sessions) = unbounded_channel::<Session>();
+    let deaf = TcpEndpoint::with_config(config(&budget), move |session: Session| {
+        let hand_over = hand_over.clone();
+        async move { drop(hand_over.send(session)) }
+    });
+    let mut hoarder = connect(&deaf);
+    let text = record(&"x".repeat(50_000));
+    for _ in 0..10 {
+        hoarder.write_all(&text).await.expect("it reads");
+    }
+    let session = sessions.recv().await.expect("a session");
+    // The clock of the test moves only when all tasks are idle: nothing is left to read then, which
+    // would wake the connection's task as well.
+    sleep(Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    let held = budget.hold(LIMIT * 3 / 4);
+    assert_eq!(hoarder.rest().await, b"", "FIN");
+    assert_eq!(session.ended().await.reason.code(), 1013);
+    assert!(begun.elapsed() < Duration::from_secs(1), "a timer may wake it later");
+    drop((held, session));
 }

@@ -754,7 +754,9 @@ fn signals_stop_the_server_with_success() {
 #[test]
 fn a_stderr_that_is_not_read_stops_nothing() {
     for read_again in [false, true] {
-        let mut command = sockeye(&["--log", "debug", "--listen", "127.0.0.1:0"]);
+        // No poll waits meanwhile, and the machine may be busy.
+        let args = ["--log", "debug", "--listen", "127.0.0.1:0", "--disconnect-delay", "300"];
+        let mut command = sockeye(&args);
         let mut server = Running::spawn_with(&mut command, Stdio::piped());
         let mut stderr = BufReader::new(server.child.stderr.take().expect("piped"));
         // A line for each refused payload: more than pipe and program hold together.
