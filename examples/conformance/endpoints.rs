@@ -17,6 +17,7 @@ pub(crate) fn gateway(client_url: &str) -> Gateway {
         .client_url(client_url);
     let without_websocket = config.clone().transports(Transports::HTTP);
     let with_cookies = config.clone().cookies(CookieConfig::default());
+    let with_subprotocols = config.clone().subprotocols(["v1.echo", "v2.echo"]);
     let all = Hub::new().topic("broadcast");
     Gateway::new()
         .endpoint_with("/echo", config.clone(), echo)
@@ -28,6 +29,7 @@ pub(crate) fn gateway(client_url: &str) -> Gateway {
         .endpoint_with("/broadcast", config.clone(), move |session| broadcast(session, all.clone()))
         .endpoint_with("/amplify", config.clone(), amplify)
         .endpoint_with("/ticker", config, ticker)
+        .endpoint_with("/subprotocol", with_subprotocols, subprotocol)
 }
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -69,5 +71,12 @@ async fn ticker(mut session: Session) {
             message = session.recv() => if message.is_none() { break },
             _ = ticks.tick() => if session.send("tick!").await.is_err() { break },
         }
+    }
+}
+
+async fn subprotocol(session: Session) {
+    let name = session.info().subprotocol().unwrap_or("none").to_owned();
+    if session.send(name).await.is_ok() {
+        session.ended().await;
     }
 }

@@ -14,6 +14,7 @@
 //! | `/broadcast` | sends what comes to every session |
 //! | `/amplify` | answers a number n below 20 with 2ⁿ times `x` |
 //! | `/ticker` | sends `tick!` each second |
+//! | `/subprotocol` | says which of the sub-protocols `v1.echo` and `v2.echo` its WebSocket has, or `none` |
 
 mod endpoints;
 

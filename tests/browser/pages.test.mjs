@@ -143,6 +143,15 @@ describe('the pages in Chromium', () => {
       assert.equal(new Set(ids).size, ids.length);
       await page.context().close();
     });
+
+    it(`${name} has words for people, none of a program`, { timeout: LIMIT }, async () => {
+      const page = await open(path);
+      const words = await page.evaluate(() => [document.title, document.body.innerText, ...Array.from(document.querySelectorAll('*')).flatMap((element) =>
+        ['title', 'placeholder', 'aria-label', 'alt'].map((attribute) => element.getAttribute(attribute) ?? ''))].join('\n'));
+      assert.ok(words.length > 20);
+      assert.doesNotMatch(words, /`|\bnull\b|undefined|\bNaN\b|\[object |is sent as|is empty|bad_request/);
+      await page.context().close();
+    });
   }
 
   for (const { name, path } of [...PAGES, ROOMS]) {
