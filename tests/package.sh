@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Packs all crates, unpacks them into an empty directory, builds the program from there, and asks it
-# for /chat. Counts the crates of a program that depends on the library alone.
+# for /chat. Counts the crates of a program that depends on the library alone, and builds what a
+# newcomer pastes from the pages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,6 +41,31 @@ END
 crates=$(cd "$unpacked/alone" && cargo tree --quiet -e normal --prefix none | sort -u | wc -l)
 [ "$crates" -le 70 ] || fail "a program with the library alone has $crates lines of cargo tree, at most 70 are allowed"
 echo "checked: a program with the library alone has $crates lines of cargo tree"
+
+# Each block of these pages, as it stands: manifests into one, programs and tests into files of their
+# own. The tests run.
+ln -s "$(echo "$unpacked"/sockeye-[0-9]*)" "$unpacked/sockeye"
+for page in README.md docs/library.md; do
+    pasted=$unpacked/pasted-$(basename "$page" .md)
+    mkdir -p "$pasted/src/bin" "$pasted/tests"
+    printf '[package]\nname = "pasted"\nversion = "0.0.0"\nedition = "2024"\n' >"$pasted/Cargo.toml"
+    awk -v "to=$pasted" '
+        /^```(rust|toml)/ { kind = substr($0, 4, 4); code = ""; next }
+        /^```/ && kind == "toml" { printf "%s", code >>(to "/Cargo.toml") }
+        /^```/ && kind == "rust" {
+            file = to (code ~ /#\[tokio::test/ ? "/tests/" : "/src/bin/") "block" ++blocks ".rs"
+            printf "%s", code >file
+            close(file)
+        }
+        /^```/ { kind = "" }
+        kind { code = code $0 "\n" }' "$page"
+    cp Cargo.lock "$pasted"
+    (cd "$pasted" && CARGO_BUILD_BUILD_DIR=$target CARGO_TARGET_DIR=$target/pasted cargo test --quiet --all-targets) >"$unpacked/out" 2>&1 ||
+        fail "the blocks of $page do not work: $(cat "$unpacked/out")"
+    tests=$(grep -c '^test result: ok. 1 passed' "$unpacked/out" || true)
+    [ "$tests" = 1 ] || fail "$tests tests of $page ran, and there is one: $(cat "$unpacked/out")"
+done
+echo 'checked: the blocks of README.md and docs/library.md build where they are pasted'
 
 # The crates are on no registry: each takes the others from where they were unpacked.
 patches=()
