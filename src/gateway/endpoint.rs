@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use http::Response;
+
 use super::config::EndpointConfig;
 use super::handler::Handler;
 use super::iframe;
 use super::prefix::Prefix;
+use super::reached;
 use super::refusal::Refusal;
 use super::registry::{Keeper, NoRoom, Registry};
 use crate::session::{Limits, Owner};
 use crate::tally::Tally;
+use crate::transport::Body;
 use crate::transport::websocket::Settings;
 
 pub(super) struct Endpoint {
@@ -29,8 +33,8 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn new(prefix: Prefix, config: EndpointConfig, handler: Arc<dyn Handler>) -> Self {
         config.subprotocols.check();
-        let registry =
-            Arc::new(Registry::new(config.sessions, config.memory(), config.budget.clone()));
+        let registry = Registry::new(config.sessions, config.memory(), config.budget.clone());
+        let registry = Arc::new(registry.named(prefix.as_str()));
         Self {
             limits: Arc::new(config.session_limits()),
             owner: Arc::new(Keeper(Arc::clone(&registry))),
@@ -48,6 +52,14 @@ impl Endpoint {
             handler,
             config,
         }
+    }
+
+    /// The answer of a refusal, which counts if it is for a limit.
+    pub(super) fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        if let Some(setting) = reached::refused_by(&refusal) {
+            self.registry.reached().add(setting, None);
+        }
+        refusal.into()
     }
 
     pub(super) fn no_room(&self, no_room: NoRoom) -> Refusal {

@@ -50,7 +50,7 @@ where
         Ok(decoration.apply(match taken {
             Ok(Taken { read: true }) => done(resource),
             Ok(Taken { read: false }) => last_on_its_connection(done(resource)),
-            Err(refusal) => refusal.into(),
+            Err(refusal) => endpoint.refuse(refusal),
         }))
     })
 }

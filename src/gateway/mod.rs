@@ -15,6 +15,7 @@ mod info;
 pub(crate) mod origin;
 mod outbound;
 pub(crate) mod prefix;
+mod reached;
 mod refusal;
 mod registry;
 mod request;
@@ -173,11 +174,11 @@ impl Gateway {
         axum::warn_when_rewritten(&request);
         // The path is shared, not copied; the request itself is about to be taken apart.
         let uri = request.uri().clone();
-        let answer = match self.find(uri.path()) {
-            Some((endpoint, below)) => dispatch(endpoint, request, below),
-            None => Err(Refusal::NotFound),
+        let Some((endpoint, below)) = self.find(uri.path()) else {
+            return at_once(Refusal::NotFound.into());
         };
-        answer.unwrap_or_else(|refusal| at_once(refusal.into()))
+        dispatch(endpoint, request, below)
+            .unwrap_or_else(|refusal| at_once(endpoint.refuse(refusal)))
     }
 
     fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Endpoint>, &'p str)> {

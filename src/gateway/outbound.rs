@@ -49,7 +49,7 @@ where
     Box::pin(async move {
         match read_to_its_end(&endpoint, &parts.headers, body).await {
             Ok(()) => attach(&endpoint, parts, &segment, form, decoration).await,
-            Err(refusal) => Ok(decoration.apply(refusal.into())),
+            Err(refusal) => Ok(decoration.apply(endpoint.refuse(refusal))),
         }
     })
 }
@@ -92,7 +92,9 @@ fn attach(
         Err(NotMade::NoRoom(no_room)) => {
             return at_once(decoration.apply(endpoint.no_room(no_room).into()));
         }
-        Err(NotMade::Refused(refusal)) => return at_once(decoration.apply(refusal.into())),
+        Err(NotMade::Refused(refusal)) => {
+            return at_once(decoration.apply(endpoint.refuse(refusal)));
+        }
         Ok(Lookup::Ended(reason)) => Source::Refused(reason),
         Ok(Lookup::Created(attachment)) => {
             let session = Arc::clone(attachment.session());

@@ -18,6 +18,7 @@ pub(crate) use self::memory::Memory;
 use self::tasks::Tasks;
 pub(crate) use self::work::Work;
 use self::work::Works;
+use super::reached::{self, Reached};
 use crate::budget::Budget;
 use crate::clock;
 use crate::protocol::close::CloseReason;
@@ -34,6 +35,7 @@ pub(crate) struct Registry {
     sessions: usize,
     budget: Budget,
     works: Works,
+    reached: Reached,
 }
 
 #[derive(Default)]
@@ -84,7 +86,7 @@ pub(crate) enum NoRoom {
 impl Registry {
     pub(crate) fn new(sessions: usize, memory: Memory, budget: Budget) -> Self {
         let tables = Mutex::new(Tables { memory: memory.counted(&budget), ..Tables::default() });
-        Self { tables, sessions, budget, works: Works::default() }
+        Self { tables, sessions, budget, works: Works::default(), reached: Reached::new("") }
     }
 
     /// A task of a session begins.
@@ -95,6 +97,16 @@ impl Registry {
     /// The tasks of its sessions.
     pub(crate) fn works(&self) -> &Works {
         &self.works
+    }
+
+    /// Names its endpoint in warnings.
+    pub(crate) fn named(self, endpoint: &str) -> Self {
+        Self { reached: Reached::new(endpoint), ..self }
+    }
+
+    /// The limits that its clients reach.
+    pub(crate) fn reached(&self) -> &Reached {
+        &self.reached
     }
 
     /// The session of an HTTP transport.
@@ -257,6 +269,13 @@ impl Owner for Keeper {
 
     fn over(&self, session: &Arc<Shared>) {
         self.0.remove(session);
+    }
+
+    fn ended(&self, session: &Shared, reason: &CloseReason) {
+        let is_counted = *reason == CloseReason::TOO_LARGE && session.segment().is_some();
+        if let Some(setting) = reached::ended_by(reason).filter(|_| !is_counted) {
+            self.0.reached.add(setting, session.info().peer());
+        }
     }
 }
 

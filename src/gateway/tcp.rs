@@ -185,8 +185,8 @@ impl TcpEndpoint {
 
     /// An endpoint.
     pub fn with_config(config: TcpConfig, handler: impl Handler) -> Self {
-        let registry =
-            Arc::new(Registry::new(config.sessions, Memory::default(), config.budget.clone()));
+        let registry = Registry::new(config.sessions, Memory::default(), config.budget.clone());
+        let registry = Arc::new(registry.named("tcp"));
         let inner = Inner {
             handler: Arc::new(handler),
             limits: Arc::new(config.session_limits()),

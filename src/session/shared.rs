@@ -40,6 +40,8 @@ pub(crate) trait Owner: Send + Sync {
     fn parked(&self, session: &Arc<Shared>, expires_at: Instant);
     /// The session is over and no receiver is attached: the owner forgets it now.
     fn over(&self, session: &Arc<Shared>);
+    /// The gateway has ended the session for this reason. The caller holds no lock.
+    fn ended(&self, _session: &Shared, _reason: &CloseReason) {}
 }
 
 /// The messages that a session's transport can carry to its client.
@@ -346,6 +348,9 @@ impl Shared {
         if let Some((end, counts)) = ended {
             self.places.close();
             self.log_end(&end, counts);
+            if end.by == EndedBy::Gateway {
+                self.owner.ended(self, &end.reason);
+            }
         }
         result
     }

@@ -1,10 +1,12 @@
 //! Settings as an operator meets them: files, variables, flags, and the two commands for them.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use common::pages;
+use serde_json::Value;
 
 fn sockeye(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
@@ -132,7 +134,7 @@ fn every_toml_file_on_a_page_has_no_problems() {
     let mut checked = 0;
     for block in pages::all().into_iter().flat_map(|page| page.blocks()) {
         // Of Cargo's files there are others.
-        if block.language != "toml" || block.code.contains("[dependencies]") {
+        if block.language != "toml" || block.code.contains("dependencies]") {
             continue;
         }
         let output = fed(&["check-config", "-"], &block.code);
@@ -140,4 +142,70 @@ fn every_toml_file_on_a_page_has_no_problems() {
         checked += 1;
     }
     assert!(checked > 0);
+}
+
+/// What an operator needs of a log: lines for a collector, each limit that clients reach by the
+/// name of its setting, the end of each session; and nothing that users wrote.
+#[test]
+fn the_log_names_each_limit_that_is_reached_and_tells_nothing_of_messages() {
+    let path = file(
+        "limits",
+        "log_format = \"json\"\nlog = \"debug\"\n[endpoints]\nmessage_size = 20\ntarget_size = 60\n\
+         kept_header_bytes = 100\nmessage_timeout = \"100ms\"\ndisconnect_delay = \"10ms\"\n",
+    );
+    let mut command = sockeye(&["--listen", "127.0.0.1:0", "--config"]);
+    let command = command.arg(path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut line).expect("stdout is readable");
+    let addr = line.trim_end().strip_prefix("listening on http://").expect("its first line");
+
+    let answer = |path: &str, headers: &str, length: usize, body: &str| {
+        let mut stream = TcpStream::connect(addr).expect("the server accepts");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("the request leaves");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer in UTF-8");
+        answer.split(' ').nth(1).expect("a status").to_owned()
+    };
+    let secret = "tell-tale".repeat(3);
+    let (query, cookie) =
+        (format!("?{}", secret.repeat(3)), format!("Cookie: {}\r\n", secret.repeat(5)));
+    let message = format!("[\"{secret}\"]");
+    assert_eq!(answer("/echo/000/a/xhr?tell-tale", "", 0, ""), "200");
+    assert_eq!(answer("/echo/000/a/xhr_send", "", message.len(), &message), "413");
+    assert_eq!(answer(&format!("/echo/000/b/xhr{query}"), "", 0, ""), "414");
+    assert_eq!(answer("/echo/000/b/xhr", &cookie, 0, ""), "431");
+    assert_eq!(answer("/ws/000/c/xhr", "", 0, ""), "200");
+    assert_eq!(answer("/ws/000/c/xhr_send", "", 9, ""), "408");
+
+    // The session ends a moment after its payload was refused.
+    let (mut log, mut stderr) =
+        (String::new(), BufReader::new(child.stderr.take().expect("piped")));
+    while !log.contains("session ended") {
+        assert!(stderr.read_line(&mut log).expect("stderr is readable") > 0, "{log}");
+    }
+    let told = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    assert!(told.expect("kill runs").success());
+    stderr.read_to_string(&mut log).expect("stderr is readable");
+    child.wait().expect("it ends");
+    assert!(!log.contains("tell-tale"), "{log}");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    let lines: Vec<Value> = lines.collect();
+    let limits = lines.iter().filter(|line| line["level"] == "WARN" && !line["setting"].is_null());
+    let limits: Vec<_> =
+        limits.map(|line| (line["endpoint"].as_str(), line["setting"].as_str())).collect();
+    let expected = [
+        ("/echo", "message_size"),
+        ("/echo", "target_size"),
+        ("/echo", "kept_header_bytes"),
+        ("/ws", "message_timeout"),
+    ];
+    assert_eq!(limits, expected.map(|(endpoint, setting)| (Some(endpoint), Some(setting))));
+    let ended = lines.iter().find(|line| line["message"] == "session ended").expect("a line");
+    assert_eq!(ended["transport"], "xhr");
+    assert!(ended["reason"].as_str().is_some_and(|reason| reason.contains("1009")), "{ended}");
 }
