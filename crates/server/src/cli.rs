@@ -21,9 +21,9 @@ use crate::front::{Directory, Front, Site};
 use crate::ice_args::{IceArgs, IceArgsError};
 use crate::log;
 use crate::memory;
-use crate::mounts::{self, Endpoint, Mounts, TcpApp, TcpListen};
+use crate::mounts::{self, Endpoint, Mounts, Planned, TcpApp, TcpListen};
 use crate::server::{self, BindError};
-use crate::settings::{self, File, Plan, Planned, SettingArgs, Settings};
+use crate::settings::{self, File, Plan, SettingArgs, Settings};
 
 /// The exit code for errors of usage, the same as clap's.
 const USAGE: u8 = 2;

@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use sockeye::hub::Hub;
-use sockeye::{Gateway, Handler, Prefix, PrefixError, TcpConfig, TcpEndpoint};
-use sockeye_apps::rooms::Rooms;
+use sockeye::{EndpointConfig, Gateway, Handler, Prefix, PrefixError, TcpConfig, TcpEndpoint};
+use sockeye_apps::rooms::{Rooms, RoomsConfig};
 use sockeye_apps::{self as apps, Chat, ChatConfig, Upstream, UpstreamConfig, UpstreamError};
 
 use crate::front::{self, EndpointInfo};
-use crate::settings::Planned;
 
 /// The endpoints that are served unless `--endpoint` replaces them.
 pub(crate) const DEFAULT_ENDPOINTS: [&str; 5] =
@@ -79,6 +78,15 @@ impl Mounted {
             Self::Upstream(_) => ABOUT_UPSTREAM,
         }
     }
+}
+
+/// An endpoint with all of its settings.
+pub(crate) struct Planned {
+    pub(crate) prefix: Prefix,
+    pub(crate) app: Mounted,
+    pub(crate) config: EndpointConfig,
+    pub(crate) chat: ChatConfig,
+    pub(crate) rooms: RoomsConfig,
 }
 
 impl Planned {

@@ -19,7 +19,7 @@ pub struct ChatConfig {
     /// Rooms at the same time, besides the lobby. At the limit, a new room replaces the one that
     /// has been empty longest; while no room is empty, new ones are refused. Default: 1,000.
     pub rooms: usize,
-    /// How long an empty room is kept, with its history. Default: 10 minutes.
+    /// How long an empty room is kept, with its history. Default: 10 min.
     pub forget_after: Duration,
     /// Names that a roster lists; its count includes all. Default: 500.
     pub roster_names: usize,

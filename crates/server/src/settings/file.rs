@@ -9,11 +9,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::chosen::Chosen;
 use super::problem::{Problem, unknown};
+use super::sections::{EndpointSection, IceSection, Settings, TcpSection};
 use super::tables::{
     CHAT, ENDPOINT, Group, ICE, ICE_SERVER, PROGRAM, ROOMS, SERVER, TCP, UPSTREAM,
 };
 use super::value::{Value, quoted};
-use super::{EndpointSection, IceSection, Settings, TcpSection};
 use crate::front;
 use crate::mounts::{AppName, TcpApp};
 

@@ -8,12 +8,12 @@ use sockeye_apps::rooms::RoomsConfig;
 use sockeye_apps::{ChatConfig, UpstreamConfig};
 
 use super::chosen::Chosen;
+use super::sections::{Settings, base, own};
 use super::tables::{
     CHAT, ENDPOINT, Group, ICE, ICE_SERVER, IceServerSettings, IceSettings, PROGRAM, Program,
     ROOMS, SERVER, Setting, TCP, UPSTREAM,
 };
 use super::value::{Value, quoted};
-use super::{Settings, base, own};
 use crate::mounts::AppName;
 
 const HEAD: &str = "\

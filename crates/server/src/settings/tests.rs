@@ -5,7 +5,7 @@ use std::fs;
 
 use clap::{Args, Command, FromArgMatches};
 use common::pages::{Page, tree};
-use sockeye_apps::ice::IceConfig;
+use sockeye_apps::ice::{Credentials, IceConfig};
 
 use super::tables::{
     CHAT, ENDPOINT, Group, ICE, ICE_SERVER, PROGRAM, ROOMS, SERVER, Setting, TCP, UPSTREAM,
@@ -149,11 +149,9 @@ fn the_tables_of_the_docs_are_those_of_the_program() {
 
 fn rows_of<C: Default>(group: &Group<C>) -> String {
     let mut rows = String::new();
-    for setting in group.settings {
-        let default = match (setting.show)(&C::default()) {
-            Some(value) if !value.plain().is_empty() => format!("`{}`", value.plain()),
-            _ => "none".to_owned(),
-        };
+    // The table of `IceConfig` is one of the library's, which reads no file.
+    for setting in group.settings.iter().filter(|setting| setting.key != "token_file") {
+        let default = in_words(setting.key, (setting.show)(&C::default()).as_ref());
         let Setting { key, unit, effect, .. } = setting;
         rows.push_str(&format!("| `{key}` | {unit} | {default} | {effect} |\n"));
     }
@@ -161,6 +159,34 @@ fn rows_of<C: Default>(group: &Group<C>) -> String {
         rows.push_str(&format!("{}\n", group.beside));
     }
     rows
+}
+
+/// A default as the documentation of the library writes it.
+fn in_words(key: &str, value: Option<&Value>) -> String {
+    match (key, value) {
+        ("transports", _) => "all".to_owned(),
+        ("inbound_rate", _) => "as fast as it can".to_owned(),
+        ("client_url", _) => "sockjs-client 1.6.1 from a public CDN".to_owned(),
+        ("kept_headers", _) => "those that identify and locate the client".to_owned(),
+        ("least_rate", _) => "1,024".to_owned(),
+        ("cookies", _) | (_, None) => "none".to_owned(),
+        (_, Some(Value::Switch(on))) => if *on { "yes" } else { "no" }.to_owned(),
+        (_, Some(Value::Number(number))) => {
+            let digits = number.to_string();
+            let groups = digits.as_bytes().rchunks(3).rev();
+            let groups = groups.map(|group| String::from_utf8_lossy(group).into_owned());
+            groups.collect::<Vec<_>>().join(",")
+        }
+        (_, Some(Value::List(texts))) if texts.is_empty() => "none".to_owned(),
+        (_, Some(Value::List(texts))) => format!("`{}`", texts.join("`, `")),
+        (_, Some(Value::Text(text))) => match text.find(|c: char| !c.is_ascii_digit()) {
+            Some(at @ 1..) if text[at..].chars().all(|c| c.is_ascii_alphabetic()) => {
+                format!("{} {}", &text[..at], &text[at..])
+            }
+            Some(1..) if text.ends_with("iB") => text.clone(),
+            _ => format!("`{text}`"),
+        },
+    }
 }
 
 fn file(text: &str) -> File {
