@@ -118,7 +118,7 @@ impl SessionBuilder {
     ///
     /// # Panics
     ///
-    /// When `prefix` is no [`Prefix`](crate::Prefix).
+    /// When `prefix` is no [`Prefix`].
     pub fn prefix(mut self, prefix: &str) -> Self {
         if let Err(error) = prefix.parse::<Prefix>() {
             panic!("{error}");
