@@ -5,7 +5,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use sockeye::{EndpointConfig, Gateway, Session};
+use sockeye::{EndpointConfig, Gateway, Origins, Session};
 use tokio::net::TcpListener;
 
 /// Says who came, then sends back what it gets.
@@ -23,7 +23,7 @@ async fn echo(mut session: Session) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let config = EndpointConfig::new().message_size(1024 * 1024);
+    let config = EndpointConfig::new().origins(Origins::any()).message_size(1024 * 1024);
     // The prefix is the full path. To be merged at the top: a nested router takes a part of the
     // path away, which SockJS does not survive.
     let gateway = Gateway::new().endpoint_with("/api/echo", config, echo);

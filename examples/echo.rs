@@ -1,7 +1,7 @@
 //! An echo service: `cargo run --example echo`, then connect a SockJS client to
 //! http://127.0.0.1:8081/echo.
 
-use sockeye::{Gateway, Session};
+use sockeye::{EndpointConfig, Gateway, Origins, Session};
 use tokio::net::TcpListener;
 
 async fn echo(mut session: Session) {
@@ -14,7 +14,9 @@ async fn echo(mut session: Session) {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let gateway = Gateway::new().endpoint("/echo", echo);
+    // An echo tells each visitor the same, so that pages of any site may use it.
+    let config = EndpointConfig::new().origins(Origins::any());
+    let gateway = Gateway::new().endpoint_with("/echo", config, echo);
     let listener = TcpListener::bind("127.0.0.1:8081").await?;
     println!("listening on http://{}", listener.local_addr()?);
     sockeye::serve(listener, gateway).await;

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sockeye::serve::{Connection, Establish, Listener};
-use sockeye::{Gateway, SendError, Session, WatchedStream};
+use sockeye::{EndpointConfig, Gateway, Origins, SendError, Session, WatchedStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -68,7 +68,9 @@ async fn echo(mut session: Session) -> Result<(), SendError> {
 }
 
 pub(crate) fn gateway() -> Gateway {
-    Gateway::new().endpoint("/echo", echo)
+    // An echo tells each visitor the same, so that pages of any site may use it.
+    let config = EndpointConfig::new().origins(Origins::any());
+    Gateway::new().endpoint_with("/echo", config, echo)
 }
 
 #[tokio::main]

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ```no_run
-//! use sockeye::{Gateway, Session};
+//! use sockeye::{EndpointConfig, Gateway, Origins, Session};
 //!
 //! async fn echo(mut session: Session) {
 //!     while let Some(message) = session.recv().await {
@@ -28,7 +28,8 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> std::io::Result<()> {
-//!     let gateway = Gateway::new().endpoint("/echo", echo);
+//!     let config = EndpointConfig::new().origins(Origins::any());
+//!     let gateway = Gateway::new().endpoint_with("/echo", config, echo);
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
 //!     sockeye::serve(listener, gateway).await;
 //!     Ok(())
@@ -36,7 +37,8 @@
 //! ```
 //!
 //! In a browser, `new SockJS('http://127.0.0.1:8081/echo')` now finds it; so does `new
-//! WebSocket('ws://127.0.0.1:8081/echo')`. With axum, merge `Gateway::into_axum()` into a router
+//! WebSocket('ws://127.0.0.1:8081/echo')`, on a page of any site. An endpoint says whose pages may
+//! use it ([`Origins`]); by default they are those of its own origin. With axum, merge `Gateway::into_axum()` into a router
 //! (feature `axum`). [`EndpointConfig`] has the settings of an endpoint.
 //!
 //! # Handlers: state, a hub, results
@@ -178,8 +180,9 @@ pub use budget::{Budget, Held};
 pub use escape::Escaped;
 pub use gateway::origin::is_foreign;
 pub use gateway::{
-    CookieConfig, DrainConfig, Drained, EndpointConfig, Gateway, Handler, HandlerFuture, Outcome,
-    Prefix, PrefixError, SameSite, Subprotocols, TcpConfig, TcpEndpoint, Transports, with_state,
+    CookieConfig, DrainConfig, Drained, EndpointConfig, Gateway, Handler, HandlerFuture,
+    OriginError, Origins, Outcome, Prefix, PrefixError, SameSite, Subprotocols, TcpConfig,
+    TcpEndpoint, Transports, with_state,
 };
 pub use message::{JsonError, Message};
 pub use protocol::close::CloseReason;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use sockeye::hub::{Hub, Topic};
-use sockeye::{CookieConfig, EndpointConfig, Gateway, Session, Transports};
+use sockeye::{CookieConfig, EndpointConfig, Gateway, Origins, Session, Transports};
 
 /// A gateway with the endpoints of the public SockJS test suites. `client_url` is where the iframe
 /// page loads sockjs-client from.
 pub(crate) fn gateway(client_url: &str) -> Gateway {
     let config = EndpointConfig::default()
+        // The suites' pages, and their clients, come from anywhere.
+        .origins(Origins::any())
         // Small, so that a test can reach it.
         .response_limit(4096)
         .message_size(MEBIBYTE)

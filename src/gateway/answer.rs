@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 
-use super::config::CookieConfig;
+use super::config::EndpointConfig;
 use super::headers::{self, Cors};
 use super::route::Resource;
 use crate::transport::{Body, with_status};
@@ -34,14 +34,14 @@ pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body
 pub(super) fn preflight(
     request: &HeaderMap,
     methods: &'static str,
-    cookies: Option<CookieConfig>,
+    config: &EndpointConfig,
 ) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     headers::long_cache(response.headers_mut());
-    Cors::of(request).apply(response.headers_mut());
+    Cors::of(request, &config.origins).apply(response.headers_mut());
     headers::preflight(methods, response.headers_mut());
-    if let Some(cookie) = cookies.and_then(|config| headers::cookie(config, request)) {
+    if let Some(cookie) = config.cookies.and_then(|cookies| headers::cookie(cookies, request)) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
@@ -60,19 +60,20 @@ impl Decoration {
     pub(super) fn new<B>(
         request: &Request<B>,
         resource: Resource,
-        cookies: Option<CookieConfig>,
+        config: &EndpointConfig,
     ) -> Self {
         let has_cors = matches!(
             resource,
             Resource::Xhr | Resource::XhrStreaming | Resource::XhrSend | Resource::EventSource
         );
-        let mut cors = has_cors.then(|| Cors::of(request.headers()));
-        if let Some(cors) = cors.as_mut().filter(|_| resource == Resource::EventSource) {
+        let mut cors = has_cors.then(|| Cors::of(request.headers(), &config.origins));
+        let is_open = resource == Resource::EventSource && config.origins.is_any();
+        if let Some(cors) = cors.as_mut().filter(|_| is_open) {
             // As sockjs-node: an EventSource of sockjs-client sends no credentials, so `*` serves a
             // page without origin.
             cors.origin.take_if(|origin| origin == "null");
         }
-        let cookie = cookies.and_then(|config| headers::cookie(config, request.headers()));
+        let cookie = config.cookies.and_then(|cookies| headers::cookie(cookies, request.headers()));
         Self { cors, cookie, version: request.version() }
     }
 

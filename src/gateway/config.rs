@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, header};
 
+use super::origin::Origins;
 use super::registry::Memory;
 use super::subprotocol::Subprotocols;
 use crate::budget::Budget;
@@ -25,6 +26,9 @@ use crate::transport::Patience;
 pub struct EndpointConfig {
     /// Which transports clients may use. Default: all.
     pub transports: Transports,
+    /// Whose pages may use the endpoint; requests of others are answered with 403. Default:
+    /// [`Origins::same_origin`].
+    pub origins: Origins,
     /// Whether raw WebSockets carry binary messages; elsewhere a binary message closes its session
     /// with 1003. Default: no.
     pub binary: bool,
@@ -161,6 +165,7 @@ pub struct EndpointConfig {
 
 __setters!(EndpointConfig {
     transports: Transports,
+    origins: Origins,
     binary: bool,
     subprotocols: impl Into<Subprotocols>,
     message_size: usize,
@@ -291,6 +296,7 @@ impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
             transports: Transports::ALL,
+            origins: Origins::same_origin(),
             binary: false,
             subprotocols: Subprotocols::default(),
             message_size: 64 * 1024,

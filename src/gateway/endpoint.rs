@@ -7,6 +7,7 @@ use http::Response;
 use super::config::EndpointConfig;
 use super::handler::Handler;
 use super::iframe;
+use super::origin::Foreign;
 use super::prefix::Prefix;
 use super::reached;
 use super::refusal::Refusal;
@@ -28,6 +29,7 @@ pub(super) struct Endpoint {
     /// Refused clients come again, and a full endpoint has better things to do than to write ten
     /// thousand lines.
     refused: Tally<()>,
+    foreign: Tally<Foreign>,
 }
 
 impl Endpoint {
@@ -46,8 +48,9 @@ impl Endpoint {
                 read_ahead: config.read_ahead(),
                 patience: config.patience(),
             }),
-            iframe: iframe::Page::new(&config.client_url),
+            iframe: iframe::Page::new(&config.client_url, &config.origins),
             refused: report(prefix.clone(), config.sessions),
+            foreign: report_foreign(prefix.clone()),
             prefix,
             handler,
             config,
@@ -60,6 +63,11 @@ impl Endpoint {
             self.registry.reached().add(setting, None);
         }
         refusal.into()
+    }
+
+    pub(super) fn foreign(&self, foreign: Foreign) -> Refusal {
+        self.foreign.add(1, foreign.clone());
+        Refusal::ForeignOrigin(foreign)
     }
 
     pub(super) fn no_room(&self, no_room: NoRoom) -> Refusal {
@@ -80,5 +88,18 @@ impl Endpoint {
 fn report(prefix: Prefix, sessions: usize) -> Tally<()> {
     Tally::new(move |refused, ()| {
         tracing::warn!(%prefix, sessions, refused, "sessions refused: the endpoint is full; raise `sessions`, or spread the load");
+    })
+}
+
+fn report_foreign(prefix: Prefix) -> Tally<Foreign> {
+    Tally::new(move |refused, foreign: Foreign| {
+        tracing::warn!(
+            %prefix,
+            refused,
+            origin = %foreign.origin,
+            host = %foreign.host,
+            "requests refused with 403: {}",
+            foreign.remedy()
+        );
     })
 }

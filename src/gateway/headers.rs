@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::config::{CookieConfig, SameSite};
+use super::origin::Origins;
 use crate::clock;
 
 /// For answers made for a single client at a single time (SockJS 0.3.3, caching).
@@ -37,21 +38,25 @@ fn expires(now: SystemTime, age: Duration) -> Option<HeaderValue> {
     HeaderValue::try_from(httpdate::fmt_http_date(date)).ok()
 }
 
-/// Access from pages of any origin (SockJS 0.3.3, CORS). The origin is echoed, `null` as well,
-/// because browsers refuse `*` for requests with credentials, and sockjs-client's are.
+/// Access from pages of other origins that the endpoint has admitted (SockJS 0.3.3, CORS). The
+/// origin is echoed, `null` as well, because browsers refuse `*` for requests with credentials, and
+/// sockjs-client's are.
 pub(super) struct Cors {
     pub(super) origin: Option<HeaderValue>,
+    /// Whether pages of any origin may read an answer to a request that has no origin.
+    any: bool,
     wanted_headers: Option<HeaderValue>,
 }
 
 impl Cors {
     /// The access that a request asks for. Its headers are copied: hyper's are slices of the
     /// connection's read buffer, and a slice would keep its 8 KiB for as long as a poll waits.
-    pub(super) fn of(request: &HeaderMap) -> Self {
+    pub(super) fn of(request: &HeaderMap, origins: &Origins) -> Self {
         let wanted =
             request.get(header::ACCESS_CONTROL_REQUEST_HEADERS).filter(|wanted| !wanted.is_empty());
         Self {
             origin: request.get(header::ORIGIN).and_then(copy),
+            any: origins.is_any(),
             wanted_headers: wanted.and_then(copy),
         }
     }
@@ -66,9 +71,10 @@ impl Cors {
                     HeaderValue::from_static("true"),
                 );
             }
-            None => {
+            None if self.any => {
                 response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             }
+            None => {}
         }
         if let Some(wanted) = self.wanted_headers {
             response.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);

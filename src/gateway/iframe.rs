@@ -8,12 +8,15 @@ use http::{Response, StatusCode};
 use sha1::{Digest, Sha1};
 
 use super::headers;
+use super::origin::Origins;
 use crate::transport::{Body, with_status};
 
 /// The page and its entity tag.
 pub(super) struct Page {
     html: Bytes,
     tag: String,
+    /// Which pages may put it into a frame; `None` is any.
+    frames: Option<HeaderValue>,
 }
 
 impl Page {
@@ -26,7 +29,15 @@ impl Page {
         } else {
             with_status(StatusCode::OK, "text/html; charset=UTF-8", Body::whole(self.html.clone()))
         };
-        headers::long_cache(response.headers_mut());
+        match &self.frames {
+            None => headers::long_cache(response.headers_mut()),
+            // A copy from before the setting changed would let other pages in for a year.
+            Some(policy) => {
+                let headers = response.headers_mut();
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+            }
+        }
         // The tag is made of hexadecimal digits in quotes.
         if let Ok(tag) = HeaderValue::from_str(&self.tag) {
             response.headers_mut().insert(header::ETAG, tag);
@@ -40,7 +51,7 @@ impl Page {
     ///
     /// When `client_url` has a character that would end its attribute, or does not begin with `/` or
     /// `http`.
-    pub(super) fn new(client_url: &str) -> Self {
+    pub(super) fn new(client_url: &str, origins: &Origins) -> Self {
         let sound = (client_url.starts_with('/') || client_url.starts_with("http"))
             && !client_url.contains(|c: char| matches!(c, '"' | '<' | '>') || c.is_whitespace());
         assert!(
@@ -71,6 +82,6 @@ impl Page {
             let _ = write!(tag, "{byte:02x}");
         }
         tag.push('"');
-        Self { html: html.into(), tag }
+        Self { html: html.into(), tag, frames: origins.frame_policy() }
     }
 }

@@ -30,7 +30,7 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
     B::Data: Send,
 {
-    let decoration = Decoration::new(&request, resource, endpoint.config.cookies);
+    let decoration = Decoration::new(&request, resource, &endpoint.config);
     let is_form = resource == Resource::JsonpSend && is_form(request.headers());
     let session = endpoint.registry.find(segment);
     let refused = session.is_none()

@@ -13,7 +13,7 @@ pub(super) fn answer(config: &EndpointConfig, request: &HeaderMap) -> Response<B
     let body = Body::whole(json(config));
     let mut response = with_status(StatusCode::OK, "application/json; charset=UTF-8", body);
     headers::no_cache(response.headers_mut());
-    Cors::of(request).apply(response.headers_mut());
+    Cors::of(request, &config.origins).apply(response.headers_mut());
     response
 }
 

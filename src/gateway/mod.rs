@@ -30,7 +30,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use self::answer::{Answer, at_once, plain};
 use self::arrival::BoxError;
@@ -40,8 +40,9 @@ use self::endpoint::Endpoint;
 #[cfg(feature = "test-util")]
 pub(crate) use self::handler::Contained;
 pub use self::handler::{Handler, HandlerFuture, Outcome, with_state};
+pub use self::origin::{OriginError, Origins};
 pub use self::prefix::{Prefix, PrefixError};
-use self::refusal::Refusal;
+use self::refusal::{Refusal, last_on_its_connection};
 use self::route::{Resource, Route, route};
 pub use self::subprotocol::Subprotocols;
 pub use self::tcp::{TcpConfig, TcpEndpoint};
@@ -198,7 +199,13 @@ where
 {
     let (config, head) = (&endpoint.config, request.headers());
     let transports = config.transports;
-    Ok(at_once(match route(request.method(), below)? {
+    let route = route(request.method(), below)?;
+    if !is_page(route, transports, head)
+        && let Err(foreign) = config.origins.admit(route, request.uri(), head)
+    {
+        return Ok(turn_away(endpoint, request, endpoint.foreign(foreign)));
+    }
+    Ok(at_once(match route {
         Route::Greeting if transports.raw_websocket && upgrade::is_asked_for(head) => {
             upgrade::answer(endpoint, request, Framing::Raw)?
         }
@@ -209,7 +216,7 @@ where
             Ok(()) => info::answer(config, head),
             Err(draining) => return Err(endpoint.no_room(draining)),
         },
-        Route::Preflight { methods } => answer::preflight(head, methods, config.cookies),
+        Route::Preflight { methods } => answer::preflight(head, methods, config),
         Route::RawWebSocket if !transports.raw_websocket => return Err(Refusal::NotFound),
         Route::RawWebSocket => upgrade::answer(endpoint, request, Framing::Raw)?,
         Route::Session { resource, .. } if !offers(transports, resource) => {
@@ -223,6 +230,37 @@ where
             _ => return Ok(outbound::answer(endpoint, request, session, resource)),
         },
     }))
+}
+
+/// Whether an answer is the same for all, and of no use to a foreign page: the greeting, and the
+/// page of the iframe transports, which tells browsers itself whose frames it may be in.
+fn is_page(route: Route<'_>, transports: Transports, head: &HeaderMap) -> bool {
+    match route {
+        Route::Greeting => !transports.raw_websocket || !upgrade::is_asked_for(head),
+        Route::Iframe => true,
+        _ => false,
+    }
+}
+
+/// Answers a request of which nothing is kept. Its body is read all the same: a client may read
+/// the answer only when it has sent everything.
+fn turn_away<B>(endpoint: &Arc<Endpoint>, request: Request<B>, refusal: Refusal) -> Answer
+where
+    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+    B::Data: Send,
+{
+    if request.body().is_end_stream() {
+        return at_once(refusal.into());
+    }
+    let expects = arrival::expects(request.headers());
+    let (endpoint, body) = (Arc::clone(endpoint), request.into_body());
+    Box::pin(async move {
+        let limit = endpoint.config.discard_limit;
+        Ok(match arrival::discard(&endpoint, body, limit, expects).await {
+            Ok(true) => refusal.into(),
+            Ok(false) | Err(_) => last_on_its_connection(refusal.into()),
+        })
+    })
 }
 
 fn offers(transports: Transports, resource: Resource) -> bool {

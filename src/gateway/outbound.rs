@@ -35,7 +35,7 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
     B::Data: Send,
 {
-    let decoration = Decoration::new(&request, resource, endpoint.config.cookies);
+    let decoration = Decoration::new(&request, resource, &endpoint.config);
     // Before any session is touched: a request that can't be answered must open none.
     let form = match Form::of(endpoint, request.uri(), resource) {
         Ok(form) => form,

@@ -6,6 +6,8 @@ use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::answer::plain;
+use super::headers;
+use super::origin::Foreign;
 use super::route::NoRoute;
 use super::short_poll::WaitError;
 use crate::protocol::payload::PayloadError;
@@ -18,6 +20,8 @@ use crate::transport::jsonp::CallbackError;
 pub(super) enum Refusal {
     #[error("Not found.\n")]
     NotFound,
+    #[error("{0}")]
+    ForeignOrigin(Foreign),
     /// `read`, here and below: the body has been read to its end.
     #[error("Not found.\n")]
     NoSession { read: bool },
@@ -77,6 +81,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::NoSession { .. } => StatusCode::NOT_FOUND,
+            Self::ForeignOrigin(_) => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Payload(error) if error.is_limit() => StatusCode::PAYLOAD_TOO_LARGE,
             Self::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -120,6 +125,17 @@ impl From<Refusal> for Response<Body> {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = status;
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+                response
+            }
+            // Without CORS headers: the page may not read it. A cache must not answer other pages
+            // with it.
+            Refusal::ForeignOrigin(_) => {
+                let mut response = plain(status, refusal.to_string());
+                headers::no_cache(response.headers_mut());
+                let head = response.headers_mut();
+                head.insert(header::VARY, HeaderValue::from_static("Origin"));
+                // It holds a text of the peer's.
+                head.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
                 response
             }
             Refusal::WebSocketVersion => {

@@ -15,6 +15,9 @@ use crate::front::{self, EndpointInfo};
 pub(crate) const DEFAULT_ENDPOINTS: [&str; 5] =
     ["/echo=echo", "/broadcast=broadcast", "/ws=chat", "/socket=relay", "/signal=rooms"];
 
+/// Those of them that pages of any site may use: their clients get the same, whoever they are.
+pub(crate) const OPEN_DEFAULTS: [&str; 3] = ["/echo", "/broadcast", "/socket"];
+
 /// An endpoint of the command line: `PREFIX=APP`.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::http::{Connection, Request, Response};
-use super::transport::{Frame, Transport};
+use super::transport::{Frame, Transport, loaded};
 use super::websocket::{self, WebSocket};
 
 /// What a client is told.
@@ -363,7 +363,7 @@ impl Uplink {
 
     fn request(&self, json: &str) -> Request {
         match self.transport {
-            Transport::Jsonp => Request::post(format!("{}/jsonp_send", self.session))
+            Transport::Jsonp => loaded(Request::post(format!("{}/jsonp_send", self.session)))
                 .header("Content-Type", "application/x-www-form-urlencoded")
                 .body(format!("d={}", utf8_percent_encode(json, NON_ALPHANUMERIC))),
             _ => Request::post(format!("{}/xhr_send", self.session)).body(json.to_owned()),

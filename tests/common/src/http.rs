@@ -196,6 +196,12 @@ impl Request {
         self
     }
 
+    /// None of these headers.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(header, _)| !header.eq_ignore_ascii_case(name));
+        self
+    }
+
     /// A body, announced by its length.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());

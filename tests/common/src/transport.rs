@@ -72,8 +72,8 @@ impl Transport {
             Self::Xhr => Request::post(format!("{session}/xhr")),
             Self::XhrStreaming => Request::post(format!("{session}/xhr_streaming")),
             Self::EventSource => Request::get(format!("{session}/eventsource")),
-            Self::HtmlFile => Request::get(format!("{session}/htmlfile?c=_jp.a0b1c2d")),
-            Self::Jsonp => Request::get(format!("{session}/jsonp?c=_jp.a0b1c2d")),
+            Self::HtmlFile => loaded(Request::get(format!("{session}/htmlfile?c=_jp.a0b1c2d"))),
+            Self::Jsonp => loaded(Request::get(format!("{session}/jsonp?c=_jp.a0b1c2d"))),
         }
     }
 
@@ -105,6 +105,11 @@ impl Transport {
             Self::Jsonp => unquote(between("/**/_jp.a0b1c2d(", ");\r\n")),
         }
     }
+}
+
+/// A request that only a page makes: one of the endpoint's own origin.
+pub(crate) fn loaded(request: Request) -> Request {
+    request.header("Sec-Fetch-Site", "same-origin")
 }
 
 /// What one frame says.

@@ -75,7 +75,8 @@ impl Proxy {
         let (mut from_server, mut to_server) = server.split();
         let up = tokio::io::copy(&mut from_client, &mut to_server);
         let down = async {
-            let mut held = Vec::new();
+            // Room for a whole head, or a read would end within the name that tells a stream.
+            let mut held = Vec::with_capacity(16 * 1024);
             while let Ok(1..) = from_server.read_buf(&mut held).await {
                 let streams = String::from_utf8_lossy(&held)
                     .to_ascii_lowercase()

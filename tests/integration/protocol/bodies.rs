@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::apps::echo;
 use common::log::log;
 use http_body_util::{BodyExt, Empty, StreamBody};
-use sockeye::{EndpointConfig, Gateway};
+use sockeye::{EndpointConfig, Gateway, Origins};
 use tower::ServiceExt;
 
 use super::support::{Server, fresh};
@@ -14,7 +14,10 @@ use common::http::Request;
 
 /// Payloads of a megabyte at most, and so many bytes that are thrown away.
 async fn server(discard_limit: usize) -> Server {
-    let config = EndpointConfig::new().payload_size(1_000_000).discard_limit(discard_limit);
+    let config = EndpointConfig::new()
+        .origins(Origins::any())
+        .payload_size(1_000_000)
+        .discard_limit(discard_limit);
     Server::with(Gateway::new().endpoint_with("/echo", config, echo)).await
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::apps::echo;
 use http::Method;
-use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Session, SessionEnd};
+use sockeye::{CloseReason, EndedBy, EndpointConfig, Gateway, Origins, Session, SessionEnd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
@@ -34,6 +34,7 @@ fn reporting(config: EndpointConfig) -> (InMemory, UnboundedReceiver<SessionEnd>
             let _ = report.send(session.ended().await);
         }
     };
+    let config = config.origins(Origins::any());
     (InMemory(Gateway::new().endpoint_with("/echo", config, handler)), ends)
 }
 

@@ -1,6 +1,6 @@
 //! Section 9: the life of a session on the HTTP transports.
 
-use sockeye::{Gateway, Session};
+use sockeye::{EndpointConfig, Gateway, Origins, Session};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::support::{Server, Streaming, fresh, next};
@@ -231,7 +231,8 @@ async fn closing(code: u16, reason: &'static str) -> (Server, UnboundedReceiver<
             session.ended().await;
         }
     };
-    (Server::with(Gateway::new().endpoint("/closing", handler)).await, closed)
+    let config = EndpointConfig::new().origins(Origins::any());
+    (Server::with(Gateway::new().endpoint_with("/closing", config, handler)).await, closed)
 }
 
 #[tokio::test]

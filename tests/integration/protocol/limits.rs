@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::apps::echo;
-use sockeye::{CookieConfig, EndpointConfig, Gateway, SameSite, Session, Transports};
+use sockeye::{CookieConfig, EndpointConfig, Gateway, Origins, SameSite, Session, Transports};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::support::{Server, Streaming, fresh, next};
@@ -14,6 +14,7 @@ const TOO_LARGE: &str = "c[1009,\"Message too large\"]";
 
 /// One endpoint, an echo.
 async fn echo_with(config: EndpointConfig) -> Server {
+    let config = config.origins(Origins::any());
     Server::with(Gateway::new().endpoint_with("/echo", config, echo)).await
 }
 
@@ -270,7 +271,7 @@ fn openings(session: &str, query: &str) -> Vec<Request> {
 /// What a session keeps of its request counts a hundred thousand times.
 #[tokio::test]
 async fn a_session_keeps_no_more_of_its_request_than_is_set() {
-    let server = Server::with(Gateway::new().endpoint("/echo", echo)).await;
+    let server = echo_with(EndpointConfig::new()).await;
     let cookie =
         |length: usize| "x".repeat(length - "cookie".len() - "host".len() - "localhost".len());
     for number in 0..8 {
@@ -294,7 +295,10 @@ async fn a_session_keeps_no_more_of_its_request_than_is_set() {
 
 #[tokio::test]
 async fn a_send_that_finds_no_room_is_503_and_closes_the_session() {
-    let config = EndpointConfig::new().inbound_messages(1).send_wait(Duration::from_millis(20));
+    let config = EndpointConfig::new()
+        .origins(Origins::any())
+        .inbound_messages(1)
+        .send_wait(Duration::from_millis(20));
     // An application that receives nothing.
     let server =
         Server::with(Gateway::new().endpoint_with("/deaf", config, async |session: Session| {

@@ -61,6 +61,7 @@ mod http;
 mod lifecycle;
 mod limits;
 mod memory;
+mod origins;
 mod pages;
 mod routes;
 mod send;

@@ -68,6 +68,7 @@ const STATEMENTS: &[Statement] = &[
     ("4.1", Suite, "requested headers are allowed unchanged; none, if none or nothing was requested", &["cors::requested_headers_are_allowed_as_they_stand"]),
     ("4.1", Node, "eventsource: the same, but `*` for the origin `null`", &["cors::eventsource_answers_other_origins"]),
     ("4.1", Node, "none on greeting, iframe page, htmlfile, jsonp, jsonp_send, websocket", &["cors::other_paths_do_not_answer_other_origins"]),
+    ("4.1", Own, "all of section 4 for pages that `origins` admits; others: 403, Vary, and no session", &["origins::a_page_of_another_origin_opens_no_session", "origins::a_listed_page_and_other_clients_open_sessions", "origins::a_session_is_neither_read_nor_written_by_a_page_of_another_origin", "origins::a_refused_payload_leaves_its_connection_in_order", "origins::the_log_tells_what_to_write_and_not_each_time"]),
     ("4.2", Suite, "OPTIONS: 204, no body, long caching, methods, Max-Age; needs no session and opens none", &["cors::options_needs_no_session_and_opens_none"]),
     ("4.2", Node, "OPTIONS elsewhere: 405", &["routes::a_wrong_method_is_405_with_the_right_ones_and_nothing_else"]),
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::apps::echo;
-use sockeye::{EndpointConfig, Gateway};
+use sockeye::{EndpointConfig, Gateway, Origins};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::endpoints;
@@ -27,9 +27,10 @@ pub(crate) const JSON: &str = "application/json; charset=UTF-8";
 /// | `/a/deep/prefix` | echo |
 /// | `/beat` | echo with a heartbeat each 50 ms |
 fn gateway() -> Gateway {
-    let beat = EndpointConfig::new().heartbeat_delay(Duration::from_millis(50));
+    let deep = EndpointConfig::new().origins(Origins::any());
+    let beat = deep.clone().heartbeat_delay(Duration::from_millis(50));
     endpoints::gateway("http://localhost/sockjs.min.js")
-        .endpoint("/a/deep/prefix", echo)
+        .endpoint_with("/a/deep/prefix", deep, echo)
         .endpoint_with("/beat", beat, echo)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Buf;
 use http::Method;
 use http_body_util::BodyExt;
-use sockeye::{Body, Chunk, EndedBy, EndpointConfig, Gateway, Session};
+use sockeye::{Body, Chunk, EndedBy, EndpointConfig, Gateway, Origins, Session};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
@@ -20,6 +20,7 @@ const RECEIVERS: [&str; 5] = ["xhr", "jsonp?c=x", "xhr_streaming", "eventsource"
 /// A gateway that hands its sessions to the test.
 fn handing_over(config: EndpointConfig) -> (InMemory, UnboundedReceiver<Session>) {
     let (give, sessions) = unbounded_channel();
+    let config = config.origins(Origins::any());
     let gateway = Gateway::new().endpoint_with("/app", config, move |session| {
         give.send(session).expect("the test waits");
         std::future::ready(())

@@ -1,7 +1,7 @@
 //! A flag `--heartbeat-delay` and a variable `SOCKEYE_HEARTBEAT_DELAY` for each setting of the
 //! process, the server and all endpoints.
 
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::chosen::Chosen;
 use super::tables::{ENDPOINT, Group, PROGRAM, SERVER};
@@ -16,7 +16,10 @@ pub(crate) struct SettingArgs {
 }
 
 /// The settings of endpoints that the short help tells too.
-const USUAL: [&str; 3] = ["heartbeat_delay", "disconnect_delay", "inbound_rate"];
+const USUAL: [&str; 4] = ["origins", "heartbeat_delay", "disconnect_delay", "inbound_rate"];
+
+/// The settings of which a flag may be repeated, each time with one item: key and flag.
+const REPEATED: [(&str, &str); 1] = [("origins", "origin")];
 
 impl SettingArgs {
     /// Takes the filter that other programs with such a log know too, below the program's own.
@@ -71,7 +74,11 @@ fn flags<C: Default>(
             .help(format!("{}: {}{default}", setting.unit, setting.effect))
             .hide_short_help(heading.is_some() && !USUAL.contains(&setting.key))
             .help_heading(heading);
-        command = command.arg(arg);
+        let repeated = REPEATED.into_iter().find(|(key, _)| *key == setting.key);
+        command = command.arg(match repeated {
+            Some((key, flag)) => arg.long(flag).alias(key).action(ArgAction::Append),
+            None => arg,
+        });
     }
     command
 }
@@ -94,8 +101,9 @@ impl FromArgMatches for SettingArgs {
 fn given<C>(matches: &ArgMatches, group: &'static Group<C>) -> Chosen {
     let mut chosen = Chosen::default();
     for setting in group.settings {
-        if let Some(text) = matches.get_one::<String>(setting.key) {
-            chosen.put(setting.key, (setting.of_flag)(text));
+        if let Some(texts) = matches.get_many::<String>(setting.key) {
+            let texts: Vec<&str> = texts.map(String::as_str).collect();
+            chosen.put(setting.key, (setting.of_flag)(&texts.join(",")));
         }
     }
     chosen

@@ -70,7 +70,15 @@ impl Settings {
         let with_defaults = PROGRAM.apply(Program::default(), &self.program).default_endpoints;
         for Endpoint { prefix, app } in mounts::defaults().filter(|_| with_defaults) {
             let at = chosen.iter().position(|section| section.prefix == prefix);
-            let section = at.map_or_else(|| EndpointSection::new(prefix), |at| chosen.remove(at));
+            let mut section =
+                at.map_or_else(|| EndpointSection::new(prefix), |at| chosen.remove(at));
+            // An endpoint in place of a demo is one like any other.
+            let is_demo = section.app.is_none();
+            if is_demo && mounts::OPEN_DEFAULTS.contains(&section.prefix.as_str()) {
+                let mut open = ENDPOINT.of_flags(&[("origins", "any")]);
+                open.extend(section.config);
+                section.config = open;
+            }
             sections.push(EndpointSection { app: section.app.or(Some(app)), ..section });
         }
         sections.append(&mut chosen);

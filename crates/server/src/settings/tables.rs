@@ -15,8 +15,8 @@ use sockeye_apps::{ChatConfig, UpstreamConfig};
 use super::chosen::Chosen;
 use super::value::{
     Address, Cookies, Count, CountOrZero, Filter, Format, Headers, IceUrls, Kind, LogFormat,
-    MaybePath, MaybeRate, MaybeSize, MaybeText, NonZero, Protocols, Size, SizeOrZero, SocketSize,
-    Switch, Text, Time, TimeOrZero, TransportSet, Value,
+    MaybePath, MaybeRate, MaybeSize, MaybeText, NonZero, OriginList, Protocols, Size, SizeOrZero,
+    SocketSize, Switch, Text, Time, TimeOrZero, TransportSet, Value,
 };
 
 /// A setting of the configuration `C`.
@@ -133,6 +133,7 @@ settings! { PROGRAM of Program, "The file", beside r"";
 settings! { ENDPOINT of EndpointConfig, "An endpoint: `EndpointConfig`",
     beside r"| `budget` | a `Budget` | [`Budget::process`] | as in the next section |";
     transports: TransportSet, "set", r#"one that is off answers 404, and info tells clients about WebSocket"#;
+    origins: OriginList, "any, same-origin, or a list of origins; an `Origins`", r#"403 for pages of other origins, and the answer names the origin; `https://*.example.org` are all subdomains. Pages of the own origin always pass. The default endpoints `/echo`, `/broadcast` and `/socket` take any, unless their own section says other"#;
     binary: Switch, "yes or no", r#"raw WebSockets carry binary messages; elsewhere one closes its session with 1003"#;
     subprotocols: Protocols, "list of names", r#"over WebSocket the first of the client's list that is in this one; with none in common 101 without the header, and browsers close"#;
     message_size: Size, "bytes of UTF-8", r#"a larger message closes the session with 1009"#;

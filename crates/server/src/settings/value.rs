@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
-use sockeye::{CookieConfig, Rate, SameSite, Subprotocols, Transports};
+use sockeye::{CookieConfig, Origins, Rate, SameSite, Subprotocols, Transports};
 use sockeye_apps::ice::IceUrl;
 use toml::de::{DeArray, DeValue};
 use tracing_subscriber::filter::Targets;
@@ -131,6 +131,7 @@ pub(crate) struct Headers;
 pub(crate) struct Protocols;
 pub(crate) struct MaybeRate;
 pub(crate) struct TransportSet;
+pub(crate) struct OriginList;
 pub(crate) struct Cookies;
 pub(crate) struct Address;
 pub(crate) struct Filter;
@@ -494,6 +495,41 @@ impl Kind for Protocols {
 
     fn of_flag(text: &str) -> Value {
         list_of_flag(text)
+    }
+}
+
+impl Kind for OriginList {
+    type Of = Origins;
+    const FORM: &str = "URL";
+
+    fn read(value: &Value) -> Result<Origins, String> {
+        match value {
+            Value::Text(text) if text == "any" => Ok(Origins::any()),
+            Value::Text(text) if text == "same-origin" => Ok(Origins::same_origin()),
+            Value::List(origins) => Origins::list(origins).map_err(|error| error.to_string()),
+            _ => Err("write \"any\", \"same-origin\", or a list, for example [\"https://app.example.org\"]".to_owned()),
+        }
+    }
+
+    fn show(origins: &Origins) -> Option<Value> {
+        let text = origins.to_string();
+        Some(match text.as_str() {
+            "any" | "same-origin" => Value::Text(text),
+            _ => list_of_flag(&text),
+        })
+    }
+
+    fn of_flag(text: &str) -> Value {
+        let mut words = text.split(',').map(str::trim);
+        let is_all = |word: &str| words.clone().all(|it| it == word);
+        if is_all("same-origin") {
+            return Value::Text("same-origin".to_owned());
+        }
+        // Any is more than all others of a list.
+        match words.any(|word| word == "any") {
+            true => Value::Text("any".to_owned()),
+            false => list_of_flag(text),
+        }
     }
 }
 

@@ -892,3 +892,63 @@ fn the_log_tells_at_the_start_how_much_memory_sessions_may_hold() {
         "{refused:?}"
     );
 }
+
+/// The demos tell all clients the same; the other endpoints are for pages of the server's own
+/// origin, and of those that it was told.
+#[test]
+fn each_path_has_its_policy_of_origins() {
+    let server = Running::start(&[
+        "--endpoint",
+        "/mine=echo",
+        "--origin",
+        "https://app.example",
+        "--origin",
+        "https://*.example.org",
+    ]);
+    for (origin, listed) in [
+        ("https://app.example", true),
+        ("https://a.example.org", true),
+        ("https://evil.example", false),
+        ("null", false),
+    ] {
+        let header = format!("Origin: {origin}\r\n");
+        for (path, admitted) in [
+            ("/echo", true),
+            ("/broadcast", true),
+            ("/socket", true),
+            ("/ws", listed),
+            ("/signal", listed),
+            ("/mine", listed),
+        ] {
+            let answer = server.request("GET", &format!("{path}/info"), &header);
+            assert_eq!(answer.status(), if admitted { 200 } else { 403 }, "{origin} {path}");
+            let echoed = answer.header("Access-Control-Allow-Origin");
+            assert_eq!(echoed, admitted.then_some(origin), "{origin} {path}");
+        }
+        // No page of another origin reads these.
+        for path in ["/ice", "/rooms", "/room", "/endpoints.json", "/healthz"] {
+            let answer = server.request("GET", path, &header);
+            assert_eq!(answer.header("Access-Control-Allow-Origin"), None, "{origin} {path}");
+        }
+        assert_eq!(server.request("POST", "/room", &header).status(), 403, "{origin}");
+    }
+    let any = Running::start(&["--origin", "any"]);
+    assert_eq!(any.request("GET", "/ws/info", "Origin: https://evil.example\r\n").status(), 200);
+    // In place of a demo stands an endpoint like any other.
+    let other = Running::start(&["--endpoint", "/echo=echo"]);
+    let answer = other.request("GET", "/echo/info", "Origin: https://evil.example\r\n");
+    assert_eq!(answer.status(), 403);
+    assert!(answer.body.contains("--origin https://evil.example"), "{}", answer.body);
+}
+
+#[test]
+fn an_origin_that_is_none_is_answered_with_what_to_write() {
+    for (value, remedy) in [
+        ("https://example.org/", "write \"https://example.org\""),
+        ("example.org", "write \"https://example.org\""),
+        ("null", "can't be listed"),
+    ] {
+        let line = refusal(&["--origin", value]);
+        assert!(line.contains("--origin") && line.contains(remedy), "{line}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 use http::header::{ACCEPT_LANGUAGE, COOKIE, ORIGIN, USER_AGENT};
-use sockeye::EndpointConfig;
+use sockeye::{EndpointConfig, Origins};
 use sockeye_apps::{Upstream, UpstreamConfig, UpstreamError};
 
 use super::backend::{PREFIX, Rig, accept, gateway, listener};
@@ -41,7 +41,7 @@ async fn cookie_origin_and_query_are_those_of_the_opening_request() {
     let addr = gateway(
         &format!("ws://{at}/a/b?key=1"),
         UpstreamConfig::default(),
-        EndpointConfig::default(),
+        EndpointConfig::new().origins(Origins::any()),
     )
     .await;
     let requests = [
@@ -71,7 +71,9 @@ async fn other_headers_are_passed_on_as_far_as_they_are_kept() {
     let addr = gateway(
         &format!("ws://{at}"),
         config,
-        EndpointConfig::new().kept_headers(vec![USER_AGENT, COOKIE, ORIGIN]),
+        EndpointConfig::new()
+            .origins(Origins::any())
+            .kept_headers(vec![USER_AGENT, COOKIE, ORIGIN]),
     )
     .await;
     let request = with_headers(websocket::handshake(PREFIX)).header("Accept-Language", "ko");

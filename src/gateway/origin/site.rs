@@ -1,7 +1,7 @@
 //! Which site a request comes from, as browsers tell it.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Authority, Uri};
+use http::header::{self, HeaderMap, HeaderName};
+use http::uri::Uri;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -12,48 +12,123 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// it. `Origin` is compared with the host of the request otherwise. A request with neither comes
 /// from a program.
 pub fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get(SEC_FETCH_SITE) {
-        // `none` is the user: a bookmark, or the address bar.
-        return site != "same-origin" && site != "none";
+    match Site::of(headers) {
+        Site::Same | Site::None => return false,
+        Site::Other => return true,
+        Site::Untold => {}
     }
     let mut origins = headers.get_all(header::ORIGIN).iter();
     match (origins.next(), origins.next()) {
         (None, _) => false,
-        (Some(origin), None) => !is_own(origin, uri, headers),
+        (Some(origin), None) => {
+            let origin = origin.to_str().ok().and_then(Origin::parse);
+            !origin.is_some_and(|origin| origin.is_of(host(uri, headers)))
+        }
         (Some(_), Some(_)) => true,
     }
 }
 
-/// Whether an origin is that of the host which the request names. `null`, the origin of sandboxed
-/// and local pages, is never the host's.
-fn is_own(origin: &HeaderValue, uri: &Uri, headers: &HeaderMap) -> bool {
-    let Some((scheme, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://"))
-    else {
-        return false;
-    };
-    // The scheme of the request is not known: a proxy may have ended TLS. The origin's scheme tells
-    // the default port.
-    let default = if scheme.eq_ignore_ascii_case("http") {
-        80
-    } else if scheme.eq_ignore_ascii_case("https") {
-        443
-    } else {
-        return false;
-    };
-    // HTTP/2 names the host in the URI.
-    let host = match uri.authority() {
-        Some(authority) => Some(authority.clone()),
-        None => {
-            headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok())
+/// Where the page that caused a request stands to its host, as the browser says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site {
+    Same,
+    /// The user caused it: a bookmark, or the address bar.
+    None,
+    Other,
+    Untold,
+}
+
+impl Site {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        match headers.get(SEC_FETCH_SITE) {
+            None => Self::Untold,
+            Some(site) if site == "same-origin" => Self::Same,
+            Some(site) if site == "none" => Self::None,
+            Some(_) => Self::Other,
         }
+    }
+}
+
+/// The origin of a page: scheme, host and port, as they were written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'o> {
+    pub(super) scheme: &'o str,
+    pub(super) host: &'o str,
+    /// The scheme's own where none was written, if there is one.
+    pub(super) port: Option<u16>,
+}
+
+impl<'o> Origin<'o> {
+    /// `None` for `null`, the origin of sandboxed and local pages, and for what has more parts or
+    /// fewer.
+    pub(super) fn parse(text: &'o str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (host, port) = split(rest)?;
+        Some(Self { scheme, host, port: port.or_else(|| default_port(scheme)) })
+    }
+
+    /// Whether it is that of a web page of this host. The scheme of the request is not known, for a
+    /// proxy may have ended TLS; the origin's tells the default port.
+    pub(super) fn is_of(&self, host: Option<&str>) -> bool {
+        let Some(default) = default_port(self.scheme) else { return false };
+        host.and_then(split).is_some_and(|(host, port)| {
+            self.host.eq_ignore_ascii_case(host) && self.port == Some(port.unwrap_or(default))
+        })
+    }
+}
+
+pub(super) fn default_port(scheme: &str) -> Option<u16> {
+    if scheme.eq_ignore_ascii_case("http") {
+        Some(80)
+    } else if scheme.eq_ignore_ascii_case("https") {
+        Some(443)
+    } else {
+        None
+    }
+}
+
+/// The origin of a page's URL.
+pub(super) fn origin_of(page: &str) -> Option<&str> {
+    let authority = page.find("://")? + "://".len();
+    let end = page[authority..].find(['/', '?', '#']).map_or(page.len(), |end| authority + end);
+    Some(&page[..end])
+}
+
+/// The host that the request names, with its port. HTTP/2 names it in the URI.
+pub(super) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => headers.get(header::HOST)?.to_str().ok(),
+    }
+}
+
+/// Host and port, of which the port may be missing or empty.
+fn split(authority: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
     };
-    let (Ok(origin), Some(host)) = (origin.parse::<Authority>(), host) else { return false };
-    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
-    origin.host().eq_ignore_ascii_case(host.host()) && port(&origin) == port(&host)
+    let port = match port {
+        "" => None,
+        // `parse` would take a sign.
+        _ if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(port.parse().ok()?),
+        _ => return None,
+    };
+    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_name = match name {
+        Some(address) => {
+            address.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(&byte))
+        }
+        // What ends a host, or begins another part, can't stand in it.
+        None => host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@:[]\\\"".contains(&byte)),
+    };
+    (is_name && !host.is_empty()).then_some((host, port))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::HeaderValue;
+
     use super::*;
 
     fn foreign(uri: &str, headers: &[(&'static str, &'static str)]) -> bool {
