@@ -188,7 +188,7 @@ pub(crate) async fn a_second_receiver_is_turned_away_and_logged(transport: Trans
     let (mut client, session) = rig.open().await;
     let mut second = Client::of_session(rig.addr, client.session(), transport);
     assert_eq!(second.recv().await, Event::Close(2010, "Another connection still open".to_owned()));
-    assert_eq!(log.lines_of(session.id(), "receiver turned away").len(), 1);
+    assert_eq!(log.lines_of(session.id(), "receiver refused with 2010").len(), 1);
     session.send("the first one goes on").await.expect("it is there");
     assert_eq!(client.message().await, "the first one goes on");
 }
