@@ -1,6 +1,5 @@
 //! The command line: flags become a gateway and a server, which runs until a stop signal.
 
-use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use sockeye::{Budget, Prefix, TcpEndpoint};
+use sockeye::{Budget, DrainConfig, Prefix, TcpEndpoint};
 use sockeye_apps::ice::{Ice, IceConfig};
 use sockeye_apps::rooms::http::RoomsSite;
 use tokio::net::TcpListener;
@@ -24,6 +23,7 @@ use crate::memory;
 use crate::mounts::{self, Endpoint, Mounts, Planned, TcpApp, TcpListen};
 use crate::server::{self, BindError};
 use crate::settings::{self, File, Plan, SettingArgs, Settings};
+use crate::stop::{Drains, StopSignals, stop_signal};
 
 /// The exit code for errors of usage, the same as clap's.
 const USAGE: u8 = 2;
@@ -161,6 +161,7 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
     // Dropped last: the runtime logs while it shuts down.
     let _log = log::start(filter, program.log_format);
     let limited = limit_memory(program.memory);
+    let drain = DrainConfig::new().drain_lead(program.drain_lead).drain_time(program.drain_time);
 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Start)?;
@@ -182,18 +183,22 @@ fn serve(args: ServeArgs) -> Result<(), Failure> {
         let directory = Directory::new(&site, endpoints.iter().map(Planned::info).collect());
 
         // Before the announcement: a reader of it may send a signal at once.
-        let stop = stop_signal().map_err(Failure::Start)?;
+        let signals = StopSignals::catch().map_err(Failure::Start)?;
         let listener = server::bind(program.listen)
             .map_err(|error| Failure::Bind { error, flag: "--listen" })?;
         let addr = listener.local_addr().map_err(Failure::Start)?;
         // After the bind, so that a failed bind logs its error alone.
         tell_memory(limited);
         announce(addr, &directory, &listeners)?;
+        let mut drains = Drains { gateway: mounts.gateway.clone(), tcp: Vec::new() };
         for (endpoint, listener, _) in listeners {
+            drains.tcp.push(endpoint.clone());
             tokio::spawn(async move { endpoint.listen(listener).await });
         }
         let front = Front::new(mounts.gateway, site, &directory);
-        sockeye::serve(listener, front).with_config(serve).with_graceful_shutdown(stop).await;
+        // Until the drain is over the listener stays open.
+        let drained = async { drains.run(signals, drain).await };
+        sockeye::serve(listener, front).with_config(serve).with_graceful_shutdown(drained).await;
         Ok(())
     })
 }
@@ -224,32 +229,6 @@ fn tell_memory(limited: Option<(usize, String)>) {
             "session memory is unlimited: this system doesn't report how much there is; set `memory`"
         ),
     }
-}
-
-/// Resolves at a stop signal. From the call on, the signals no longer end the process by
-/// themselves.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-/// Resolves at a stop signal.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::warn!(%error, "cannot wait for Ctrl-C; end the process by its id");
-            std::future::pending().await
-        }
-    })
 }
 
 /// Prints the served paths to stdout, in one write; the first line is for programs that wait for

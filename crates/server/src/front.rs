@@ -23,6 +23,8 @@ use crate::host;
 
 /// Answers 200 and `ok` while the server serves.
 const HEALTH: &str = "/healthz";
+/// Answers 503 once the server drains: balancers send no more clients then.
+const READY: &str = "/readyz";
 /// Lists the endpoints, for the pages and other clients.
 const ENDPOINTS: &str = "/endpoints.json";
 /// Serves ICE servers.
@@ -40,7 +42,7 @@ pub(crate) fn is_reserved(prefix: &str) -> bool {
     let is_below = |root: &str| {
         prefix.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    [HEALTH, ENDPOINTS, ICE, ROOMS].contains(&prefix) || is_below(ROOM) || is_below(STATIC)
+    [HEALTH, READY, ENDPOINTS, ICE, ROOMS].contains(&prefix) || is_below(ROOM) || is_below(STATIC)
 }
 
 /// The whole site, as a service. Cloning it is cheap.
@@ -52,6 +54,8 @@ pub(crate) struct Front {
 
 /// What is beside the gateway.
 struct Rest {
+    /// The same gateway, to be asked whether it drains.
+    gateway: Gateway,
     site: Site,
     endpoints: Bytes,
     not_found: Bytes,
@@ -96,7 +100,8 @@ impl Front {
             .into();
         let not_found =
             format!("Nothing is served on this path. Served paths:\n\n{directory}").into();
-        Self { gateway, rest: Arc::new(Rest { site, endpoints, not_found }) }
+        let rest = Arc::new(Rest { gateway: gateway.clone(), site, endpoints, not_found });
+        Self { gateway, rest }
     }
 }
 
@@ -136,6 +141,13 @@ impl Rest {
         match path {
             HEALTH => read_only(method, || {
                 own(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))
+            }),
+            READY => read_only(method, || {
+                let (status, text) = match self.gateway.is_draining() {
+                    false => (StatusCode::OK, "ready"),
+                    true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+                };
+                own(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
             }),
             ENDPOINTS => read_only(method, || {
                 own(StatusCode::OK, "application/json", self.endpoints.clone())
@@ -179,8 +191,12 @@ fn is_navigation(request: &HeaderMap) -> bool {
 }
 
 /// Paths of the front beside pages.
-const OWN: [(&str, &str); 3] =
-    [(ICE, "ICE servers"), (ENDPOINTS, "the list of endpoints"), (HEALTH, "health")];
+const OWN: [(&str, &str); 4] = [
+    (ICE, "ICE servers"),
+    (ENDPOINTS, "the list of endpoints"),
+    (HEALTH, "health"),
+    (READY, "readiness"),
+];
 
 /// The served paths. `Display` gives a line for each.
 pub(crate) struct Directory {

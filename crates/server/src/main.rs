@@ -21,6 +21,7 @@
 //! | `front` | the answer on each path: the gateway, rooms, ICE servers, pages |
 //! | `server` | the listener for HTTP |
 //! | `settings` | the settings of files, variables and flags |
+//! | `stop` | stop signals, and the drain that they begin |
 //! | `mounts` | apps at prefixes and at TCP listeners |
 //! | `ice_args`, `bench_args` | flags about ICE servers; `sockeye bench` |
 //! | `cli` | the other flags, start, stop, and exit codes |
@@ -38,6 +39,7 @@ mod memory;
 mod mounts;
 mod server;
 mod settings;
+mod stop;
 
 use std::process::ExitCode;
 

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sockeye::{EndpointConfig, ServeConfig, TcpConfig};
+use sockeye::{DrainConfig, EndpointConfig, ServeConfig, TcpConfig};
 use sockeye_apps::ice::{IceConfig, IceUrl};
 use sockeye_apps::rooms::RoomsConfig;
 use sockeye_apps::{ChatConfig, UpstreamConfig};
@@ -106,16 +106,21 @@ pub(crate) struct Program {
     pub(crate) listen: SocketAddr,
     pub(crate) default_endpoints: bool,
     pub(crate) memory: Option<usize>,
+    pub(crate) drain_lead: Duration,
+    pub(crate) drain_time: Duration,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
 }
 
 impl Default for Program {
     fn default() -> Self {
+        let drain = DrainConfig::default();
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             default_endpoints: true,
             memory: None,
+            drain_lead: drain.drain_lead,
+            drain_time: drain.drain_time,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
         }
@@ -126,6 +131,8 @@ settings! { PROGRAM of Program, "The file", beside r"";
     listen: Address, "IP:PORT", r#"the address of HTTP; port 0 takes a free one. A port in use: exit code 2"#;
     default_endpoints: Switch, "yes or no", r#"whether the five endpoints of the demos are served; others replace the one of their prefix"#;
     memory: MaybeSize, "bytes", r#"the limit of the `Budget` of all sessions together, above which the largest are closed; unset, half of what the process may use"#, "512 MiB";
+    drain_lead: TimeOrZero, "time", r#"at a stop signal, how long `/readyz` answers 503 while all else goes on, before sessions are told"#;
+    drain_time: TimeOrZero, "time", r#"how long sessions may take to be told after that; then what is left is cut off"#;
     log: Filter, "level, or levels by module", r#"filters the log on stderr"#;
     log_format: Format, "text or json", r#"the form of the log's lines; json is for programs that collect logs"#;
 }

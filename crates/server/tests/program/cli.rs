@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
-fn sockeye(arguments: &[&str]) -> Command {
+pub(super) fn sockeye(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockeye"));
     command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
     command
@@ -16,22 +16,22 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A running server, killed when the test ends.
-struct Running {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    addr: SocketAddr,
+pub(super) struct Running {
+    pub(super) child: Child,
+    pub(super) stdout: BufReader<ChildStdout>,
+    pub(super) addr: SocketAddr,
 }
 
 impl Running {
-    fn start(arguments: &[&str]) -> Self {
+    pub(super) fn start(arguments: &[&str]) -> Self {
         Self::spawn(&mut sockeye(&[arguments, &["--listen", "127.0.0.1:0"]].concat()))
     }
 
-    fn spawn(command: &mut Command) -> Self {
+    pub(super) fn spawn(command: &mut Command) -> Self {
         Self::spawn_with(command, Stdio::null())
     }
 
-    fn spawn_with(command: &mut Command, stderr: Stdio) -> Self {
+    pub(super) fn spawn_with(command: &mut Command, stderr: Stdio) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -42,26 +42,26 @@ impl Running {
         Self { child, stdout, addr }
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(super) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr).expect("the server accepts");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout above zero");
         stream
     }
 
-    fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
+    pub(super) fn request(&self, method: &str, path: &str, headers: &str) -> Answer {
         self.exchange(&format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
             self.addr
         ))
     }
 
-    fn post(&self, path: &str, body: &str) -> Answer {
+    pub(super) fn post(&self, path: &str, body: &str) -> Answer {
         let head =
             format!("Host: {}\r\nConnection: close\r\nContent-Length: {}", self.addr, body.len());
         self.exchange(&format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"))
     }
 
-    fn exchange(&self, request: &str) -> Answer {
+    pub(super) fn exchange(&self, request: &str) -> Answer {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).expect("the request leaves");
         let mut bytes = Vec::new();
@@ -71,18 +71,18 @@ impl Running {
         Answer { head: head.to_owned(), body: body.to_owned() }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(super) fn get(&self, path: &str) -> Answer {
         self.request("GET", path, "")
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill").args(["-s", name, &pid]).status().expect("kill runs").success()
         );
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    pub(super) fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().expect("the server ends").code()
     }
 }
@@ -96,17 +96,17 @@ impl Drop for Running {
 }
 
 #[derive(Debug)]
-struct Answer {
+pub(super) struct Answer {
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Answer {
-    fn status(&self) -> u16 {
+    pub(super) fn status(&self) -> u16 {
         self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.find(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -147,6 +147,7 @@ fn a_malformed_prefix_is_answered_with_what_to_write() {
         ("/a b=chat", "write \"%20\""),
         ("/talk", "write PREFIX=APP, for example /talk=chat"),
         ("/healthz=echo", "choose another prefix"),
+        ("/readyz=echo", "choose another prefix"),
         ("/static/lib=echo", "choose another prefix"),
         ("/ice=echo", "choose another prefix"),
         ("/rooms=rooms", "choose another prefix"),
@@ -365,7 +366,12 @@ fn what_is_served_is_announced_and_listed() {
         "/socket relay",
         "/signal rooms",
     ];
-    for line in lines.into_iter().chain(["/talk chat", "/ice ICE servers", "/healthz health"]) {
+    for line in lines.into_iter().chain([
+        "/talk chat",
+        "/ice ICE servers",
+        "/healthz health",
+        "/readyz readiness",
+    ]) {
         let found =
             announced.lines().any(|announced| announced.split_whitespace().eq(line.split(' ')));
         assert!(found, "{line} is missing in:\n{announced}");

@@ -4,3 +4,5 @@ mod bench;
 mod cli;
 mod docs;
 mod settings;
+#[cfg(unix)]
+mod stopping;
