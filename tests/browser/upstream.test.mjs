@@ -77,7 +77,7 @@ describe('a backend that uses ws, behind the gateway', () => {
     backend = await startBackend();
     const at = `ws://127.0.0.1:${backend.port}`;
     const endpoints = [`/up=upstream=${at}/app?key=1`, `/refused=upstream=${at}/?refuse`, `/slow=upstream=${at}/?wait=500`];
-    sockeye = await startSockeye({ args: endpoints.flatMap((endpoint) => ['--endpoint', endpoint]) });
+    sockeye = await startSockeye({ args: ['--origin', 'http://page.example', ...endpoints.flatMap((endpoint) => ['--endpoint', endpoint])] });
   });
   after(async () => {
     await sockeye?.kill();
