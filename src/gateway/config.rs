@@ -27,7 +27,7 @@ pub struct EndpointConfig {
     /// Which transports clients may use. Default: all.
     pub transports: Transports,
     /// Whose pages may use the endpoint; requests of others are answered with 403. Default:
-    /// [`Origins::same_origin`].
+    /// `same-origin` ([`Origins::same_origin`]).
     pub origins: Origins,
     /// Whether raw WebSockets carry binary messages; elsewhere a binary message closes its session
     /// with 1003. Default: no.
