@@ -4,6 +4,7 @@
 //! none is due before the test gives up.
 
 mod connections;
+mod drain;
 mod lost;
 mod memory;
 mod messages;
