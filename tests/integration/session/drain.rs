@@ -160,6 +160,7 @@ pub(crate) async fn responses_end_in_order(transport: Transport) {
     })
     .await;
     assert_eq!(client.frame().await, Frame::Heartbeat);
+    assert_eq!(rig.gateway.end_responses(), 0, "the response has ended, and no other has begun");
     session.send("again").await.expect("the client is there");
     assert_eq!(client.message().await, "again", "by another response");
     // Whatever ends when, nothing is lost, or comes twice.
