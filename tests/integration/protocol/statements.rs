@@ -196,6 +196,7 @@ const STATEMENTS: &[Statement] = &[
     ("13.2", Client, "the query of a base URL comes with every request", &["routes::queries_are_ignored", "websocket::handshakes_of_all_browsers_are_understood"]),
     ("12", Own, "bodies that nobody wants are read to their end, up to a limit", &["bodies::a_body_for_nobody_is_read_so_that_its_answer_arrives", "bodies::a_poll_may_have_a_body"]),
     ("12", Own, "a client that asks before it sends is told at once", &["bodies::a_client_that_asks_before_it_sends_is_told_at_once"]),
+    ("12", Own, "text of a request's body reaches the log escaped", &["bodies::a_refused_body_is_one_line_of_the_log"]),
     ("12", Own, "what a session keeps of its request is bounded: 414 for its path and query, 431 for its headers", &["limits::a_session_keeps_no_more_of_its_request_than_is_set"]),
     ("13.4", Client, "who can't be served is refused by status, before `o`", &["limits::a_client_over_the_limit_of_sessions_is_503_before_any_frame"]),
     ("13.8", Client, "heartbeats come within 35 s", &["limits::heartbeats_are_faster_than_the_patience_of_jsonp_clients", "delays::heartbeats_come_each_25_seconds"]),
