@@ -259,8 +259,8 @@ async fn ten_thousand_sessions_subscribe_hear_and_leave_in_any_order() {
         })
         .unzip();
     assert_eq!(topic.publish("to all"), delivery(10_000, 0));
-    // A stride that is prime to the number meets everyone once, in an order unlike that of
-    // subscribing.
+    // A stride that is prime to the number meets each subscription once, in an order unlike that
+    // of subscribing.
     for turn in 0..9_000 {
         assert!(subscriptions[turn * 7 % 10_000].take().is_some());
     }

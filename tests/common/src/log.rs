@@ -28,7 +28,7 @@ pub fn log() -> &'static Log {
         let lines = Lines::default();
         tracing::subscriber::set_global_default(Capture(Arc::clone(&lines)))
             .expect("nobody else listens");
-        // Another thread may have found just before that nobody does, and would remember it.
+        // Another thread may just have found no subscriber, and would remember that.
         tracing::callsite::rebuild_interest_cache();
         Log { lines }
     });

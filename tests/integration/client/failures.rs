@@ -322,8 +322,8 @@ async fn a_response_that_ends_is_asked_for_again() {
     assert_eq!(server.asked().len(), 3, "info, and two streams");
 }
 
-/// A connection that is cut ends the session: what was on its way is lost, and nobody can tell what
-/// it was.
+/// A connection that is cut ends the session: messages on their way are lost, and neither side can
+/// tell which.
 #[tokio::test]
 async fn a_cut_stream_ends_the_session() {
     let (listener, addr) = listen().await;

@@ -152,8 +152,8 @@ async fn a_receiver_that_vanishes_ends_the_session() {
 #[tokio::test]
 async fn a_poll_that_vanishes_ends_the_session() {
     for server in [Server::start().await, Server::start_plainly().await] {
-        // A body that nobody asked for, more than hyper reads by itself, must not hide the client's
-        // end.
+        // A body that counts for nothing, more than hyper reads by itself, must not hide the
+        // client's end.
         let ignored = "x".repeat(500_000);
         for (method, transport, body) in
             [("POST", "xhr", ""), ("POST", "xhr", &ignored), ("GET", "jsonp?c=x", "")]

@@ -408,8 +408,8 @@ fn heartbeats_are_faster_than_the_patience_of_jsonp_clients() {
 async fn a_refused_body_is_read_so_that_the_answer_arrives() {
     let server = echo_with(EndpointConfig::new().payload_size(1_000_000)).await;
     let session = server.open("/echo").await;
-    // Far more than sockets hold on the way: who sends all of it before it reads must not be cut
-    // off.
+    // Far more than sockets hold on the way: a client that sends all of it before it reads must not
+    // be cut off.
     let request = Request::post(format!("{session}/xhr_send")).body("x".repeat(7_000_000));
     let mut connection = server.connect().await;
     let answer = connection.exchange(&request).await;

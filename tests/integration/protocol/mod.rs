@@ -16,7 +16,7 @@
 //!   clients, proxies and browsers vary it.
 //! * **HEAD is answered as GET** on greeting, iframe page and info, as HTTP asks of every server;
 //!   there it is 405 in sockjs-node. Elsewhere it is 405 here too: it would open a session, or take
-//!   its messages, and show them to nobody.
+//!   its messages and throw them away.
 //! * **A receiver for a session that has expired or ended is told so, once.** It gets the close
 //!   frame, `c[1002,"Connection interrupted"]` where there was none, and then the id is free.
 //!   sockjs-node opens a new session instead, and the client never learns that it lost messages. An
@@ -33,11 +33,11 @@
 //! * **What is over a limit is answered**: 413 and close code 1009 for sizes, 503 for room, 408 for
 //!   a body that does not arrive. sockjs-node has no such limits.
 //! * **Sends to an unknown session are 404 whatever they hold**: sockjs-node reads the payload
-//!   first, and answers a bad one with 500. What is read for nobody would fill the memory.
+//!   first, and answers a bad one with 500. A body without a session would fill the memory.
 //! * **Elements of an array that are no strings are refused**, as the protocol knows none;
 //!   sockjs-node delivers them as they are.
 //! * **Bytes that are no UTF-8 are malformed JSON**, where sockjs-node replaces them, and delivers
-//!   what nobody has sent.
+//!   text that no client has sent.
 //! * **A binary WebSocket message closes its session with 1003**, unless the WebSocket is raw and
 //!   the endpoint takes binary. The protocol has no place for it.
 //! * **`<` is escaped in htmlfile**, so that no message can end the script element in which it is

@@ -94,8 +94,7 @@ async fn sending_to_an_unknown_session_is_404_and_opens_none() {
     assert_eq!(server.poll(&session).await, "o\n");
 }
 
-/// Whether there is somebody to read a payload is asked before it is read: else it would be kept
-/// for nobody.
+/// The session is looked up before its payload is read: a payload without a session is not kept.
 #[tokio::test]
 async fn a_bad_payload_to_an_unknown_session_is_404() {
     let server = Server::start().await;

@@ -465,8 +465,8 @@ async fn a_peer_that_answers_no_ping_is_closed() {
 
 #[tokio::test]
 async fn whatever_a_peer_sends_answers_a_ping() {
-    // Nobody is pinged again who has left a ping unanswered: so a second ping shows that the first
-    // one counts as answered.
+    // A client that has left a ping unanswered gets no other: so a second ping shows that the first
+    // counts as answered.
     let config = EndpointConfig::new()
         .heartbeat_delay(Duration::from_millis(20))
         .pong_timeout(Duration::from_secs(3600));

@@ -48,8 +48,8 @@ async fn a_send_while_the_session_expires() {
     }
 }
 
-/// The handler panics while receivers come and go. Whoever is attached is told 1011, also who comes
-/// just then, and nobody waits for ever.
+/// The handler panics while receivers come and go. The attached receiver is told 1011, a receiver
+/// that comes just then too, and none waits forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_while_a_receiver_attaches() {
     quiet_panics();

@@ -57,7 +57,7 @@ pub(crate) async fn what_is_queued_goes_before_the_reason(transport: Transport) 
 
 /// An application must not lose what the gateway has taken for it.
 pub(crate) async fn what_came_before_the_drain_is_received(transport: Transport) {
-    // Without payloads nobody knows whether a second message has come already.
+    // Without payloads a test can't know whether a second message has come already.
     if transport.is_raw() {
         return;
     }

@@ -185,8 +185,8 @@ pub(crate) async fn what_no_transport_took_is_counted(transport: Transport) {
     }
 }
 
-/// Who closes must not wait for ever for one who never reads: neither the application, nor the
-/// place that the session takes.
+/// A close must not wait forever for a client that never reads: neither the application's call, nor
+/// the place that the session takes.
 pub(crate) async fn a_client_that_never_reads_can_be_closed(transport: Transport) {
     let config = config().disconnect_delay(Duration::from_secs(1));
     let mut rig = Rig::with(transport, config).await;
@@ -354,8 +354,8 @@ pub(crate) async fn senders_get_room_in_turn(transport: Transport) {
     });
 }
 
-/// What is ahead of the rate waits, longer than `send_wait`, and then comes in order: nobody is to
-/// blame, and nothing closes.
+/// Messages ahead of the rate wait, longer than `send_wait`, and then come in order: the session
+/// goes on.
 pub(crate) async fn a_client_over_its_rate_waits_and_loses_nothing(transport: Transport) {
     let rate = Rate::new(4, u32::MAX).burst(Duration::from_millis(500));
     let config = EndpointConfig::new()

@@ -19,7 +19,8 @@ fn wait_for_drain(server: &Running) {
     }
 }
 
-/// A restart must not look like a crash to those who are there, nor lose those who are on the way.
+/// A restart must not look like a crash to connected clients, nor lose clients that are on their
+/// way back.
 #[tokio::test]
 async fn a_stop_signal_tells_every_client() {
     for name in ["TERM", "INT"] {
@@ -73,7 +74,7 @@ async fn connect_tcp(server: &mut Running) -> TcpStream {
     TcpStream::connect(addr).await.expect("it listens")
 }
 
-/// An operator who is in a hurry need not look for a signal that can't be caught.
+/// An operator in a hurry need not look for a signal that can't be caught.
 #[test]
 fn a_second_signal_ends_the_program_at_once() {
     for (first, second, code) in [("TERM", "INT", 130), ("INT", "TERM", 143)] {

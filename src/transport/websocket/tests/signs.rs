@@ -315,8 +315,8 @@ async fn a_client_that_takes_too_little_is_given_up() {
     }
 }
 
-/// What the system's buffers take tells nothing about who should read it: a dead peer was not
-/// missed while there was something to send.
+/// Bytes that the system's buffers take tell nothing about the peer: a dead peer was not missed
+/// while there was something to send.
 #[tokio::test(start_paused = true)]
 async fn a_write_into_room_that_was_there_is_no_sign_of_life() {
     let (tell, ended) = oneshot::channel();
